@@ -1,0 +1,1 @@
+"""From manifest and observed to a plan, and from a plan to Ansible."""

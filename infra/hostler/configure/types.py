@@ -1,0 +1,56 @@
+"""The plan as a value: saved, shown, applied verbatim or refused because the world moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hostler.manifest.items import Effect, Manifest, Part
+from hostler.models.types import Placement, Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One difference that a person can read."""
+
+    host: str  # empty: the stack itself (Pulumi, the record)
+    part: Part | Literal["pulumi", "record"]
+    item: str  # kind:name, as in hosts.types.Seen
+    action: Literal["add", "change", "remove"]
+    now: str
+    then: str
+    why: str
+    effect: Effect = Effect.NONE
+    detail: str = ""  # a text's diff
+    replica: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something a person should know that is no change: TLS off on a private address, a card that is missing."""
+
+    level: Literal["note", "warning", "refuse"]
+    text: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`file` and `observed` are digests: the plan is void when either has moved."""
+
+    stack: str
+    file: str
+    observed: str
+    release: Release
+    placement: Placement
+    changes: tuple[Change, ...]
+    notices: tuple[Notice, ...] = ()
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    removed_hosts: tuple[str, ...] = ()
+    downtime_s: Mapping[str, float] = field(default_factory=dict)  # model: seconds it cannot answer
+    provision: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.changes

@@ -1,0 +1,1 @@
+"""The one address in front, and the edges: HAProxy's configuration, keys, certificates."""

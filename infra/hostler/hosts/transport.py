@@ -1,0 +1,47 @@
+"""The only door to a machine: run, put, get, open. Quoting of words happens behind it, nowhere else."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol, Sequence
+
+Argv = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A finished command. Bytes: the reader decides how to decode."""
+
+    host: str
+    argv: tuple[str, ...]
+    rc: int
+    stdout: bytes = field(default=b"", repr=False)
+    stderr: bytes = field(default=b"", repr=False)
+
+
+class Stream(Protocol):
+    """A running command with both ends open."""
+
+    stdin: BinaryIO
+    stdout: BinaryIO
+
+    def wait(self, timeout: float) -> int: ...
+
+
+class Transport(Protocol):
+    """One host. Raises errors.HostError when the host cannot be reached or trusted; a command that
+    fails is a Result with its rc, never an exception. `root=True` runs it as root (sudo -n where the
+    user is not root)."""
+
+    name: str
+
+    def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float = 60.0, root: bool = False) -> Result: ...
+
+    def put(self, path: str, content: bytes, *, mode: int = 0o644, root: bool = False) -> None: ...
+
+    def get(self, path: str, *, root: bool = False) -> bytes: ...
+
+    def open(self, argv: Argv, *, root: bool = False) -> AbstractContextManager[Stream]: ...
+
+    def close(self) -> None: ...

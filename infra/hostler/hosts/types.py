@@ -1,0 +1,178 @@
+"""Hosts, cards, and what a probe answers. Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ssh:
+    """How a host is logged in to; what is None comes from ~/.ssh/config."""
+
+    address: str  # `local`: no SSH at all
+    user: str | None = None
+    port: int | None = None
+    key: str | None = None
+    jump: str | None = None
+    host_key: str | None = None
+
+    @property
+    def local(self) -> bool:
+        return self.address == "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """One machine. The name is its identity: in Pulumi, the inventory, the record, the edge's certificate."""
+
+    name: str
+    pool: str
+    ssh: Ssh
+    owned: bool = True
+    where: str = ""  # file:line:column of the stack file, for errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A rented host's stable place in its pool."""
+
+    name: str
+    generation: int = 0
+    state: Literal["wanted", "parked", "retiring"] = "wanted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One GPU. Memory in MiB, power in watts, temperature in Celsius; None is unknown."""
+
+    index: int
+    uuid: str
+    name: str
+    memory_mib: int
+    used_mib: int | None = None
+    utilization: int | None = None  # percent
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    temperature_c: int | None = None
+    pci: str = ""
+    compute: str = ""  # compute capability, 8.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardProcess:
+    """A process on a card, ours or not."""
+
+    card: str
+    pid: int
+    name: str
+    used_mib: int | None
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """NVIDIA's driver. `state`: none (no card), working, broken (there but does not answer), missing
+    (cards on the PCI bus, no driver), mismatch (kernel and userspace versions differ: reboot due)."""
+
+    state: Literal["none", "working", "broken", "missing", "mismatch"]
+    version: str = ""
+    cuda: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a host is. Sizes in bytes."""
+
+    machine_id: str
+    hostname: str
+    os_id: str  # debian, ubuntu, rhel
+    os_version: str  # 12, 24.04
+    codename: str  # bookworm
+    os_name: str  # Debian GNU/Linux 12 (bookworm)
+    arch: str  # x86_64
+    kernel: str
+    python: str  # 3.11.2
+    systemd: str
+    cpus: int
+    memory: int
+    disk_total: int  # of /var/lib/hostler's file system, or the nearest that exists
+    disk_free: int
+    boot_id: str
+    docker: str = ""  # server version, empty: not installed or not running
+    docker_foreign: int = 0  # containers that are not ours
+    virtualization: str = ""
+    driver: Driver = field(default_factory=lambda: Driver(state="none"))
+    cards: tuple[Card, ...] = ()
+    processes: tuple[CardProcess, ...] = ()
+    addresses: tuple[str, ...] = ()  # the machine's own IP addresses
+    links: tuple[tuple[str, str, str], ...] = ()  # card, card, NV4 | PIX | ...
+    package_state: str = ""  # not empty: dpkg was interrupted, or another package manager holds the lock
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What was seen, and when (seconds since 1970 on the operator's clock)."""
+
+    value: Any
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Could not be seen; never the same as absent."""
+
+    reason: str
+    at: float
+
+
+Observed = Value | Absent | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A host's answer to one probe.
+
+    `observed` maps what was asked to what was seen, by `kind:name`:
+      package:docker.io   {"version", "hold", "state": "installed"|"half"}
+      path:/etc/x         {"type": "file"|"dir"|"link"|"other", "mode": "0644", "owner", "group", "size", "sha256"}
+                          (`text` too for files under 64 KiB that the ask marks as shown)
+      json:/etc/docker/daemon.json   the parsed document
+      image:name@sha256:..  {"id", "size"}
+      tag:name:tag        {"digest"}
+      unit:hostler@x.service  {"enabled": bool, "active": "active"|"inactive"|"failed"|..., "sub", "since"}
+      container:chat-0    {"spec": label, "image": "sha256:...", "running": bool, "status", "exit_code",
+                           "started", "restarts", "name"}
+      model:/path         {"size", "sha256"} (from the sidecar written after a checked download)
+      applied:chat-0      {"spec": digest}
+      made:edge           {"sha256", "pem"}
+      replica:chat-0      {"health": 200, "running": 1, "waiting": 0, "tokens": 123, "context": 8192, "draining": bool}
+    `ours` lists everything on the host that carries this product's mark, so that leftovers are seen:
+      {"files": [paths below /etc/hostler and unit files], "units": [...], "containers": [ids], "models": [paths]}
+    """
+
+    host: str
+    at: float
+    seconds: float  # how long the round trip took
+    facts: Facts | None = None
+    observed: Mapping[str, Observed] = field(default_factory=dict)
+    ours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    uid: str = ""  # of the stack that this host carries, empty: none
+    epoch: int = 0
+    baseline: Mapping[str, Any] | None = None
+    record: Mapping[str, Any] | None = None  # only on the gateway's host
+    copy: Mapping[str, Any] | None = None  # a copy of the record
+    error: str = ""  # not empty: nothing else is known; one clear line
+    error_kind: str = ""  # dead, refused, host-key, unknown-key, auth, python, sudo, timeout, disk, protocol
+    next_step: str = ""
+
+    @property
+    def reached(self) -> bool:
+        return not self.error

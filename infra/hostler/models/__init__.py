@@ -1,0 +1,1 @@
+"""Model sources, sizes and placement."""

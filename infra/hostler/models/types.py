@@ -1,0 +1,88 @@
+"""Releases, replicas and where they stand. Pure values; the record keeps them as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hostler.manifest.items import ImagePin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """A resolved source: one file of weights, by content."""
+
+    source: str  # as the stack file says
+    url: str
+    file: str  # its name
+    size: int
+    sha256: str  # empty: unknown until it is downloaded
+    revision: str = ""  # commit id of the hub
+    secret: str = ""
+    local: bool = False  # a path on the host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """What a model runs: everything by digest. Also the size of a replica, so that a plan needs no network."""
+
+    engine: str
+    image: ImagePin
+    weights: ModelSource
+    argv: tuple[str, ...]  # the engine's words without model path, port and cards
+    context: int
+    slots: int
+    need_mib: int  # card memory a replica needs in all; main memory on a host without cards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedModel:
+    asked: str  # digest of the model's section in the stack file
+    runs: Runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The exact versions that a stack runs: numbered, immutable once ended."""
+
+    number: int
+    models: Mapping[str, ReleasedModel]
+    parts: Mapping[str, ImagePin]  # gateway, edge
+    who: str = ""
+    when: float = 0.0
+    why: str = ""
+    ended: str = ""  # good, failed: reason, empty while it is being applied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    host: str
+    cards: tuple[str, ...]  # UUIDs; none on a host without cards
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One engine on certain cards. `id` is <model as a word>-<n>, stable over releases."""
+
+    id: str
+    model: str
+    members: tuple[Member, ...]
+    need_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Why a host or a card was not taken."""
+
+    replica: str
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    replicas: tuple[Replica, ...]
+    rejected: tuple[Rejected, ...] = ()
+    missing: tuple[str, ...] = ()  # replicas that fit nowhere
+    moved: tuple[str, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""Pulumi: the only room that imports it, and only inside functions."""

@@ -1,0 +1,1 @@
+"""What the stack knows about itself; at home on the gateway's host."""

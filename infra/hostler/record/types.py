@@ -1,0 +1,53 @@
+"""The record's types. On disk it is JSON with `schema`; unknown keys of a newer schema refuse to load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hostler.hosts.types import Slot
+from hostler.models.types import Release, Replica
+
+SCHEMA = 1
+HOME = "/var/lib/hostler/home/record.json"
+COPIES = "/var/lib/hostler/copies"  # <uid>.json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A client's key: only its hash is kept."""
+
+    name: str
+    sha256: str
+    made: float
+    budget: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What was agreed to be there: a card that is missing later is shown as missing."""
+
+    machine_id: str
+    cards: tuple[tuple[str, str, int], ...]  # uuid, name, MiB
+    driver: str = ""
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    uid: str
+    stack: str
+    epoch: int = 1
+    number: int = 0  # of the commit; each write is one more
+    release: int = 0  # the live one
+    releases: tuple[Release, ...] = ()
+    replicas: tuple[Replica, ...] = ()
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+    expected: Mapping[str, Expected] = field(default_factory=dict)
+    keys: tuple[Key, ...] = ()
+    ledger: tuple[Mapping[str, Any], ...] = ()
+    journal: Mapping[str, Any] | None = None  # of a rollout under way
+    gateway_host: str = ""
+    file_digest: str = ""  # of the stack file last applied
+    schema: int = SCHEMA

@@ -1,0 +1,1 @@
+"""The recipes that change a stack: up, down, roll."""

@@ -1,0 +1,1 @@
+"""The stack file: its types (sections), and how a file becomes them (load)."""
