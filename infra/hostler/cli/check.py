@@ -1,0 +1,27 @@
+"""hostler check: all mistakes of the stack file at once."""
+
+from __future__ import annotations
+
+import click
+
+from hostler.cli import options
+from hostler.console.out import Out
+
+
+@click.command()
+@options.stack
+@options.as_json
+def command(file: str | None, as_json: bool) -> None:
+    """Look for mistakes in the stack file.
+
+    Every mistake is shown at once, with its line, what was expected, and the nearest right word.
+    Nothing is contacted.
+    """
+    loaded = options.load(file)
+    out = Out(as_json=as_json)
+    stack = loaded.stack
+    hosts = sum(len(pool.hosts) for pool in stack.pools.values())
+    if as_json:
+        out.json({"file": loaded.path, "stack": stack.stack, "hosts": hosts, "models": sorted(stack.models)})
+    else:
+        out.data(f"{loaded.path}: good: stack {stack.stack}, {hosts} hosts, models {', '.join(sorted(stack.models))}")

@@ -1,0 +1,59 @@
+"""Which record is believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hostler.errors import Exit, LockedError, RefusedError
+from hostler.hosts.types import Seen
+from hostler.record import store
+from hostler.record.types import Record
+
+RECORD = Record(uid="u1", stack="s", gateway_host="a")
+
+
+def seen(name: str, *, record: Record | None = None, copy: Record | None = None, uid: str = "") -> Seen:
+    return Seen(
+        host=name,
+        at=0.0,
+        seconds=0.0,
+        uid=uid,
+        record=store.dump(record) if record else None,
+        copy=store.dump(copy) if copy else None,
+    )
+
+
+def test_highest_epoch_wins_over_a_higher_number() -> None:
+    old, new = replace(RECORD, number=9), replace(RECORD, epoch=2, number=3)
+    found = store.at_home({"a": seen("a", record=old), "b": seen("b", record=new)})
+    assert found == ("b", new)
+
+
+def test_no_record_is_none() -> None:
+    assert store.at_home({"a": seen("a")}) is None
+
+
+def test_best_copy_is_the_newest() -> None:
+    copies = {"a": seen("a", copy=replace(RECORD, number=4)), "b": seen("b", copy=replace(RECORD, number=5))}
+    found = store.best_copy(copies)
+    assert found is not None
+    assert found[0] == "b"
+
+
+def test_restored_raises_the_epoch() -> None:
+    assert store.restored(RECORD, "b") == replace(RECORD, epoch=2, number=1, gateway_host="b")
+
+
+def test_foreign_host_is_exit_8() -> None:
+    with pytest.raises(LockedError) as error:
+        store.refuse_foreign({"a": seen("a", uid="other")}, RECORD)
+    assert error.value.code is Exit.LOCKED
+    assert error.value.problems[0].where == "a"
+
+
+@pytest.mark.parametrize("data", [{"schema": 99}, {"schema": 1, "uid": 5, "stack": "s"}, {"schema": 1}])
+def test_newer_or_damaged_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises(RefusedError):
+        store.load(data, "a: record")
