@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
 
 class Exit(IntEnum):
@@ -50,9 +51,7 @@ class HostlerError(Exception):
         self.problems = problems
 
     @classmethod
-    def of(
-        cls, where: str, *, expected: str, got: str, next_step: str = "", detail: str = ""
-    ) -> HostlerError:
+    def of(cls, where: str, *, expected: str, got: str, next_step: str = "", detail: str = "") -> Self:
         return cls(Problem(where=where, expected=expected, got=got, next_step=next_step, detail=detail))
 
 
