@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hostler.hosts.types import Slot
+from hostler.hosts.types import Host, Slot
 from hostler.models.types import Release, Replica
 
 SCHEMA = 1
@@ -44,6 +44,7 @@ class Record:
     releases: tuple[Release, ...] = ()
     replicas: tuple[Replica, ...] = ()
     slots: Mapping[str, Slot] = field(default_factory=dict)
+    hosts: Mapping[str, Host] = field(default_factory=dict)  # as last applied, so that one that left the file is found
     expected: Mapping[str, Expected] = field(default_factory=dict)
     keys: tuple[Key, ...] = ()
     ledger: tuple[Mapping[str, Any], ...] = ()

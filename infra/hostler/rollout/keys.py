@@ -1,0 +1,70 @@
+"""Clients' keys: the plain one is shown once and kept 0600 on the machine that made it; hosts know its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from pathlib import Path
+
+from hostler import operator
+from hostler.record import store
+from hostler.record.types import Key, Record
+
+FIRST = "default"
+
+
+def make_key() -> str:
+    """A new key in the shape that OpenAI clients expect: 192 bits after `sk-`."""
+    return "sk-" + secrets.token_urlsafe(24)
+
+
+def hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def mine(stack: str) -> dict[str, str]:
+    """The keys that were made on this machine: {name: key}."""
+    return dict(operator.read_json(_path(stack)).get("keys", {}))
+
+
+def keep(stack: str, name: str, key: str) -> None:
+    data = operator.read_json(_path(stack))
+    data.setdefault("keys", {})[name] = key
+    operator.write_json(_path(stack), data)
+
+
+def forget(stack: str, name: str) -> None:
+    data = operator.read_json(_path(stack))
+    if data.get("keys", {}).pop(name, None):
+        operator.write_json(_path(stack), data)
+
+
+def first_record(stack: str, gateway_host: str) -> Record:
+    """The record of a stack that is nowhere yet, with its first key.
+
+    The same at each call until an `up` has written it to the gateway's host: a saved plan stays valid.
+    """
+    pending = operator.stack_home(stack) / "first.json"
+    data = operator.read_json(pending)
+    if not data:
+        key = make_key()
+        data = {"uid": store.new_uid(), "key": hashed(key), "made": round(time.time())}
+        keep(stack, FIRST, key)
+        operator.write_json(pending, data)
+    key = Key(name=FIRST, sha256=data["key"], made=float(data["made"]))
+    return Record(uid=data["uid"], stack=stack, gateway_host=gateway_host, keys=(key,))
+
+
+def settled(stack: str) -> None:
+    """The first record is at home now."""
+    (operator.stack_home(stack) / "first.json").unlink(missing_ok=True)
+
+
+def forget_all(stack: str) -> None:
+    _path(stack).unlink(missing_ok=True)
+    settled(stack)
+
+
+def _path(stack: str) -> Path:
+    return operator.stack_home(stack) / "keys.json"

@@ -1,0 +1,112 @@
+"""Preview and probe, side by side: what Pulumi expects, and what the hosts say now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from hostler.configure import ask
+from hostler.errors import RefusedError
+from hostler.hosts.types import Host, Seen
+from hostler.record import store
+from hostler.record.types import Record
+from hostler.stackfile.hosts import hosts_of
+from hostler.stackfile.sections import StackFile
+
+if TYPE_CHECKING:
+    from hostler.provision.fleet import Preview
+
+PROBE_LIMIT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The world as it was seen once."""
+
+    file: StackFile
+    hosts: tuple[Host, ...]
+    gone: tuple[Host, ...]  # in the record, no longer in the file
+    seen: Mapping[str, Seen]
+    record: Record | None
+    gateway: Host
+    preview: Preview | None = None
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def every(self) -> tuple[Host, ...]:
+        return (*self.hosts, *self.gone)
+
+    def host(self, name: str) -> Host:
+        return next(host for host in self.every if host.name == name)
+
+
+def observe(file: StackFile, *, pulumi: bool = True, limit_s: float = PROBE_LIMIT_S) -> Observation:
+    """One look at everything. Unreachable hosts are in `seen` with their error; Pulumi's preview runs meanwhile."""
+    hosts = hosts_of(file)
+    waiting: Future[Mapping[str, Seen]] = Future()
+    with ThreadPoolExecutor(1) as pool:
+        preview = pool.submit(_preview, file, hosts, waiting) if pulumi else None
+        try:
+            seen = look(hosts, limit_s)
+        except BaseException as error:
+            waiting.set_exception(error)
+            raise
+        waiting.set_result(seen)
+        return _with_record(file, hosts, seen, limit_s, preview.result() if preview else None)
+
+
+def look(hosts: tuple[Host, ...], limit_s: float = PROBE_LIMIT_S) -> Mapping[str, Seen]:
+    from hostler.hosts.probe import probe
+
+    return probe(hosts, ask.generic(), timeout=limit_s)
+
+
+def gateway_host(file: StackFile, hosts: tuple[Host, ...]) -> Host:
+    wanted = file.stack.gateway.host
+    return next((host for host in hosts if host.name == wanted), hosts[0])
+
+
+def _preview(file: StackFile, hosts: tuple[Host, ...], waiting: Future[Mapping[str, Seen]]) -> Preview:
+    from hostler.provision.fleet import Fleet
+
+    return Fleet(file.stack.stack).preview(hosts, lambda name: waiting.result()[name])
+
+
+def _with_record(
+    file: StackFile, hosts: tuple[Host, ...], seen: Mapping[str, Seen], limit_s: float, preview: Preview | None
+) -> Observation:
+    home = store.at_home(seen)
+    record = home[1] if home else None
+    gone = tuple(host for name, host in sorted((record.hosts if record else {}).items()) if name not in seen)
+    if gone:
+        seen = {**seen, **look(gone, limit_s)}
+    return Observation(
+        file=file, hosts=hosts, gone=gone, seen=seen, record=record, gateway=gateway_host(file, hosts), preview=preview
+    )
+
+
+def restore(observation: Observation) -> Observation:
+    """`up --restore`: goes on with the newest copy of the record, at a higher epoch."""
+    if observation.record:
+        return observation
+    copy = store.best_copy(observation.seen)
+    if not copy:
+        raise RefusedError.of(
+            "--restore",
+            expected="a copy of the record on one of the hosts",
+            got=f"none on {', '.join(sorted(observation.seen))}",
+            next_step="run `hostler up` without --restore to begin anew",
+        )
+    return replace(observation, record=store.restored(copy[1], observation.gateway.name))
+
+
+def lost(observation: Observation) -> str:
+    """The host with the newest copy when the record's home has none: somebody must decide."""
+    if observation.record:
+        return ""
+    copy = store.best_copy(observation.seen)
+    return copy[0] if copy else ""
+
+

@@ -1,0 +1,176 @@
+"""From what was seen to a plan: resolve, place, manifest, difference. One code path for plan, up, render and down."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hostler.configure import build, difference, gates
+from hostler.configure.types import Change, Notice, Plan
+from hostler.hosts.types import Seen
+from hostler.manifest.items import Effect, Manifest, Part
+from hostler.models import placement as placing
+from hostler.models.release import next_release
+from hostler.models.types import Placement, Release
+from hostler.record import store
+from hostler.record.types import Expected, Record
+from hostler.rollout import keys
+from hostler.rollout.observe import Observation
+from hostler.stackfile.asked import asked_digests
+
+EXCHANGE_S = 20.0  # what a person should reckon with per gateway restart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A plan with the record that will be true when it is done."""
+
+    plan: Plan
+    record: Record
+    observation: Observation
+
+
+def make(observation: Observation, *, why: str = "up") -> Draft:
+    """Resolves what floats and is new (network), everything else is pure. Changes nothing anywhere."""
+    record = observation.record or keys.first_record(observation.file.stack.stack, observation.gateway.name)
+    store.refuse_foreign(observation.seen, record)
+    release = _release(observation, record, why)
+    placement = _placement(observation, release, record)
+    return draft(observation, record, release, placement)
+
+
+def draft(observation: Observation, record: Record, release: Release, placement: Placement) -> Draft:
+    """The plan for a given release and placement."""
+    wanted = replace(
+        record,
+        release=release.number,
+        releases=_with(record.releases, release),
+        replicas=placement.replicas,
+        expected=_expected(observation, record),
+        hosts={host.name: replace(host, where="") for host in observation.hosts},
+        gateway_host=observation.gateway.name,
+        file_digest=observation.file.digest,
+    )
+    manifests = build.manifests(observation.file, observation.hosts, observation.seen, release, placement, wanted)
+    changes = (*_host_changes(observation, manifests), *_provision_changes(observation))
+    notices = gates.notices(observation.file, observation.hosts, observation.seen, placement, record)
+    plan = Plan(
+        stack=record.stack,
+        file=observation.file.digest,
+        observed=difference.observed_digest(observation.seen),
+        release=release,
+        placement=placement,
+        changes=changes,
+        notices=(*notices, *_unreached(observation.seen)),
+        manifests=manifests,
+        removed_hosts=tuple(host.name for host in observation.gone),
+        downtime_s=downtime(changes, placement, observation.seen, manifests),
+    )
+    return Draft(plan=plan, record=wanted, observation=observation)
+
+
+def _release(observation: Observation, record: Record, why: str) -> Release:
+    return next_release(
+        observation.file,
+        record,
+        asked_digests(observation.file.stack),
+        seen=observation.seen,
+        who=f"{getpass.getuser()}@{socket.gethostname()}",
+        why=why,
+    )
+
+
+def _placement(observation: Observation, release: Release, record: Record) -> Placement:
+    return placing.place(observation.file.stack, observation.hosts, observation.seen, release, record.replicas)
+
+
+def _with(releases: tuple[Release, ...], release: Release) -> tuple[Release, ...]:
+    return (*(r for r in releases if r.number != release.number), release)
+
+
+def _expected(observation: Observation, record: Record) -> Mapping[str, Expected]:
+    """What was seen is what is expected from now on; of an unreachable host, what was expected before."""
+    fresh = {
+        name: Expected(
+            machine_id=seen.facts.machine_id,
+            cards=tuple((card.uuid, card.name, card.memory_mib) for card in seen.facts.cards),
+            driver=seen.facts.driver.version,
+            boot_id=seen.facts.boot_id,
+        )
+        for name, seen in observation.seen.items()
+        if seen.facts
+    }
+    kept = {name: expected for name, expected in record.expected.items() if name not in fresh}
+    present = {host.name for host in observation.hosts}
+    return {name: expected for name, expected in sorted({**kept, **fresh}.items()) if name in present}
+
+
+def _host_changes(observation: Observation, manifests: Mapping[str, Manifest]) -> tuple[Change, ...]:
+    changes: list[Change] = []
+    for host in observation.hosts:
+        seen = observation.seen[host.name]
+        if seen.reached:
+            changes.extend(difference.difference(manifests[host.name], seen))
+    for host in observation.gone:
+        if observation.seen[host.name].reached and observation.seen[host.name].uid:
+            changes.append(_leave(host.name))
+    return tuple(changes)
+
+
+def _leave(host: str) -> Change:
+    return Change(
+        host=host,
+        part=Part.BASE,
+        item=f"host:{host}",
+        action="remove",
+        now="part of the stack",
+        then="as it was found",
+        why="no longer in the stack file",
+        effect=Effect.DRAIN,
+    )
+
+
+def _provision_changes(observation: Observation) -> tuple[Change, ...]:
+    if not observation.preview:
+        return ()
+    actions = {"create": "add", "delete": "remove"}
+    return tuple(
+        Change(
+            host="",
+            part="pulumi",
+            item=change.name,
+            action=actions.get(change.op, "change"),  # type: ignore[arg-type]
+            now="",
+            then=change.op,
+            why="; ".join(change.details) or "not in Pulumi's state yet",
+        )
+        for change in observation.preview.changes
+    )
+
+
+def _unreached(seen: Mapping[str, Seen]) -> tuple[Notice, ...]:
+    return tuple(
+        Notice(level="warning", text=s.error + (f" ({s.next_step})" if s.next_step else ""), where=name)
+        for name, s in sorted(seen.items())
+        if not s.reached
+    )
+
+
+def downtime(
+    changes: tuple[Change, ...], placement: Placement, seen: Mapping[str, Seen], manifests: Mapping[str, Manifest]
+) -> dict[str, float]:
+    """Seconds in which a model that is served now cannot answer, for models whose only serving replica changes."""
+    serving = {r.id: r.model for r in placement.replicas if _serves(seen, r.members[0].host, r.id)}
+    touched = {c.replica for c in changes if c.replica in serving and c.effect in (Effect.RESTART, Effect.DRAIN, Effect.REBOOT)}
+    limits = {c.id: c.health.limit_s if c.health else 60 for m in manifests.values() for c in m.containers}
+    alone = {replica for replica in touched if list(serving.values()).count(serving[replica]) < 2}
+    return {serving[replica]: float(min(limits.get(replica, 60), 60)) for replica in sorted(alone)}
+
+
+def _serves(seen: Mapping[str, Seen], host: str, replica: str) -> bool:
+    from hostler.hosts.types import Value
+
+    found = seen[host].observed.get(f"replica:{replica}") if host in seen else None
+    return isinstance(found, Value) and found.value.get("health") == 200 and not found.value.get("draining")
