@@ -1,0 +1,54 @@
+"""Ansible on just the hosts and parts that differ; hosts that left the file are emptied."""
+
+from __future__ import annotations
+
+from hostler.configure.run import Event, run_playbooks
+from hostler.console.out import Out
+from hostler.errors import ConfigureError, RolledBackError
+from hostler.rollout.planning import Draft
+from hostler.rollout.session import Session
+
+
+def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
+    """Makes the plan's changes. Raises ConfigureError (exit 6) with the hosts' own words, or RolledBackError
+    (exit 7) when a new replica did not pass and the old one is back."""
+    changes = tuple(change for change in draft.plan.changes if change.host and change.part != "pulumi")
+    gone = [name for name in draft.plan.removed_hosts if name in run.transports]
+    here = tuple(change for change in changes if change.host not in draft.plan.removed_hosts)
+    if here:
+        run_playbooks(
+            manifests=draft.plan.manifests,
+            hosts=draft.observation.hosts,
+            changes=here,
+            run=run.run,
+            cut=cut,
+            on_event=lambda event: tell(event, run.out),
+        )
+    for name in gone:
+        run.out.live(f"{name}: taking away what is ours")
+        empty(run, name)
+
+
+def empty(run: Session, host: str, *, keep_models: bool = False) -> dict[str, list[object]]:
+    """Removes all that is ours from a host; raises ConfigureError when something could not be removed."""
+    answer = run.call(host, "purge", **{"keep-models": keep_models, "uid": run.record.uid})
+    if answer.get("left"):
+        raise ConfigureError.of(
+            host,
+            expected="nothing of the stack left",
+            got="; ".join(f"{left['what']}: {left['why']}" for left in answer["left"]),
+            next_step="run it again; what cannot be removed is yours to look at",
+        )
+    return answer
+
+
+def tell(event: Event, out: Out) -> None:
+    """One line of Ansible's story: on a terminal it is overwritten, changes and failures stay."""
+    line = f"{event.host}: {event.task}" + (f": {event.message}" if event.message else "")
+    if event.status in ("changed", "failed", "unreachable"):
+        out.say(f"{event.status:8} {line}")
+    else:
+        out.live(line)
+
+
+__all__ = ["ConfigureError", "RolledBackError", "apply", "empty", "tell"]

@@ -1,0 +1,56 @@
+"""hostler roll: a rolling restart, one replica at a time, as they are."""
+
+from __future__ import annotations
+
+from hostler.console.out import Out
+from hostler.errors import RefusedError, RolledBackError, UsageError
+from hostler.models.types import Replica
+from hostler.rollout.observe import Observation, observe
+from hostler.rollout.session import Session, session
+from hostler.stackfile.sections import StackFile
+
+
+def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bool) -> list[dict[str, str]]:
+    """What became of each replica, in order. Stops at the first that does not come back."""
+    observation = observe(file, pulumi=False)
+    replicas = _replicas(observation, model)
+    if len(replicas) < 2 and not allow_downtime:
+        raise RefusedError.of(
+            f"model {model}",
+            expected="two replicas, so that one serves while the other restarts",
+            got=f"one, {replicas[0].id}",
+            next_step="repeat with --allow-downtime",
+        )
+    assert observation.record
+    reached = [name for name, seen in observation.seen.items() if seen.reached]
+    with session(observation.record, observation.gateway, observation.every, reached, out, why=f"roll {model}") as run:
+        return [_exchange(run, replica, out, cut=cut) for replica in replicas]
+
+
+def _replicas(observation: Observation, model: str) -> list[Replica]:
+    known = observation.record.replicas if observation.record else ()
+    found = sorted((r for r in known if r.model == model), key=lambda r: r.id)
+    if not found:
+        raise UsageError.of(
+            "hostler roll",
+            expected=f"one of {', '.join(sorted({r.model for r in known})) or 'the models that run (none does)'}",
+            got=model,
+            next_step="`hostler status` shows what runs",
+        )
+    return found
+
+
+def _exchange(run: Session, replica: Replica, out: Out, *, cut: bool) -> dict[str, str]:
+    host = replica.members[0].host
+    out.live(f"{replica.id} on {host}: drain, stop, start, ready, smoke, back")
+    answer = run.call(host, "exchange", id=replica.id, force=True, cut=cut)
+    if answer.get("outcome") not in ("exchanged", "started"):
+        raise RolledBackError.of(
+            f"{replica.id} on {host}",
+            expected="the replica to come back",
+            got=f"{answer.get('outcome')}: {answer.get('why')}",
+            next_step=f"`hostler logs {replica.id}` shows more",
+            detail=str(answer.get("log") or ""),
+        )
+    out.say(f"{replica.id} on {host}: {answer['outcome']}")
+    return {"replica": replica.id, "host": host, "outcome": str(answer["outcome"])}

@@ -1,0 +1,101 @@
+"""A change of a stack, under its lock: who holds it, what an interrupted run left, and the record's commits."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hostler.console.out import Out
+from hostler.errors import HostError, HostlerError
+from hostler.hosts.agent import agent_call
+from hostler.hosts.connect import transport_for
+from hostler.hosts.lock import held
+from hostler.hosts.transport import Transport
+from hostler.hosts.types import Host
+from hostler.record import store
+from hostler.record.types import Record
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One run: its id, the reached hosts' transports, and the record as it stands at home."""
+
+    run: str
+    gateway: Host
+    hosts: tuple[Host, ...]
+    out: Out
+    record: Record
+    transports: dict[str, Transport] = field(default_factory=dict)
+
+    def call(self, host: str, op: str, **request: Any) -> dict[str, Any]:
+        """One request to one host's agent; raises the host's own error."""
+        return agent_call(self.transports[host], op, run=self.run, **request)
+
+    def everywhere(self, hosts: Sequence[str], work: Callable[[str], Any]) -> dict[str, Any]:
+        """`work(host)` on all hosts at once; the first failure is raised after all have ended."""
+        if not hosts:
+            return {}
+        with ThreadPoolExecutor(min(32, len(hosts))) as pool:
+            waiting = {host: pool.submit(work, host) for host in hosts}
+        return {host: future.result() for host, future in waiting.items()}
+
+    def commit(self, record: Record) -> None:
+        """The record's next number, at home first, then to its copies (a copy that fails is said, not fatal)."""
+        self.record = store.committed(record)
+        data = store.dump(self.record)
+        self.call(self.gateway.name, "record-commit", record=data)
+        for host in store.copy_hosts([h.name for h in self.hosts if h.name in self.transports], self.gateway.name):
+            try:
+                self.call(host, "copy-write", record=data)
+            except HostlerError as error:
+                self.out.say(f"warning: {host} keeps no copy of the record: {error}")
+
+    def claim(self, hosts: Sequence[str]) -> None:
+        """What each host was before the first contact is kept, then it belongs to this stack."""
+
+        def work(host: str) -> None:
+            self.call(host, "baseline")
+            self.call(host, "claim", uid=self.record.uid, stack=self.record.stack, epoch=self.record.epoch, host=host)
+
+        self.everywhere(hosts, work)
+
+
+@contextmanager
+def session(
+    record: Record, gateway: Host, hosts: Sequence[Host], reached: Sequence[str], out: Out, *, why: str
+) -> Generator[Session]:
+    """The stack's lock is held inside; what an interrupted run left behind has been ended."""
+    if gateway.name not in reached:
+        raise HostError.of(
+            gateway.name,
+            expected="the gateway's host, which keeps lock and record",
+            got="a host that cannot be reached",
+            next_step=f"bring {gateway.name} back, or name another host under gateway.host and run `hostler up --restore`",
+        )
+    with ExitStack() as stack:
+        transports = {h.name: _opened(stack, h) for h in hosts if h.name in reached}
+        lock = stack.enter_context(held(transports[gateway.name], run=secrets.token_hex(8), why=why, stack=record.stack))
+        run = Session(run=lock.run, gateway=gateway, hosts=tuple(hosts), out=out, record=record, transports=transports)
+        ended = run.everywhere(list(transports), lambda host: run.call(host, "end-run"))
+        _say_ended(ended, out)
+        yield run
+
+
+def _opened(stack: ExitStack, host: Host) -> Transport:
+    transport = transport_for(host)
+    stack.callback(transport.close)
+    return transport
+
+
+def _say_ended(ended: Mapping[str, Mapping[str, Any]], out: Out) -> None:
+    for host, answer in sorted(ended.items()):
+        for process in answer.get("ended", ()):
+            out.say(f"{host}: ended what an interrupted run left behind: {process}")
+
+
+def journal(record: Record, **entry: Any) -> Record:
+    return replace(record, journal=entry or None)

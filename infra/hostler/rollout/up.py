@@ -1,0 +1,167 @@
+"""hostler up: look, plan, ask, do, prove, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hostler.configure import gates
+from hostler.configure.types import Change, Plan
+from hostler.console import plan as show
+from hostler.console.out import Out
+from hostler.errors import HostError, HostlerError, Problem, RefusedError
+from hostler.record.types import Record
+from hostler.rollout import keys, planfile, planning, verify
+from hostler.rollout.apply import apply
+from hostler.rollout.observe import Observation, lost, observe, restore
+from hostler.rollout.planning import Draft
+from hostler.rollout.session import Session, journal, session
+from hostler.stackfile.sections import StackFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    yes: bool = False
+    plan: Plan | None = None  # a saved one, to be applied verbatim
+    allow_downtime: bool = False
+    cut: bool = False
+    restore: bool = False
+    details: bool = False
+
+
+def up(file: StackFile, out: Out, options: Options) -> Draft | None:
+    """Returns what was made true, None when the question was answered with no."""
+    observation = look(file, options)
+    draft = planning.make(observation)
+    if options.plan:
+        planfile.refuse_moved(options.plan, draft.plan)
+    if out.as_json:
+        out.json(show.as_json(draft.plan))
+    else:
+        show.show(draft.plan, out, details=options.details)
+    gates.refuse(draft.plan, allow_downtime=options.allow_downtime)
+    out.say(show.summary(draft.plan))
+    if settled(draft):
+        _refuse_unreached(observation)
+        return draft
+    if not draft.plan.empty and not out.confirm("Apply?", yes=options.yes):
+        return None
+    return change(draft, out, options)
+
+
+def look(file: StackFile, options: Options) -> Observation:
+    """Observes, and refuses to begin a new record where an old one was lost."""
+    observation = observe(file)
+    if options.restore:
+        return restore(observation)
+    if (home := lost(observation)) and observation.gateway.name in observation.seen:
+        raise RefusedError.of(
+            observation.gateway.name,
+            expected="the stack's record on the gateway's host",
+            got=f"none there, and a copy on {home}",
+            next_step="run `hostler up --restore` to go on with the newest copy; the old keys stay valid",
+        )
+    return observation
+
+
+def settled(draft: Draft) -> bool:
+    """Nothing differs, and the last run ended well."""
+    record = draft.observation.record
+    return draft.plan.empty and record is not None and record.journal is None and record.release == draft.record.release
+
+
+def change(draft: Draft, out: Out, options: Options) -> Draft:
+    """Everything after the yes. Interrupted anywhere, the next `up` goes on."""
+    observation = draft.observation
+    reached = [name for name, seen in observation.seen.items() if seen.reached]
+    started = time.monotonic()
+    with session(draft.record, observation.gateway, observation.every, reached, out, why="up") as run:
+        draft = _still_true(draft, run, out, options)
+        _begin(run, draft)
+        _provision(draft, out)
+        apply(draft, run, cut=options.cut)
+        draft = verify.differences(draft, run)
+        answers = verify.smoke(draft, run, changed_models(draft.plan.changes, draft))
+        _finish(run, draft)
+    out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
+    _refuse_unreached(observation)
+    return draft
+
+
+def _still_true(draft: Draft, run: Session, out: Out, options: Options) -> Draft:
+    """Somebody may have changed the stack between the plan and the lock: then the plan is made again."""
+    again = observe(draft.observation.file, pulumi=False)
+    if options.restore:
+        again = restore(again)
+    fresh = planning.make(replace(again, preview=draft.observation.preview))
+    if fresh.plan.observed == draft.plan.observed and fresh.plan.changes == draft.plan.changes:
+        run.record = again.record or run.record
+        return fresh
+    if options.plan or not options.yes:
+        planfile.refuse_moved(draft.plan, fresh.plan)
+    out.say("note: the hosts changed since the plan was made; this is the plan now")
+    show.show(fresh.plan, out)
+    gates.refuse(fresh.plan, allow_downtime=options.allow_downtime)
+    run.record = again.record or run.record
+    return fresh
+
+
+def _begin(run: Session, draft: Draft) -> None:
+    """The hosts are this stack's, and the record says that a change is under way."""
+    hosts = [name for name in run.transports if name not in draft.plan.removed_hosts]
+    run.record = replace(run.record, uid=draft.record.uid, epoch=draft.record.epoch)
+    run.claim(hosts)
+    run.commit(journal(_under_way(draft), run=run.run, stage="apply", release=draft.plan.release.number))
+    keys.settled(draft.record.stack)
+
+
+def _under_way(draft: Draft) -> Record:
+    """The new releases are known; the live one is still the old."""
+    before = draft.observation.record
+    return replace(
+        draft.record,
+        number=before.number if before else 0,
+        release=before.release if before else 0,
+    )
+
+
+def _provision(draft: Draft, out: Out) -> None:
+    if not (draft.observation.preview and draft.observation.preview.changes):
+        return
+    from hostler.provision.fleet import Fleet
+
+    out.live("pulumi: writing down what is expected of the hosts")
+    observation = draft.observation
+    Fleet(draft.record.stack).up(observation.hosts, lambda name: observation.seen[name])
+
+
+def _finish(run: Session, draft: Draft) -> None:
+    releases = tuple(
+        replace(release, ended="good") if release.number == draft.record.release and not release.ended else release
+        for release in draft.record.releases
+    )
+    run.commit(replace(draft.record, releases=releases, number=run.record.number, journal=None))
+
+
+def changed_models(changes: Sequence[Change], draft: Draft) -> tuple[str, ...]:
+    """Models of which something changed; all of them where the gateway did."""
+    if any(change.part in ("gateway", "edge") for change in changes):
+        return tuple(draft.plan.release.models)
+    touched = {change.replica for change in changes if change.replica}
+    return tuple(sorted({r.model for r in draft.plan.placement.replicas if r.id in touched}))
+
+
+def _refuse_unreached(observation: Observation) -> None:
+    problems = tuple(
+        Problem(where=name, expected="an answer", got=seen.error, next_step=seen.next_step)
+        for name, seen in sorted(observation.seen.items())
+        if not seen.reached
+    )
+    if problems:
+        raise HostError(*problems)
+
+
+def failed(error: HostlerError, draft: Draft) -> str:
+    """Why a release is marked failed."""
+    return f"failed: {error.problems[0] if error.problems else error} ({draft.plan.release.number})"
