@@ -43,7 +43,7 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     gates.refuse(draft.plan, allow_downtime=options.allow_downtime)
     out.say(show.summary(draft.plan))
     if settled(draft):
-        _refuse_unreached(observation)
+        refuse_unreached(observation)
         return draft
     if not draft.plan.empty and not out.confirm("Apply?", yes=options.yes):
         return None
@@ -85,7 +85,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         answers = verify.smoke(draft, run, changed_models(draft.plan.changes, draft))
         _finish(run, draft)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
-    _refuse_unreached(observation)
+    refuse_unreached(observation)
     return draft
 
 
@@ -152,7 +152,7 @@ def changed_models(changes: Sequence[Change], draft: Draft) -> tuple[str, ...]:
     return tuple(sorted({r.model for r in draft.plan.placement.replicas if r.id in touched}))
 
 
-def _refuse_unreached(observation: Observation) -> None:
+def refuse_unreached(observation: Observation) -> None:
     problems = tuple(
         Problem(where=name, expected="an answer", got=seen.error, next_step=seen.next_step)
         for name, seen in sorted(observation.seen.items())

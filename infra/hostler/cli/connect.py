@@ -1,0 +1,31 @@
+"""hostler connect: what a client needs."""
+
+from __future__ import annotations
+
+import click
+
+from hostler.cli import options
+from hostler.console.out import Out
+
+KINDS = ("openai", "langchain", "open-webui", "curl")
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@options.stack
+@options.as_json
+@click.option("--key", "key_name", help="The name of the key to show; the first that this machine knows if not given.")
+def command(kind: str | None, file: str | None, as_json: bool, key_name: str | None) -> None:
+    """Show address, key and models, or a snippet that works: openai, langchain, open-webui, curl."""
+    from hostler.gateway.connect import snippets
+    from hostler.rollout.address import connection
+
+    out = Out(as_json=as_json)
+    found = connection(options.load(file), key_name)
+    if as_json:
+        out.json({"address": found.address, "key": found.key, "models": list(found.models), "ca": found.ca})
+    elif kind:
+        out.data(snippets(kind, address=found.address, key=found.key, models=found.models, ca=found.ca).rstrip())
+    else:
+        out.table(("", ""), [("address", f"{found.address}/v1"), ("key", found.key), ("models", ", ".join(found.models))])
+        out.say(f"next: `hostler connect {'|'.join(KINDS)}` prints a snippet that works")

@@ -1,0 +1,28 @@
+"""hostler ssh: log in, with the stack file's own way."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from hostler.cli import options
+from hostler.errors import UsageError
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("host")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@options.stack
+def command(host: str, words: tuple[str, ...], file: str | None) -> None:
+    """Log in to HOST, or run WORDS there, exactly as Hostler reaches it."""
+    from hostler.hosts.connect import ssh_argv
+    from hostler.stackfile.hosts import hosts_of
+
+    hosts = {known.name: known for known in hosts_of(options.load(file))}
+    if host not in hosts:
+        raise UsageError.of("hostler ssh", expected=f"one of {', '.join(hosts)}", got=host)
+    sys.stdout.flush()
+    argv = ssh_argv(hosts[host], words)
+    os.execvp(argv[0], argv)  # noqa: S606 - a list of words, no shell

@@ -1,0 +1,31 @@
+"""hostler status: how it is now."""
+
+from __future__ import annotations
+
+import click
+
+from hostler.cli import options
+from hostler.console.out import Out
+from hostler.errors import Exit
+
+
+@click.command()
+@options.stack
+@options.as_json
+@click.option("--limit", default=2.0, show_default=True, help="Seconds to wait for a host.")
+def command(file: str | None, as_json: bool, limit: float) -> int:
+    """Show hosts, cards, models and replicas as they are now; each fact with its age.
+
+    Exit code 4 when a host does not answer; the others are shown all the same.
+    """
+    from hostler.console import status
+    from hostler.rollout.observe import observe
+
+    out = Out(as_json=as_json)
+    observation = observe(options.load(file), pulumi=False, limit_s=limit)
+    report = status.report(observation.hosts, observation.seen, observation.record)
+    if as_json:
+        out.json(report)
+    else:
+        status.show(report, out)
+    return int(Exit.DONE if all(seen.reached for seen in observation.seen.values()) else Exit.HOST)

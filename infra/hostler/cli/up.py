@@ -1,0 +1,57 @@
+"""hostler up: make the stack real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hostler.cli import options
+from hostler.console.out import Out
+from hostler.errors import Exit
+
+
+@click.command()
+@options.stack
+@options.as_json
+@options.yes
+@options.allow_downtime
+@options.cut
+@click.option("--plan", "plan_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Apply exactly this saved plan, or refuse.")
+@click.option("--restore", is_flag=True, help="The gateway's host was lost: go on with the newest copy of the record.")
+@click.option("--diff", is_flag=True, help="Show the lines of files that change.")
+def command(
+    file: str | None,
+    as_json: bool,
+    yes: bool,
+    allow_downtime: bool,
+    cut: bool,
+    plan_file: Path | None,
+    restore: bool,
+    diff: bool,
+) -> int:
+    """Make the stack real: show the plan, ask, do it, and prove it with an answer.
+
+    A second `up` on a stack that is as it should be changes nothing and runs no Ansible.
+    """
+    from hostler.rollout import planfile, up
+
+    out = Out(as_json=as_json)
+    chosen = up.Options(
+        yes=yes,
+        plan=planfile.load(plan_file) if plan_file else None,
+        allow_downtime=allow_downtime,
+        cut=cut,
+        restore=restore,
+        details=diff,
+    )
+    loaded = options.load(file)
+    draft = up.up(loaded, out, chosen)
+    if draft is None:
+        out.say("nothing was changed")
+        return int(Exit.DONE)
+    if not draft.plan.empty:
+        from hostler.rollout.address import address_of
+
+        out.say(f"address: {address_of(loaded, draft.observation)}/v1  (`hostler connect` shows key and snippets)")
+    return int(Exit.DONE)

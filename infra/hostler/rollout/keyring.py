@@ -1,0 +1,67 @@
+"""hostler key: the record first, then the gateway's file and its running process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from hostler.console.out import Out
+from hostler.errors import RefusedError, UsageError
+from hostler.record.types import Key, Record
+from hostler.rollout import keys
+from hostler.rollout.observe import Observation, observe
+from hostler.rollout.session import session
+from hostler.stackfile.sections import StackFile
+
+
+def add(file: StackFile, name: str, out: Out) -> str:
+    """The new key; valid before this returns."""
+    observation, record = _running(file)
+    if any(key.name == name for key in record.keys):
+        raise UsageError.of("hostler key add", expected="a new name", got=name, next_step="`hostler key list` shows those in use")
+    made = keys.make_key()
+    _change(observation, (*record.keys, Key(name=name, sha256=keys.hashed(made), made=time.time())), out, f"key add {name}")
+    keys.keep(file.stack.stack, name, made)
+    return made
+
+
+def revoke(file: StackFile, name: str, out: Out) -> None:
+    observation, record = _running(file)
+    left = tuple(key for key in record.keys if key.name != name)
+    if len(left) == len(record.keys):
+        raise UsageError.of(
+            "hostler key revoke", expected=f"one of {', '.join(key.name for key in record.keys)}", got=name
+        )
+    _change(observation, left, out, f"key revoke {name}")
+    keys.forget(file.stack.stack, name)
+    out.say(f"{name} is no longer valid" + ("" if left else "; no key is left, so nobody can ask"))
+
+
+def listed(file: StackFile) -> list[dict[str, str]]:
+    _, record = _running(file)
+    here = keys.mine(file.stack.stack)
+    return [
+        {
+            "name": key.name,
+            "since": time.strftime("%Y-%m-%d %H:%M", time.localtime(key.made)),
+            "here": "yes" if key.name in here else "no",
+        }
+        for key in record.keys
+    ]
+
+
+def _running(file: StackFile) -> tuple[Observation, Record]:
+    observation = observe(file, pulumi=False)
+    if not observation.record:
+        raise RefusedError.of(
+            file.stack.stack, expected="a stack that is up", got="no record on its hosts", next_step="run `hostler up` first"
+        )
+    return observation, observation.record
+
+
+def _change(observation: Observation, new: tuple[Key, ...], out: Out, why: str) -> None:
+    assert observation.record
+    reached = [name for name, seen in observation.seen.items() if seen.reached]
+    with session(observation.record, observation.gateway, observation.hosts, reached, out, why=why) as run:
+        run.commit(replace(observation.record, keys=new))
+        run.call(run.gateway.name, "key-sync", keys={key.sha256: key.name for key in new})
