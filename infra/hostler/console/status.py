@@ -1,0 +1,201 @@
+"""`hostler status` as data and as tables. Each fact with its age; unknown says unknown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hostler.console.out import Out, age, size
+from hostler.hosts.types import Absent, Card, Host, Observed, Seen, Unknown, Value
+from hostler.models.types import Replica
+from hostler.record.types import Expected, Record
+
+UNKNOWN = "unknown"
+
+
+def report(hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record | None, now: float | None = None) -> dict[str, Any]:
+    """Everything that is known now, as JSON values. Ages in seconds, memory in MiB, power in watts."""
+    now = time.time() if now is None else now
+    replicas = record.replicas if record else ()
+    return {
+        "stack": record.stack if record else None,
+        "release": record.release if record else None,
+        "under_way": dict(record.journal) if record and record.journal else None,
+        "hosts": [_host(host, seen[host.name], now) for host in hosts],
+        "cards": [row for host in hosts for row in _cards(host.name, seen[host.name], record, now)],
+        "replicas": [_replica(replica, seen, now) for replica in replicas],
+        "models": _models(replicas, seen),
+        "gateway": _part(record.gateway_host, "gateway", seen) if record else UNKNOWN,
+    }
+
+
+def _host(host: Host, seen: Seen, now: float) -> dict[str, Any]:
+    facts = seen.facts
+    row = {"name": host.name, "pool": host.pool, "reached": seen.reached, "error": seen.error, "next": seen.next_step}
+    if not facts:
+        return {**row, "age_s": None}
+    return {
+        **row,
+        "os": facts.os_name,
+        "driver": f"{facts.driver.version or facts.driver.state}",
+        "docker": facts.docker or "none",
+        "disk_free": facts.disk_free,
+        "cards": len(facts.cards),
+        "round_trip_s": round(seen.seconds, 2),
+        "age_s": round(now - seen.at, 1),
+    }
+
+
+def _cards(host: str, seen: Seen, record: Record | None, now: float) -> Iterable[dict[str, Any]]:
+    """Cards that are there, then those that are expected and missing."""
+    there = seen.facts.cards if seen.facts else ()
+    for card in there:
+        yield {"host": host, **_card(card), "state": "seen", "age_s": round(now - seen.at, 1)}
+    expected = record.expected.get(host) if record else None
+    for uuid, name, memory in _missing(expected, there):
+        state = "missing" if seen.reached else UNKNOWN
+        yield {"host": host, "uuid": uuid, "name": name, "memory_mib": memory, "state": state, "age_s": None}
+
+
+def _card(card: Card) -> dict[str, Any]:
+    return {
+        "index": card.index,
+        "uuid": card.uuid,
+        "name": card.name,
+        "memory_mib": card.memory_mib,
+        "used_mib": card.used_mib,
+        "utilization": card.utilization,
+        "power_w": card.power_w,
+        "power_limit_w": card.power_limit_w,
+        "temperature_c": card.temperature_c,
+    }
+
+
+def _missing(expected: Expected | None, there: Sequence[Card]) -> list[tuple[str, str, int]]:
+    found = {card.uuid for card in there}
+    return [card for card in expected.cards if card[0] not in found] if expected else []
+
+
+def _replica(replica: Replica, seen: Mapping[str, Seen], now: float) -> dict[str, Any]:
+    member = replica.members[0]
+    host = seen.get(member.host)
+    found: Observed | None = host.observed.get(f"replica:{replica.id}") if host and host.reached else None
+    row: dict[str, Any] = {"id": replica.id, "model": replica.model, "host": member.host, "cards": list(member.cards)}
+    if not isinstance(found, Value):
+        return {**row, "state": _why_not(found, host), "running": None, "waiting": None, "age_s": None}
+    value = found.value
+    return {
+        **row,
+        "state": state_of(value),
+        "running": value.get("running"),
+        "waiting": value.get("waiting"),
+        "context": value.get("context"),
+        "age_s": round(now - found.at, 1),
+    }
+
+
+def _why_not(found: Observed | None, host: Seen | None) -> str:
+    if isinstance(found, Absent):
+        return "stopped"
+    if isinstance(found, Unknown):
+        return f"{UNKNOWN}: {found.reason}"
+    return UNKNOWN if host is None or not host.reached else "stopped"
+
+
+def state_of(value: Mapping[str, Any]) -> str:
+    """ready, draining, loading or not answering."""
+    if value.get("draining"):
+        return "draining"
+    health = value.get("health")
+    return {200: "ready", 503: "loading"}.get(health or 0, "not answering")
+
+
+def _models(replicas: Sequence[Replica], seen: Mapping[str, Seen]) -> list[dict[str, Any]]:
+    states: dict[str, list[str]] = {}
+    for replica in replicas:
+        states.setdefault(replica.model, []).append(str(_replica(replica, seen, 0.0)["state"]))
+    return [
+        {"name": name, "replicas": len(found), "ready": found.count("ready")} for name, found in sorted(states.items())
+    ]
+
+
+def _part(host: str, identity: str, seen: Mapping[str, Seen]) -> str:
+    found = seen[host].observed.get(f"container:{identity}") if host in seen and seen[host].reached else None
+    if isinstance(found, Value):
+        return "running" if found.value.get("running") else "stopped"
+    return UNKNOWN if found is None else "stopped"
+
+
+def show(report: Mapping[str, Any], out: Out) -> None:
+    out.data(f"stack {report['stack'] or '(not up)'}, release {report['release'] or '-'}, gateway {report['gateway']}")
+    if report["under_way"]:
+        out.data("a change is under way or was interrupted: `hostler up` goes on")
+    out.table(("HOST", "POOL", "STATE", "OS", "DRIVER", "DOCKER", "DISK FREE", "AGE"), map(_host_row, report["hosts"]))
+    if report["cards"]:
+        out.data("")
+        out.table(("HOST", "CARD", "NAME", "MEMORY", "USE", "POWER", "TEMP", "STATE", "AGE"), map(_card_row, report["cards"]))
+    if report["replicas"]:
+        out.data("")
+        heads = ("MODEL", "REPLICA", "HOST", "CARDS", "STATE", "IN FLIGHT", "WAITING", "AGE")
+        out.table(heads, map(_replica_row, report["replicas"]))
+    for host in report["hosts"]:
+        if not host["reached"]:
+            out.say(f"error: {host['name']}: {host['error']}")
+            if host["next"]:
+                out.say(f"next: {host['next']}")
+
+
+def _host_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if not row["reached"] or "os" not in row:
+        return (row["name"], row["pool"], "no answer", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "-")
+    return (
+        row["name"],
+        row["pool"],
+        "up",
+        row["os"],
+        row["driver"],
+        row["docker"],
+        size(row["disk_free"]),
+        age(row["age_s"]),
+    )
+
+
+def _card_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if row["state"] != "seen":
+        return (row["host"], "-", row["name"], _mib(row["memory_mib"]), "-", "-", "-", row["state"], "-")
+    used = f"{_mib(row['used_mib'])} / {_mib(row['memory_mib'])}"
+    return (
+        row["host"],
+        str(row["index"]),
+        row["name"],
+        used,
+        _unit(row["utilization"], "%"),
+        f"{_unit(row['power_w'], '')} / {_unit(row['power_limit_w'], ' W')}",
+        _unit(row["temperature_c"], " C"),
+        "seen",
+        age(row["age_s"]),
+    )
+
+
+def _replica_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    count = "-" if not row["cards"] else str(len(row["cards"]))
+    when = "-" if row["age_s"] is None else age(row["age_s"])
+    return (
+        row["model"],
+        row["id"],
+        row["host"],
+        count,
+        row["state"],
+        _unit(row["running"], ""),
+        _unit(row["waiting"], ""),
+        when,
+    )
+
+
+def _unit(value: float | None, unit: str) -> str:
+    return UNKNOWN if value is None else f"{value:.0f}{unit}"
+
+
+def _mib(value: int | None) -> str:
+    return UNKNOWN if value is None else size(value * 2**20)

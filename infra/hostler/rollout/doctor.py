@@ -1,0 +1,127 @@
+"""hostler doctor: this machine, then the hosts; every finding with its next step."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hostler import operator
+from hostler.errors import HostlerError
+from hostler.hosts.types import Seen, Value
+from hostler.rollout.observe import Observation, lost, observe
+from hostler.stackfile.load import find, load
+
+LOW_DISK = 5 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    bad: bool
+    where: str
+    what: str
+    next_step: str = ""
+
+    def row(self) -> tuple[str, str, str, str]:
+        return ("BAD" if self.bad else "good", self.where, self.what, self.next_step)
+
+    def as_row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def good(where: str, what: str) -> Finding:
+    return Finding(bad=False, where=where, what=what)
+
+
+def bad(where: str, what: str, next_step: str) -> Finding:
+    return Finding(bad=True, where=where, what=what, next_step=next_step)
+
+
+def examine(name: str | None) -> list[Finding]:
+    """All findings, the machine's first. Never raises for what it is there to find."""
+    findings = list(_machine())
+    try:
+        file = load(find(name))
+    except HostlerError as error:
+        return [*findings, *(bad(p.where, f"expected {p.expected}; got {p.got}", p.next_step) for p in error.problems)]
+    findings.append(good(file.path, "stack file"))
+    observation = observe(file, pulumi=False)
+    findings.extend(_stack(observation))
+    for host in observation.every:
+        findings.extend(_host(observation.seen[host.name]))
+    return findings
+
+
+def _machine() -> Iterator[Finding]:
+    for program, why in (("ssh", "`hostler ssh` and Ansible need it"), ("ssh-keygen", "to look up host keys")):
+        yield good("this machine", program) if shutil.which(program) else bad("this machine", f"no {program}: {why}", "install openssh-client")
+    yield _pulumi()
+    mode = operator.state_home().stat().st_mode & 0o777
+    if mode != 0o700:
+        yield bad("this machine", f"{operator.state_home()} has mode {mode:o}", f"chmod 700 {operator.state_home()}")
+
+
+def _pulumi() -> Finding:
+    from hostler.provision.engine import find_cli
+
+    try:
+        return good("this machine", f"pulumi {find_cli(install=False).version}")
+    except HostlerError as error:
+        return bad("this machine", f"pulumi: {error}", error.problems[0].next_step)
+
+
+def _stack(observation: Observation) -> Iterator[Finding]:
+    record = observation.record
+    if record is None:
+        home = lost(observation)
+        yield (
+            bad(observation.gateway.name, f"no record, and a copy on {home}", "hostler up --restore")
+            if home
+            else good(observation.file.stack.stack, "not up yet")
+        )
+        return
+    yield good(record.gateway_host, f"record {record.number} of stack {record.stack} (epoch {record.epoch})")
+    if record.journal:
+        yield bad(record.gateway_host, f"a change was interrupted ({record.journal.get('stage')})", "hostler up")
+
+
+def _host(seen: Seen) -> Iterable[Finding]:
+    if not seen.facts:
+        return [bad(seen.host, seen.error, seen.next_step)]
+    return [*_driver(seen), *_docker(seen), *_disk(seen), *_containers(seen)]
+
+
+def _driver(seen: Seen) -> Iterator[Finding]:
+    assert seen.facts
+    driver = seen.facts.driver
+    if driver.state in ("working", "none"):
+        cards = f"{len(seen.facts.cards)} cards, driver {driver.version}" if seen.facts.cards else "no cards"
+        yield good(seen.host, cards)
+        return
+    from hostler.configure.driver import commands
+
+    yield bad(seen.host, f"driver {driver.state}: {driver.detail}", " && ".join(commands(seen.facts)))
+
+
+def _docker(seen: Seen) -> Iterator[Finding]:
+    assert seen.facts
+    if seen.facts.package_state:
+        yield bad(seen.host, f"packages: {seen.facts.package_state}", "hostler up repairs it")
+    foreign = seen.facts.docker_foreign
+    yield good(seen.host, f"docker {seen.facts.docker or 'not there yet'}" + (f", {foreign} containers of others" if foreign else ""))
+
+
+def _disk(seen: Seen) -> Iterator[Finding]:
+    assert seen.facts
+    if seen.facts.disk_free < LOW_DISK:
+        yield bad(seen.host, f"{seen.facts.disk_free / 2**30:.1f} GiB free for models and images", "free some of it")
+
+
+def _containers(seen: Seen) -> Iterator[Finding]:
+    for key, found in sorted(seen.observed.items()):
+        kind, _, name = key.partition(":")
+        if kind == "container" and isinstance(found, Value) and not found.value.get("running"):
+            yield bad(seen.host, f"{name} is stopped (exit {found.value.get('exit_code')})", f"hostler logs {name}; hostler up")
+        if kind == "replica" and isinstance(found, Value) and found.value.get("draining"):
+            yield bad(seen.host, f"{name} is draining", "hostler up brings it back")
