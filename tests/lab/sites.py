@@ -1,0 +1,182 @@
+"""The outside world that hosts and operators meet: the model hub, image registries, NVIDIA's packages, a file server."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from .debs import nvidia_repository
+from .hubdata import COMMITS, FILE, GATED, TOKEN, hub_files
+from .images import images
+from .web import Control, Request, Response, Site
+
+CDN = "https://cas-bridge.xethub.hf.co"
+README = b"---\nlicense: apache-2.0\nbase_model: HuggingFaceTB/SmolLM2-135M-Instruct\n---\n# SmolLM2 135M\n"
+
+
+class Hub:
+    """huggingface.co and its CDN, as far as huggingface_hub and plain resolve addresses need them."""
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+        self.files = hub_files()
+        self.hashes: dict[str, str] = json.loads((self.files / "hashes.json").read_text())
+
+    def answer(self, request: Request) -> Response:
+        if cdn := re.fullmatch(r"/lfs/([0-9a-f]{64})", request.path):
+            return self.bytes_of(cdn[1])
+        if api := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?/?", request.path):
+            return self.model(api[1], api[2] or "revision", api[3] or "main", request)
+        if file := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", request.path):
+            return self.resolve(file[1], file[2], file[3], request)
+        return self.missing("RepoNotFound", "Repository not found", 404)
+
+    def missing(self, code: str, message: str, status: int) -> Response:
+        return Response.json({"error": message}, status, X_Error_Code=code, X_Error_Message=message)
+
+    def revision(self, repo: str, revision: str, request: Request) -> int | Response:
+        """0 or 1, the index of the commit; or why not."""
+        commits = COMMITS.get(repo)
+        allowed = request.headers.get("authorization") == f"Bearer {TOKEN}"
+        if commits is None:  # like the hub, which does not tell a stranger what exists
+            return self.missing("RepoNotFound", "Repository not found", 404 if allowed else 401)
+        if repo == GATED and not allowed:
+            return self.missing("GatedRepo", f"Access to model {repo} is restricted.", 401)
+        if revision == "main":
+            return int(self.control.read().get("hub", {}).get(repo, 1)) - 1
+        if revision in commits:
+            return commits.index(revision)
+        return self.missing("RevisionNotFound", f"Invalid rev id: {revision}", 404)
+
+    def entries(self, index: int) -> dict[str, tuple[int, str]]:
+        model = self.files / f"{index + 1}.gguf"
+        return {"README.md": (len(README), ""), FILE: (model.stat().st_size, self.hashes[model.name])}
+
+    def model(self, repo: str, what: str, revision: str, request: Request) -> Response:
+        index = self.revision(repo, revision, request)
+        if isinstance(index, Response):
+            return index
+        siblings: list[dict[str, object]] = []
+        for name, (size, sha) in self.entries(index).items():
+            blob = hashlib.sha1(name.encode() + sha.encode()).hexdigest()
+            lfs = {"sha256": sha, "oid": sha, "size": size, "pointerSize": 134}
+            if what == "tree":
+                entry = {"type": "file", "oid": blob, "size": size, "path": name}
+            elif "blobs" in request.query:
+                entry = {"rfilename": name, "size": size, "blobId": blob}
+            else:
+                entry = {"rfilename": name}
+            siblings.append(entry | ({"lfs": lfs} if sha and len(entry) > 1 else {}))
+        if what == "tree":
+            return Response.json(siblings)
+        commit = COMMITS[repo][index]
+        about = {"_id": "671fbd8a2a4f0a8a1b4f2c11", "id": repo, "modelId": repo, "author": repo.split("/")[0]}
+        about |= {"sha": commit, "lastModified": f"2026-0{index + 1}-01T00:00:00.000Z", "private": False}
+        about |= {"gated": "manual" if repo == GATED else False, "disabled": False, "tags": ["gguf"], "downloads": 1}
+        return Response.json(about | {"likes": 1, "createdAt": "2026-01-01T00:00:00.000Z", "siblings": siblings})
+
+    def resolve(self, repo: str, revision: str, name: str, request: Request) -> Response:
+        index = self.revision(repo, revision, request)
+        if isinstance(index, Response):
+            return index
+        commit = COMMITS[repo][index]
+        if name not in self.entries(index):
+            return Response(404, b"Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
+        size, sha = self.entries(index)[name]
+        if not sha:
+            tag = hashlib.sha1(name.encode()).hexdigest()
+            return Response(200, README, {"X-Repo-Commit": commit, "ETag": f'"{tag}"', "Accept-Ranges": "none"})
+        headers = {"X-Repo-Commit": commit, "X-Linked-Size": str(size), "X-Linked-Etag": f'"{sha}"'}
+        headers |= {"ETag": f'"{sha}"', "Accept-Ranges": "bytes", "Location": f"{CDN}/lfs/{sha}"}
+        return Response(302, b"Found. Redirecting", headers | {"Content-Type": "text/plain"})
+
+    def bytes_of(self, sha: str) -> Response:
+        for name, known in self.hashes.items():
+            if known == sha:
+                return Response(200, self.files / name, {"ETag": f'"{sha}"'})
+        return Response(404)
+
+
+class Registry:
+    """A pull-only registry that asks for an anonymous token first, as ghcr.io and Docker Hub do."""
+
+    def __init__(self, host: str, auth: str, service: str, control: Control) -> None:
+        self.host, self.auth, self.service, self.control = host, auth, service, control
+        self.folders = images()
+        self.tags: dict[str, dict[str, str]] = {}
+        for folder in self.folders:
+            self.tags |= json.loads((folder / "tags.json").read_text())
+
+    def answer(self, request: Request) -> Response:
+        if request.path == "/token":
+            return Response.json({"token": "lab", "access_token": "lab", "expires_in": 300})
+        match = re.fullmatch(r"/v2/(?:(.+)/(manifests|blobs|tags)/([^/]+))?", request.path)
+        if not match:
+            return Response(404)
+        name, kind, reference = match.groups()
+        if request.headers.get("authorization") != "Bearer lab":
+            return self.challenge(name)
+        if not name:
+            return Response.json({})
+        tags = self.tags.get(f"{self.host}/{name}")
+        if tags is None:
+            return self.refuse("NAME_UNKNOWN", "repository name not known to registry")
+        if kind == "tags":
+            return Response.json({"name": name, "tags": sorted(tags)})
+        if kind == "manifests" and not reference.startswith("sha256:"):
+            moved = self.control.read().get("tags", {}).get(f"{self.host}/{name}:{reference}", reference)
+            reference = tags.get(moved, "sha256:none")
+        path = self.blob(reference)
+        if not path:
+            return self.refuse("MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN", "unknown to registry")
+        headers = {"Docker-Content-Digest": reference, "Docker-Distribution-Api-Version": "registry/2.0"}
+        if kind == "blobs":
+            return Response(200, path, headers)
+        body = path.read_bytes()
+        return Response(200, body, headers | {"Content-Type": str(json.loads(body)["mediaType"])})
+
+    def blob(self, reference: str) -> Path | None:
+        name = reference.removeprefix("sha256:")
+        if not re.fullmatch("[0-9a-f]{64}", name):
+            return None
+        return next((f / "blobs" / name for f in self.folders if (f / "blobs" / name).exists()), None)
+
+    def challenge(self, name: str | None) -> Response:
+        scope = f',scope="repository:{name}:pull"' if name else ""
+        ask = f'Bearer realm="https://{self.auth}/token",service="{self.service}"{scope}'
+        errors = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}
+        version = "registry/2.0"
+        return Response.json(errors, 401, WWW_Authenticate=ask, Docker_Distribution_Api_Version=version)
+
+    def refuse(self, code: str, message: str) -> Response:
+        return Response.json({"errors": [{"code": code, "message": message}]}, 404)
+
+
+class Files:
+    """Plain files below a folder, or under the given names."""
+
+    def __init__(self, root: Path, names: dict[str, Path] | None = None) -> None:
+        self.root, self.names = root, names
+
+    def answer(self, request: Request) -> Response:
+        path = self.root / request.path.lstrip("/")
+        if self.names is not None:
+            path = self.names.get(request.path.lstrip("/"), self.root / "none")
+        if not path.resolve().is_relative_to(self.root.resolve()) or not path.is_file():
+            return Response(404, b"not found\n")
+        return Response(200, path, {"ETag": f'"{path.stat().st_size:x}"'})
+
+
+def sites(control: Control) -> dict[str, tuple[str, Site]]:
+    """Host name -> the name under which its faults are asked for, and who answers."""
+    hub = Hub(control)
+    docker = Registry("registry-1.docker.io", "auth.docker.io", "registry.docker.io", control)
+    return {
+        "huggingface.co": ("huggingface.co", hub),
+        "cas-bridge.xethub.hf.co": ("huggingface.co", hub),
+        "ghcr.io": ("ghcr.io", Registry("ghcr.io", "ghcr.io", "ghcr.io", control)),
+        "registry-1.docker.io": ("registry-1.docker.io", docker),
+        "auth.docker.io": ("registry-1.docker.io", docker),
+        "nvidia.github.io": ("nvidia.github.io", Files(nvidia_repository())),
+        "models.example.com": ("models.example.com", Files(hub_files(), {FILE: hub_files() / "1.gguf"})),
+    }

@@ -1,0 +1,71 @@
+"""What a lab host is to be, and where its files lie."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .gpus import kind_of
+from .shell import LabError
+
+Sudo = Literal["nopasswd", "password", "none"]
+Driver = Literal["working", "broken", "absent"]
+PASSWORD = "lab"  # of users whose sudo asks for one
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """One host: gpus by short name; python3=False removes the interpreter; disk is in GiB."""
+
+    name: str
+    suite: str = "bookworm"
+    gpus: tuple[str, ...] = field(default=())
+    user: str = "root"
+    sudo: Sudo = "nopasswd"
+    python3: bool = True
+    driver: Driver = "working"
+    disk: int = 40
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z][a-z0-9-]{0,30}", self.name):
+            raise LabError(f"not a host name: {self.name}")
+        for name in self.gpus:
+            kind_of(name)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A host's specification with its place in a lab."""
+
+    spec: HostSpec
+    lab: str
+    number: int
+    index: int
+    root: str
+
+    @property
+    def gateway(self) -> str:
+        return f"10.77.{self.number}.1"
+
+    @property
+    def address(self) -> str:
+        return f"10.77.{self.number}.{10 + self.index}"
+
+    @property
+    def machine(self) -> str:
+        """Unique on the whole machine, and short enough for the name of an interface."""
+        return f"l{self.number}-{self.index}"
+
+    @property
+    def group(self) -> str:
+        return f"hostler-lab-{self.lab}-{self.spec.name}"
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, path: Path) -> "Placed":
+        data = json.loads(path.read_text())
+        spec = HostSpec(**(data["spec"] | {"gpus": tuple(data["spec"]["gpus"])}))
+        return cls(**(data | {"spec": spec}))
