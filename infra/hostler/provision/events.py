@@ -1,0 +1,127 @@
+"""The engine's events as ours: live lines, changes, errors. The events are trusted, never the CLI's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hostler.errors import Problem
+from hostler.provision.properties import FACTS, seen_in, sentence
+from hostler.provision.types import OnEvent, Op, ProvisionChange, ProvisionEvent
+
+if TYPE_CHECKING:
+    from pulumi.automation import EngineEvent
+    from pulumi.automation.events import StepEventMetadata
+
+STACK = "pulumi:pulumi:Stack"
+PROVIDERS = "pulumi:providers:"
+OPS: Mapping[str, Op] = {
+    "create": "create",
+    "update": "update",
+    "delete": "delete",
+    "replace": "replace",
+    "refresh": "refresh",
+}
+INPUTS = ("name", "address", "user", "port", *FACTS)
+
+
+class Collector:
+    """Listens to one command of the CLI."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
+        self._changes: dict[str, ProvisionChange] = {}
+        self.problems: list[Problem] = []
+
+    @property
+    def changes(self) -> tuple[ProvisionChange, ...]:
+        return tuple(self._changes[urn] for urn in sorted(self._changes))
+
+    def __call__(self, event: EngineEvent) -> None:
+        if event.resource_pre_event:
+            self._before(event.resource_pre_event.metadata)
+        elif event.res_outputs_event:
+            self._after(event.res_outputs_event.metadata)
+        elif event.res_op_failed_event:
+            self._say("failed", event.res_op_failed_event.metadata)
+        elif event.diagnostic_event:
+            self._diagnostic(event.diagnostic_event)
+
+    def _before(self, step: StepEventMetadata) -> None:
+        if internal(step):
+            return
+        if step.op.value in OPS:
+            self._say("start", step)
+            if step.op.value != "refresh":
+                self._keep(step)
+
+    def _after(self, step: StepEventMetadata) -> None:
+        if internal(step) or step.op.value not in OPS:
+            return
+        self._say("done", step)
+        if step.op.value == "refresh":
+            self._keep(step)
+
+    def _keep(self, step: StepEventMetadata) -> None:
+        """A replacement comes as several steps on one resource: the word replace stays."""
+        details = refreshed(step) if step.op.value == "refresh" else differing(step)
+        if step.op.value in ("update", "refresh") and not details:
+            return
+        known = self._changes.get(step.urn)
+        if known and known.op == "replace":
+            return
+        self._changes[step.urn] = ProvisionChange(
+            name=name_of(step.urn), urn=step.urn, op=OPS[step.op.value], details=details
+        )
+
+    def _diagnostic(self, found: Any) -> None:
+        if found.severity not in ("warning", "error"):
+            return
+        name = name_of(found.urn) if found.urn else ""
+        message = " ".join(found.message.split())
+        if found.severity == "error":
+            self.problems.append(
+                Problem(where=name or "Pulumi", expected="it to succeed", got=message)
+            )
+        self._on_event(ProvisionEvent(kind=found.severity, name=name, message=message))
+
+    def _say(self, kind: Any, step: StepEventMetadata) -> None:
+        self._on_event(ProvisionEvent(kind=kind, name=name_of(step.urn), op=step.op.value))
+
+
+def name_of(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]
+
+
+def internal(step: StepEventMetadata) -> bool:
+    return step.type.startswith(PROVIDERS) or step.type == STACK
+
+
+def differing(step: StepEventMetadata) -> tuple[str, ...]:
+    """In words. Where only what was last seen differs, nothing was asked for: no details."""
+    old, new = inputs(step.old), inputs(step.new)
+    if step.op.value == "create":
+        return tuple(sentence(key, "update", {}, new).replace("nothing => ", "") for key in FACTS if key in new)
+    if old == new:
+        return ()
+    found = step.detailed_diff or {}
+    return tuple(sentence(path, diff.diff_kind.value, old, new) for path, diff in found.items())
+
+
+def refreshed(step: StepEventMetadata) -> tuple[str, ...]:
+    """What the outputs say now, against what is expected."""
+    expected, outputs = inputs(step.old), outputs_of(step.new)
+    seen = {**expected, **seen_in(outputs)}
+    found = step.detailed_diff or {}
+    details = [sentence(path, diff.diff_kind.value, expected, seen) for path, diff in found.items()]
+    before, now = outputs_of(step.old).get("status"), outputs.get("status")
+    return tuple(details if before == now else [f"status: {before} => {now}", *details])
+
+
+def inputs(state: Any) -> dict[str, Any]:
+    given: Mapping[str, Any] = (state.inputs if state else None) or {}
+    return {key: given[key] for key in INPUTS if key in given}
+
+
+def outputs_of(state: Any) -> dict[str, Any]:
+    return dict((state.outputs if state else None) or {})

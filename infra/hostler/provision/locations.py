@@ -1,0 +1,175 @@
+"""Where Pulumi's things are on the operator's machine, the passphrase, and the CLI's environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from hostler.errors import ProvisionError, UsageError
+
+PROJECT = "hostler"
+PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600
+PASSPHRASE_VARIABLES = ("HOSTLER_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE")
+STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+QUIET: Mapping[str, str] = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",  # owned hosts need no plugin
+    "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
+    "PULUMI_SUPPRESS_NEO_LINK": "true",
+    "PULUMI_CREDENTIAL_STORE": "plaintext",  # a file backend has no credentials; never ask a key ring
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locations:
+    """The folders of one stack."""
+
+    stack: str
+    base: Path
+
+    @classmethod
+    def of(cls, stack: str, base: Path | None = None) -> Locations:
+        if not STACK_NAME.fullmatch(stack):
+            raise UsageError.of(
+                "stack",
+                expected="a name of letters, digits, dots, dashes and underscores, at most 100",
+                got=repr(stack),
+                next_step="set `stack:` in the stack file",
+            )
+        return cls(stack=stack, base=base or Path(platformdirs.user_state_dir("hostler")))
+
+    @property
+    def folder(self) -> Path:
+        return self.base / "stacks" / self.stack
+
+    @property
+    def work(self) -> Path:
+        """Pulumi's working directory: kept, since the salt of the passphrase stands in it."""
+        return self.folder / "work"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def passphrase(self) -> Path:
+        return self.folder / "passphrase"
+
+    @property
+    def running(self) -> Path:
+        """Which CLI process runs for which of ours; see locks.py."""
+        return self.folder / "running.json"
+
+    @property
+    def pulumi_home(self) -> Path:
+        return self.base / "pulumi"
+
+    @property
+    def full_name(self) -> str:
+        return f"organization/{PROJECT}/{self.stack}"
+
+    @property
+    def locks(self) -> Path:
+        return self.state / ".pulumi" / "locks" / self.full_name
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.state / ".pulumi" / "stacks" / PROJECT / f"{self.stack}.json"
+
+    @property
+    def settings(self) -> Path:
+        return self.work / f"Pulumi.{self.stack}.yaml"
+
+    @property
+    def exists(self) -> bool:
+        return self.checkpoint.exists() and self.settings.exists()
+
+    def make(self) -> None:
+        for folder in (self.base, self.base / "stacks", self.folder, self.work, self.state, self.pulumi_home):
+            folder.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        for folder in (self.folder, self.work, self.state, self.pulumi_home):
+            folder.chmod(PRIVATE_DIRECTORY)
+
+
+def environment(places: Locations) -> dict[str, str]:
+    """What the CLI needs; the passphrase by file, unless the user's own environment has it."""
+    return {
+        **QUIET,
+        "PULUMI_HOME": str(places.pulumi_home),
+        "PULUMI_BACKEND_URL": f"file://{places.state}",
+        "PULUMI_STACK": places.full_name,
+        **passphrase(places),
+    }
+
+
+def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Our own environment without the user's Pulumi settings, which may name another stack or backend."""
+    drop = ("PULUMI_", *PASSPHRASE_VARIABLES)
+    return {key: value for key, value in environ.items() if not key.startswith(drop)}
+
+
+def passphrase(places: Locations, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    given = next((environ[key] for key in PASSPHRASE_VARIABLES if environ.get(key)), None)
+    if given is not None:
+        return {"PULUMI_CONFIG_PASSPHRASE": given}
+    if named := environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+        return {"PULUMI_CONFIG_PASSPHRASE_FILE": named}
+    if not places.passphrase.exists():
+        _make_passphrase(places)
+    return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(places.passphrase)}
+
+
+def _make_passphrase(places: Locations) -> None:
+    if places.exists:
+        raise ProvisionError.of(
+            f"stack {places.stack}",
+            expected=f"its passphrase in {' or '.join(PASSPHRASE_VARIABLES)}",
+            got="neither, and the stack was made with one from the environment",
+            next_step="set HOSTLER_PASSPHRASE to the passphrase that the stack was made with",
+        )
+    places.make()
+    try:
+        handle = os.open(places.passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    except FileExistsError:
+        return  # another of ours made it in between
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+
+
+def opens(places: Locations) -> bool:
+    """Whether the passphrase is the stack's own: the salt's test message must decrypt.
+
+    The same work as Pulumi's (PBKDF2, a million rounds, AES-GCM), 0.3 s: only asked after a failure.
+    """
+    import base64
+    import hashlib
+
+    import yaml
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    settings = yaml.safe_load(places.settings.read_text()) if places.settings.exists() else None
+    salted = (settings or {}).get("encryptionsalt", "")
+    if not salted.startswith("v1:"):
+        return True
+    _, salt, _, nonce, secret = salted.split(":")
+    key = hashlib.pbkdf2_hmac("sha256", _phrase(places).encode(), base64.b64decode(salt), 1_000_000, 32)
+    try:
+        AESGCM(key).decrypt(base64.b64decode(nonce), base64.b64decode(secret), None)
+    except InvalidTag:
+        return False
+    return True
+
+
+def _phrase(places: Locations) -> str:
+    found = passphrase(places)
+    if "PULUMI_CONFIG_PASSPHRASE" in found:
+        return found["PULUMI_CONFIG_PASSPHRASE"]
+    return Path(found["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text().strip()

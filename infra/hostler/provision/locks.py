@@ -1,0 +1,156 @@
+"""The backend's lock of a process that is gone. DIY backends never let a lock expire by themselves.
+
+A lock names pid, host and time. It is stale when that process does not run on this host, or began after the
+lock was written (the pid was given out again). A CLI whose own hostler was killed is told to stop first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hostler.provision.locations import PRIVATE_FILE, Locations
+
+ORPHAN_GRACE = 20.0  # seconds for a CLI without its hostler to finish what is in flight
+CLOCK_SLACK = 2.0  # seconds between a process's start and its first lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendLock:
+    path: Path
+    pid: int
+    user: str
+    host: str
+    since: float  # seconds since 1970
+
+    @property
+    def here(self) -> bool:
+        return self.host == socket.gethostname()
+
+    @property
+    def stale(self) -> bool:
+        began = started(self.pid)
+        return self.here and (began is None or began > self.since + CLOCK_SLACK)
+
+    def __str__(self) -> str:
+        since = datetime.fromtimestamp(self.since).astimezone().isoformat(timespec="seconds")
+        return f"{self.user}@{self.host}, process {self.pid}, since {since}"
+
+
+def held(places: Locations) -> tuple[BackendLock, ...]:
+    found = (_read(path) for path in sorted(places.locks.glob("*.json")))
+    return tuple(lock for lock in found if lock)
+
+
+def _read(path: Path) -> BackendLock | None:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None  # let go in between
+    fields = json.loads(text)
+    return BackendLock(
+        path=path, pid=fields["pid"], user=fields["username"], host=fields["hostname"],
+        since=_seconds(fields["timestamp"]),
+    )  # fmt: skip
+
+
+def _seconds(stamp: str) -> float:
+    """RFC 3339 with up to nine digits of a second."""
+    head, _, rest = stamp.partition(".")
+    zone = rest.lstrip("0123456789") if rest else ""
+    return datetime.fromisoformat(head + zone if rest else stamp).astimezone(UTC).timestamp()
+
+
+def started(pid: int) -> float | None:
+    """When the process began, in seconds since 1970; None where it does not run (a zombie does not)."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not Path("/proc/self/stat").exists():
+        return _started_by_ps(pid)
+    try:
+        fields = stat.read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else _boot_time() + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _boot_time() -> float:
+    lines = Path("/proc/stat").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith("btime ")))
+
+
+def _started_by_ps(pid: int) -> float | None:
+    """macOS has no /proc."""
+    command = ("ps", "-o", "lstart=", "-p", str(pid))
+    answer = subprocess.run(command, capture_output=True, text=True, env={"LC_ALL": "C"}, check=False)
+    text = answer.stdout.strip()
+    return datetime.strptime(text, "%a %b %d %H:%M:%S %Y").astimezone().timestamp() if text else None
+
+
+# -- a CLI process and the hostler that it belongs to -----------------------------------------------------
+
+
+def note_running(places: Locations, cli: int) -> None:
+    owner = os.getpid()
+    text = json.dumps(
+        {"cli": cli, "cli_began": started(cli), "owner": owner, "owner_began": started(owner)}
+    )
+    handle = os.open(places.running, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+
+
+def forget_running(places: Locations) -> None:
+    places.running.unlink(missing_ok=True)
+
+
+def orphan(places: Locations) -> int | None:
+    """The pid of a CLI that still runs although the hostler that started it is dead."""
+    try:
+        noted = json.loads(places.running.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    runs = noted["cli_began"] is not None and started(noted["cli"]) == noted["cli_began"]
+    alive = noted["owner_began"] is not None and started(noted["owner"]) == noted["owner_began"]
+    return noted["cli"] if runs and not alive else None
+
+
+def end_orphan(places: Locations, notice: Callable[[str], object], grace: float = ORPHAN_GRACE) -> None:
+    """One SIGINT, so that calls in flight finish; SIGKILL when it has not gone in `grace` seconds."""
+    pid = orphan(places)
+    if pid is None:
+        return
+    notice(f"an interrupted run left the Pulumi process {pid} behind; waiting for it to stop")
+    _signal(pid, signal.SIGINT)
+    if not _gone(places, grace):
+        _signal(pid, signal.SIGKILL)
+        _gone(places, grace)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _gone(places: Locations, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while orphan(places) is not None:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def stale(places: Locations) -> tuple[BackendLock, ...]:
+    """All the locks, when nobody alive holds any of them; otherwise none."""
+    found = held(places)
+    return found if all(lock.stale for lock in found) else ()
