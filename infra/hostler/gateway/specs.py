@@ -1,0 +1,176 @@
+"""What a gateway and an edge are made from. Frozen values; every word is checked when a spec is made,
+because each lands in a configuration file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hostler.errors import HostlerError
+from hostler.manifest.items import ImagePin, SecretRef
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:]+")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_PATH = re.compile(r"/[A-Za-z0-9/._-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Where things are on a host. Only tests differ from the defaults."""
+
+    etc: str  # configuration; read-only in the container
+    run: str  # sockets; writable
+    tls: str = "/etc/hostler/tls"
+    drain: str = "/run/hostler/drain"
+
+    def __post_init__(self) -> None:
+        _check("path", _PATH, (self.etc, self.run, self.tls, self.drain))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One replica as the gateway sees it. `edge_address` is empty for a replica on the gateway's own host."""
+
+    id: str
+    host: str
+    port: int  # the engine's, on its host's loopback
+    edge_address: str = ""  # IP address (or a name that the gateway's host resolves) of the replica's host
+    edge_port: int = 8443
+    slots: int = 0  # requests served at once; more wait in the gateway. 0: no limit
+    health_path: str = "/health"
+    keep_alive: bool = False  # the engine keeps connections open after a streamed answer (llama-server does not)
+
+    def __post_init__(self) -> None:
+        _check("name", _WORD, (self.id, self.host))
+        _check("path", _PATH, (self.health_path,))
+        if self.edge_address:
+            _check("address", _ADDRESS, (self.edge_address,))
+
+    @property
+    def local(self) -> bool:
+        return not self.edge_address
+
+    @property
+    def named(self) -> bool:
+        """Whether the edge's address must be resolved."""
+        return bool(self.edge_address) and not re.fullmatch(r"[0-9.]+|.*:.*", self.edge_address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """A model that clients ask for by name, and where it is served. No replicas: answered with 503."""
+
+    name: str
+    replicas: tuple[Route, ...]
+    context: int = 0  # tokens a request, shown in /v1/models; 0: not shown
+    created: int = 0  # seconds since 1970 of its release
+    waiting: int = 256  # requests that may wait for a free replica; the next is answered with 429
+
+    def __post_init__(self) -> None:
+        _check("name", _WORD, (self.name,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTls:
+    """The user's certificate (with its chain) and where its key comes from."""
+
+    certificate: str
+    key: SecretRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Loopback ports; only tests differ from the defaults."""
+
+    gateway_metrics: int = 9404
+    edge_metrics: int = 9405
+    health: int = 9410
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySpec:
+    """`keys`: rows of (SHA-256 of the key in hexadecimal, the key's name). `pins`: host -> SHA-256 of its
+    edge.crt as the probe saw it, left out as long as it is not made."""
+
+    uid: str
+    host: str
+    image: ImagePin
+    models: tuple[ServedModel, ...]
+    keys: tuple[tuple[str, str], ...] = ()
+    port: int = 8000
+    bind: str = "0.0.0.0"  # noqa: S104  the whole point of a gateway
+    tls: Literal["none", "private-ca"] | OwnTls = "none"
+    pins: Mapping[str, str] = field(default_factory=dict[str, str])
+    account: str = "hostler"
+    paths: Paths = field(default_factory=lambda: Paths(etc="/etc/hostler/gateway", run="/run/hostler/gateway"))
+    ports: Ports = field(default_factory=Ports)
+
+    def __post_init__(self) -> None:
+        _check("name", _WORD, (self.host, self.account, *(name for _, name in self.keys)))
+        _check("SHA-256", _HASH, (row for row, _ in self.keys))
+        _check("address", _ADDRESS, (self.bind,))
+        _unique("model", (model.name for model in self.models))
+        _unique("replica", (route.id for route in self.routes))
+        _unprivileged(self.port)
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return tuple(route for model in self.models for route in model.replicas)
+
+    @property
+    def local(self) -> tuple[Route, ...]:
+        return tuple(route for route in self.routes if route.local)
+
+    @property
+    def remote_hosts(self) -> tuple[str, ...]:
+        return tuple(sorted({route.host for route in self.routes if not route.local}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSpec:
+    """The door of one host. `gateway_pin`: SHA-256 of gateway.crt on `gateway_host`, None until it is made."""
+
+    uid: str
+    host: str
+    image: ImagePin
+    replicas: tuple[Route, ...]
+    gateway_host: str
+    gateway_pin: str | None = None
+    port: int = 8443
+    bind: str = "0.0.0.0"  # noqa: S104  only the holder of the gateway's key gets past the handshake
+    account: str = "hostler"
+    paths: Paths = field(default_factory=lambda: Paths(etc="/etc/hostler/edge", run="/run/hostler/edge"))
+    ports: Ports = field(default_factory=Ports)
+
+    def __post_init__(self) -> None:
+        _check("name", _WORD, (self.host, self.gateway_host, self.account))
+        _check("address", _ADDRESS, (self.bind,))
+        _unique("replica", (route.id for route in self.replicas))
+        _unprivileged(self.port)
+
+
+def _check(kind: str, pattern: re.Pattern[str], words: Iterable[str]) -> None:
+    for word in words:
+        if not pattern.fullmatch(word):
+            raise HostlerError.of("gateway", expected=f"a {kind} ({pattern.pattern})", got=repr(word))
+
+
+def _unique(kind: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise HostlerError.of("gateway", expected=f"each {kind} once", got=f"{name} twice")
+        seen.add(name)
+
+
+def _unprivileged(port: int) -> None:
+    if not 1024 <= port <= 65535:
+        raise HostlerError.of(
+            "gateway.port",
+            expected="1024-65535: HAProxy runs without privileges",
+            got=str(port),
+            next_step="choose 8000 or 8443, and forward 443 to it on your router if clients need that",
+        )

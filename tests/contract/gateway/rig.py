@@ -1,0 +1,223 @@
+"""A gateway and its edges as they run on hosts: the rendered files, the containers' words, a real HAProxy."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hostler.gateway import render, runtime
+from hostler.gateway.specs import EdgeSpec, GatewaySpec, Paths, Ports, Route, ServedModel
+from hostler.manifest.items import Container, File, ImagePin, MadeOnHost, Text
+from tools.haproxy import haproxy
+
+IMAGE = ImagePin(name="haproxy", tag="3.4", digest="sha256:" + "0" * 64)
+KEY = "sk-test-key"
+STUB = Path(__file__).with_name("stub_engine.py")
+
+
+def until(what: Callable[[], Any], limit: float = 10.0) -> Any:
+    """Waits until `what` is true and returns it; raises after `limit` seconds."""
+    end = time.monotonic() + limit
+    while not (value := what()):
+        assert time.monotonic() < end, f"not within {limit} s: {what}"
+        time.sleep(0.02)
+    return value
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def certificate(folder: Path, name: str, host: str, *options: str) -> None:
+    """What `hostler-node make-cert NAME --cn HOST` makes on a host."""
+    words = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650")
+    subject = ("-subj", f"/CN={host}", "-addext", f"subjectAltName={alternative(host)}")
+    files = ("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt")
+    subprocess.run(["openssl", "req", "-x509", *words, *subject, *options, *files], check=True, capture_output=True)
+
+
+def alternative(host: str) -> str:
+    return f"IP:{host}" if host.replace(".", "").isdigit() else f"DNS:{host}"
+
+
+class Engine:
+    """A stub engine as a process."""
+
+    def __init__(self, folder: Path, name: str, port: int = 0) -> None:
+        self.name, self.port, self.folder = name, port or free_port(), folder
+        self.start()
+
+    def start(self) -> None:
+        words = [sys.executable, "-S", "-E", STUB, str(self.port), self.name]
+        self.process = subprocess.Popen(words, cwd=self.folder)
+        until(lambda: listens(self.port))
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def health(self, status: int) -> None:
+        (self.folder / f"HEALTH-{self.name}").write_text(str(status))
+
+    def state(self) -> dict[str, int]:
+        return ask("GET", "/health", port=self.port).json()
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def ask(
+    method: str, path: str, body: Any = None, *, port: int, headers: Mapping[str, str] | None = None, timeout: float = 30
+) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        data = body if not isinstance(body, dict | list) else json.dumps(body).encode()
+        connection.request(method, path, data, {"content-type": "application/json", **(headers or {})})
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+class Proxy:
+    """One HAProxy, started with its container's own words."""
+
+    def __init__(self, container: Container, run: str) -> None:
+        self.container, self.run = container, Path(run)
+        self.log = self.run / "log"
+        words = [haproxy(), *container.argv[1:]]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
+        until(lambda: self.process.poll() is not None or (self.run / "admin.sock").exists())
+        assert self.process.poll() is None, self.logs()
+
+    def logs(self) -> str:
+        return self.log.read_text()
+
+    def command(self, text: str, name: str = "admin.sock") -> str:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(self.run / name))
+            connection.sendall(text.encode() + b"\n")
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+    def reload(self) -> None:
+        """As `hostler-node reload` does: the servers' state first, then the master."""
+        (self.run / "servers.state").write_text(self.command(runtime.SHOW_STATE))
+        answer = self.command("reload", "master.sock")
+        assert answer.startswith("Success=1"), answer
+
+    def states(self) -> dict[str, str]:
+        """Replica -> what the gateway thinks of it: UP, DOWN, NOLB ..."""
+        rows = [line.split(",") for line in self.command("show stat").splitlines()[1:] if line]
+        names = ("FRONTEND", "BACKEND", "engine")
+        return {row[1]: row[17] for row in rows if row[0].startswith("model_") and row[1] not in names}
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Rig:
+    """A gateway's host, as many other hosts as asked for, and stub engines, on loopback."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="gw-"))  # short: socket paths have a limit
+        self.engines: dict[str, Engine] = {}
+        self.proxies: list[Proxy] = []
+        self.port = free_port()
+        self.ports = Ports(gateway_metrics=free_port(), edge_metrics=free_port(), health=free_port())
+
+    def paths(self, part: str, host: str) -> Paths:
+        top = self.folder / host
+        for name in (f"etc/{part}", f"run/{part}", "tls/peers", "drain"):
+            (top / name).mkdir(parents=True, exist_ok=True)
+        return Paths(etc=f"{top}/etc/{part}", run=f"{top}/run/{part}", tls=f"{top}/tls", drain=f"{top}/drain")
+
+    def engine(self, name: str) -> Engine:
+        self.engines[name] = Engine(self.folder, name)
+        return self.engines[name]
+
+    def route(self, name: str, **more: Any) -> Route:
+        engine = self.engines.get(name) or self.engine(name)
+        return Route(**({"id": name, "host": "gpu-1", "port": engine.port} | more))
+
+    def model(self, name: str, replicas: int, **more: Any) -> ServedModel:
+        return ServedModel(name=name, replicas=tuple(self.route(f"{name}-{n}", **more) for n in range(replicas)))
+
+    def spec(self, *models: ServedModel, **more: Any) -> GatewaySpec:
+        keys = ((runtime.key_hash(KEY), "me"),)
+        paths = self.paths("gateway", "gpu-1")
+        values = {"uid": "u", "host": "gpu-1", "image": IMAGE, "models": models, "keys": keys, "port": self.port}
+        return GatewaySpec(**(values | {"bind": "127.0.0.1", "paths": paths, "ports": self.ports} | more))
+
+    def edge_spec(self, host: str, port: int, *routes: Route) -> EdgeSpec:
+        values: dict[str, Any] = {"uid": "u", "host": host, "image": IMAGE, "replicas": routes, "port": port}
+        paths = self.paths("edge", host)
+        return EdgeSpec(**values, gateway_host="gpu-1", bind="127.0.0.1", paths=paths, ports=self.ports)
+
+    def make(self, name: str, host: str) -> None:
+        certificate(Path(self.paths("gateway" if name == "gateway" else "edge", host).tls), name, host)
+
+    def write(self, files: tuple[File, ...], secrets: Mapping[str, str] | None = None) -> None:
+        for file in files:
+            match file.content:
+                case Text(text=text):
+                    Path(file.path).write_text(text)
+                case MadeOnHost(host=host, made=made):
+                    shutil.copy(self.folder / host / "tls" / made, file.path)
+                case secret:
+                    Path(file.path).write_text((secrets or {})[secret.name])
+
+    def gateway(self, spec: GatewaySpec, secrets: Mapping[str, str] | None = None) -> Proxy:
+        self.write(render.gateway_files(spec), secrets)
+        return self.start(render.gateway_container(spec), spec.paths.run)
+
+    def edge(self, spec: EdgeSpec) -> Proxy:
+        self.write(render.edge_files(spec))
+        return self.start(render.edge_container(spec), spec.paths.run)
+
+    def start(self, container: Container, run: str) -> Proxy:
+        proxy = Proxy(container, run)
+        self.proxies.append(proxy)
+        return proxy
+
+    def ask(self, method: str, path: str, body: Any = None, *, key: str = KEY, **more: Any) -> Answer:
+        headers = {"authorization": f"Bearer {key}", **more.pop("headers", {})}
+        return ask(method, path, body, port=self.port, headers=headers, **more)
+
+    def chat(self, model: str, **more: Any) -> Answer:
+        body = {"messages": [{"role": "user", "content": "hi"}], "model": model} | more
+        return self.ask("POST", "/v1/chat/completions", body)
+
+    def drain(self, replica: str, host: str = "gpu-1") -> Path:
+        file = self.folder / host / "drain" / replica
+        file.touch()
+        return file
+
+    def close(self) -> None:
+        for proxy in self.proxies:
+            proxy.stop()
+        for engine in self.engines.values():
+            engine.kill()
+        shutil.rmtree(self.folder)
