@@ -1,7 +1,7 @@
 """The stack file's sections as frozen types: the loader, the JSON Schema, the commented sample
 and the reference page are all made from these classes and nothing else.
 
-Each field's metadata comes from `key(...)`: one line of help, an example, and whether the work
+Each field's metadata comes from `entry(...)`: one line of help, an example, and whether the work
 behind it is built yet. Values are in base units: bytes, seconds, watts, tokens.
 """
 
@@ -49,7 +49,7 @@ class Range:
         return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
 
 
-def key(
+def entry(
     help: str, default: Any = ..., *, example: str = "", name: str = "", built: bool = True, least: int | None = None
 ) -> Any:
     """A field of a section. `name` where the YAML key is a Python keyword; `built=False`: parsed,
@@ -67,176 +67,176 @@ def key(
 class HostEntry:
     """One machine of an owned pool. Short form: its address, `user@address` or `user@address:port`."""
 
-    address: Address = key("DNS name, IP address, a name of ~/.ssh/config, or `local`", example="gpu1.lan")
-    name: Name | None = key("the host's identity in plans and records; from the address if not given", None)
-    user: Word | None = key("user to log in as; ~/.ssh/config or your own name if not given", None, example="ops")
-    port: int | None = key("SSH port", None, example="22", least=1)
-    key: Path | None = key("private key to log in with", None, example="~/.ssh/id_ed25519")
-    jump: Address | None = key("host to jump through, as in ssh -J", None, example="bastion")
-    host_key: Text | None = key("the only SSH host key to trust", None, example="ssh-ed25519 AAAA...")
+    address: Address = entry("DNS name, IP address, a name of ~/.ssh/config, or `local`", example="gpu1.lan")
+    name: Name | None = entry("the host's identity in plans and records; from the address if not given", None)
+    user: Word | None = entry("user to log in as; ~/.ssh/config or your own name if not given", None, example="ops")
+    port: int | None = entry("SSH port", None, example="22", least=1)
+    key: Path | None = entry("private key to log in with", None, example="~/.ssh/id_ed25519")
+    jump: Address | None = entry("host to jump through, as in ssh -J", None, example="bastion")
+    host_key: Text | None = entry("the only SSH host key to trust", None, example="ssh-ed25519 AAAA...")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aws:
     """Rented instances of a pool."""
 
-    regions: tuple[Word, ...] = key("regions, tried in this order", example="[eu-central-1]")
-    instances: tuple[Word, ...] = key("instance types, tried in this order", example="[g5.2xlarge, g6.2xlarge]")
-    spot: Literal["never", "prefer", "only"] = key("spot market", "never")
-    max_price: Price | None = key("refuse candidates above this price an hour", None, example="1.20 USD")
-    disk: Bytes = key("size of the encrypted root disk", 200 * 2**30, example="200 GiB")
-    image: Word = key("nvidia (driver baked in), ubuntu-24.04, or an AMI id", "nvidia")
-    ssh_from: tuple[Word, ...] = key("`auto` or the networks that may reach SSH", ("auto",), example="auto")
-    gateway_from: tuple[Word, ...] = key("networks that may reach the edge", ("auto",), example="auto")
-    subnet: Word | None = key("an existing subnet; else a network of its own is made", None)
+    regions: tuple[Word, ...] = entry("regions, tried in this order", example="[eu-central-1]")
+    instances: tuple[Word, ...] = entry("instance types, tried in this order", example="[g5.2xlarge, g6.2xlarge]")
+    spot: Literal["never", "prefer", "only"] = entry("spot market", "never")
+    max_price: Price | None = entry("refuse candidates above this price an hour", None, example="1.20 USD")
+    disk: Bytes = entry("size of the encrypted root disk", 200 * 2**30, example="200 GiB")
+    image: Word = entry("nvidia (driver baked in), ubuntu-24.04, or an AMI id", "nvidia")
+    ssh_from: tuple[Word, ...] = entry("`auto` or the networks that may reach SSH", ("auto",), example="auto")
+    gateway_from: tuple[Word, ...] = entry("networks that may reach the edge", ("auto",), example="auto")
+    subnet: Word | None = entry("an existing subnet; else a network of its own is made", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """When a rented host is started on demand. Short form: none."""
 
-    queue: int = key("requests waiting", 4, least=1)
-    duration: Seconds = key("for how long", 60.0, name="for", example="60s")
+    queue: int = entry("requests waiting", 4, least=1)
+    duration: Seconds = entry("for how long", 60.0, name="for", example="60s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
     """What happens to what is idle."""
 
-    after: Seconds = key("idle for this long", example="20m")
-    do: Literal["sleep", "stop", "terminate", "suspend"] = key("what then", "terminate")
-    keep: int = key("this many stay", 0, least=0)
-    hours: Window | None = key("never in these hours", None, example='"Mon-Fri 08:00-18:00"')
-    max_age: Seconds | None = key("replaced after this long", None, example="12h")
-    shadow: bool = key("only report what would have happened", False)
+    after: Seconds = entry("idle for this long", example="20m")
+    do: Literal["sleep", "stop", "terminate", "suspend"] = entry("what then", "terminate")
+    keep: int = entry("this many stay", 0, least=0)
+    hours: Window | None = entry("never in these hours", None, example='"Mon-Fri 08:00-18:00"')
+    max_age: Seconds | None = entry("replaced after this long", None, example="12h")
+    shadow: bool = entry("only report what would have happened", False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
     """Electrical power of a pool's cards."""
 
-    limit: Watts | None = key("power limit of each card", None, example="280 W")
-    price: Price | None = key("what a kWh costs", None, example="0.32 EUR/kWh")
+    limit: Watts | None = entry("power limit of each card", None, example="280 W")
+    price: Price | None = entry("what a kWh costs", None, example="0.32 EUR/kWh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Machines of one kind under one name. Short form of an owned pool: the list of its hosts."""
 
-    hosts: tuple[HostEntry, ...] = key("owned machines", (), example="[gpu1.lan, gpu2.lan]")
-    aws: Aws | None = key("rented machines", None, built=False)
-    count: Range | None = key("how many rented machines; a range parks what is given back", None, example="0-2", built=False)
-    start: Start | None = key("when a rented machine is started on demand", None, built=False)
-    idle: Idle | None = key("what happens to idle machines", None, built=False)
-    power: Power | None = key("electrical power", None, built=False)
-    driver: Literal["keep", "install"] = key("keep: a driver that works stays, and one that is missing stops with the commands to install it", "keep")
+    hosts: tuple[HostEntry, ...] = entry("owned machines", (), example="[gpu1.lan, gpu2.lan]")
+    aws: Aws | None = entry("rented machines", None, built=False)
+    count: Range | None = entry("how many rented machines; a range parks what is given back", None, example="0-2", built=False)
+    start: Start | None = entry("when a rented machine is started on demand", None, built=False)
+    idle: Idle | None = entry("what happens to idle machines", None, built=False)
+    power: Power | None = entry("electrical power", None, built=False)
+    driver: Literal["keep", "install"] = entry("keep: a driver that works stays, and one that is missing stops with the commands to install it", "keep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smoke:
     """A question that a changed model must answer through the gateway."""
 
-    prompt: Text = key("the question", "What is the capital of France? Answer in one word.")
-    expect: Text | None = key("text that the answer must contain, in any case", None, example="Paris")
+    prompt: Text = entry("the question", "What is the capital of France? Answer in one word.")
+    expect: Text | None = entry("text that the answer must contain, in any case", None, example="Paris")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """What clients ask for by name. Short form: its source."""
 
-    source: Source | None = key("where the weights come from", None, example='"hf:bartowski/Meta-Llama-3-8B-Instruct-GGUF:Q4_K_M"')
-    pool: tuple[Name, ...] = key("pools it may run in; the only pool if not given", (), example="[rack]")
-    engine: Literal["llama.cpp", "vllm", "embeddings", "images", "container"] | None = key("by the source's format if not given", None, example="llama.cpp")
-    image: Image | None = key("the engine's image instead of the published one", None)
-    args: tuple[Argument, ...] = key("further words for the engine's command line", (), example='["--threads", "8"]')
-    replicas: int = key("how many engines serve it", 1, least=1)
-    cards: int | None = key("cards a replica; as many as it needs if not given", None, least=0)
-    context: Tokens | None = key("tokens of context a request; 8k or what fits if not given", None, example="16k")
-    slots: int = key("requests served at once by a replica, each with the whole context", 1, least=1)
-    cache: Literal["f16", "q8_0", "q4_0"] = key("type of the key-value cache", "f16")
-    sha256: Sha256 | None = key("checksum of a file from an https address", None)
-    private: bool = key("never sent to a cloud API", False)
-    smoke: Smoke = key("what it must answer after a change", Smoke)
-    drain: Seconds = key("how long a change waits for requests in flight before it stops and says so", 600.0, example="10m")
-    cloud: Word | None = key("a cloud API's model instead of one of your own", None, example="anthropic/claude-sonnet", built=False)
-    key: SecretName | None = key("the cloud API's key, a name under `secrets`", None, built=False)
-    otherwise: tuple[ModelName, ...] = key("models that answer when this one cannot", (), name="else", built=False)
-    idle: Idle | None = key("what happens to idle replicas", None, built=False)
-    bake: Seconds | None = key("how long a canary takes a share of real traffic", None, example="10m", built=False)
+    source: Source | None = entry("where the weights come from", None, example='"hf:bartowski/Meta-Llama-3-8B-Instruct-GGUF:Q4_K_M"')
+    pool: tuple[Name, ...] = entry("pools it may run in; the only pool if not given", (), example="[rack]")
+    engine: Literal["llama.cpp", "vllm", "embeddings", "images", "container"] | None = entry("by the source's format if not given", None, example="llama.cpp")
+    image: Image | None = entry("the engine's image instead of the published one", None)
+    args: tuple[Argument, ...] = entry("further words for the engine's command line", (), example='["--threads", "8"]')
+    replicas: int = entry("how many engines serve it", 1, least=1)
+    cards: int | None = entry("cards a replica; as many as it needs if not given", None, least=0)
+    context: Tokens | None = entry("tokens of context a request; 8k or what fits if not given", None, example="16k")
+    slots: int = entry("requests served at once by a replica, each with the whole context", 1, least=1)
+    cache: Literal["f16", "q8_0", "q4_0"] = entry("type of the key-value cache", "f16")
+    sha256: Sha256 | None = entry("checksum of a file from an https address", None)
+    private: bool = entry("never sent to a cloud API", False)
+    smoke: Smoke = entry("what it must answer after a change", Smoke)
+    drain: Seconds = entry("how long a change waits for requests in flight before it stops and says so", 600.0, example="10m")
+    cloud: Word | None = entry("a cloud API's model instead of one of your own", None, example="anthropic/claude-sonnet", built=False)
+    key: SecretName | None = entry("the cloud API's key, a name under `secrets`", None, built=False)
+    otherwise: tuple[ModelName, ...] = entry("models that answer when this one cannot", (), name="else", built=False)
+    idle: Idle | None = entry("what happens to idle replicas", None, built=False)
+    bake: Seconds | None = entry("how long a canary takes a share of real traffic", None, example="10m", built=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
     """A certificate of your own."""
 
-    cert: Path = key("PEM certificate with its chain", example="llm.pem")
-    key: Path = key("PEM private key", example="llm.key")
+    cert: Path = entry("PEM certificate with its chain", example="llm.pem")
+    key: Path = entry("PEM private key", example="llm.key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """The one OpenAI-compatible address."""
 
-    host: Name | None = key("the host it runs on; the first owned one if not given", None)
-    address: Address | None = key("the name or IP that clients use; the host's address if not given", None, example="llm.office.example")
-    port: int = key("TCP port", 8000, least=1)
-    tls: Literal["none", "private-ca"] | TlsFiles | None = key("none, private-ca or {cert, key}; private addresses default to none", None, example="private-ca")
+    host: Name | None = entry("the host it runs on; the first owned one if not given", None)
+    address: Address | None = entry("the name or IP that clients use; the host's address if not given", None, example="llm.office.example")
+    port: int = entry("TCP port", 8000, least=1)
+    tls: Literal["none", "private-ca"] | TlsFiles | None = entry("none, private-ca or {cert, key}; private addresses default to none", None, example="private-ca")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updates:
     """What floats, and when it is looked for."""
 
-    engines: Literal["never", "report", "daily", "weekly", "monthly"] = key("engine images", "report")
-    models: Literal["never", "report", "daily", "weekly", "monthly"] = key("model revisions", "report")
-    hostler: Literal["never", "report", "daily", "weekly", "monthly"] = key("Hostler itself", "report")
-    packages: Literal["never", "report", "daily", "weekly", "monthly"] = key("security packages of the OS, never drivers", "never")
-    window: Window | None = key("when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"')
-    min_age: Seconds = key("how old a candidate must be", 3 * 86400.0, example="3d")
-    bake: Seconds = key("how long the first replica is watched", 600.0, example="10m")
-    notify: tuple[Word, ...] = key("webhooks told of the outcome", ())
+    engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry("engine images", "report")
+    models: Literal["never", "report", "daily", "weekly", "monthly"] = entry("model revisions", "report")
+    hostler: Literal["never", "report", "daily", "weekly", "monthly"] = entry("Hostler itself", "report")
+    packages: Literal["never", "report", "daily", "weekly", "monthly"] = entry("security packages of the OS, never drivers", "never")
+    window: Window | None = entry("when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"')
+    min_age: Seconds = entry("how old a candidate must be", 3 * 86400.0, example="3d")
+    bake: Seconds = entry("how long the first replica is watched", 600.0, example="10m")
+    notify: tuple[Word, ...] = entry("webhooks told of the outcome", ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """What may be spent."""
 
-    month: Price | None = key("in a calendar month", None, example="300 USD")
-    warn: int = key("warn at this percentage", 80, least=1)
+    month: Price | None = entry("in a calendar month", None, example="300 USD")
+    warn: int = entry("warn at this percentage", 80, least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
     """Where a secret comes from. Short form `env`: the environment variable of its name."""
 
-    env: Text | None = key("an environment variable", None)
-    command: Text | None = key("a command that prints it", None, example='"pass show anthropic"')
-    file: Path | None = key("a file that holds it", None)
+    env: Text | None = entry("an environment variable", None)
+    command: Text | None = entry("a command that prints it", None, example='"pass show anthropic"')
+    file: Path | None = entry("a file that holds it", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
     """Where hosts get things instead of the internet's own addresses."""
 
-    images: Text | None = key("a registry", None, built=False)
-    hub: Text | None = key("a Hugging Face hub", None, built=False)
-    apt: Text | None = key("Debian packages", None, built=False)
-    toolkit_key: Path | None = key("the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own", None)
+    images: Text | None = entry("a registry", None, built=False)
+    hub: Text | None = entry("a Hugging Face hub", None, built=False)
+    apt: Text | None = entry("Debian packages", None, built=False)
+    toolkit_key: Path | None = entry("the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
     """A whole stack file."""
 
-    stack: Name = key("the stack's name; the file's name if not given", example="office")
-    state: Text | None = key("where Pulumi keeps the state of rented machines", None, example="s3://office-hostler", built=False)
-    pools: Mapping[Name, Pool] = key("machines", example="{home: [basement]}")
-    models: Mapping[ModelName, Model] = key("what clients can ask for")
-    gateway: Gateway = key("the address in front", Gateway)
-    updates: Updates | None = key("the update routine", None, built=False)
-    budget: Budget | None = key("what may be spent", None, built=False)
-    secrets: Mapping[SecretName, Secret] = key("where secrets come from", dict, example="{HF_TOKEN: env}")
-    mirror: Mirror | None = key("for networks without internet", None)
+    stack: Name = entry("the stack's name; the file's name if not given", example="office")
+    state: Text | None = entry("where Pulumi keeps the state of rented machines", None, example="s3://office-hostler", built=False)
+    pools: Mapping[Name, Pool] = entry("machines", example="{home: [basement]}")
+    models: Mapping[ModelName, Model] = entry("what clients can ask for")
+    gateway: Gateway = entry("the address in front", Gateway)
+    updates: Updates | None = entry("the update routine", None, built=False)
+    budget: Budget | None = entry("what may be spent", None, built=False)
+    secrets: Mapping[SecretName, Secret] = entry("where secrets come from", dict, example="{HF_TOKEN: env}")
+    mirror: Mirror | None = entry("for networks without internet", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
