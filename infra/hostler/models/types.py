@@ -23,6 +23,26 @@ class ModelSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Memory of one replica in MiB: what is divided among its cards (weights, key-value cache), what
+    each card costs besides (compute buffer, CUDA context), and what each of several costs more."""
+
+    divided_mib: int
+    card_mib: int
+    spread_mib: int = 0
+    how: str = "header"  # or `estimated: ` and why the header could not be read
+
+    def per_card(self, cards: int) -> int:
+        """MiB on each of so many cards; 0 cards: main memory."""
+        if cards <= 1:
+            return self.divided_mib + self.card_mib
+        return -(-self.divided_mib // cards) + self.card_mib + self.spread_mib
+
+    def total(self, cards: int) -> int:
+        return self.per_card(cards) * max(1, cards)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
     """What a model runs: everything by digest. Also the size of a replica, so that a plan needs no network."""
 
@@ -33,6 +53,8 @@ class Runs:
     context: int
     slots: int
     need_mib: int  # card memory a replica needs in all; main memory on a host without cards
+    need: Need | None = None  # the same in its parts, so that placement can divide it among cards
+    in_memory: bool = False  # served from main memory: no host of its pools has cards, or it asks for none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,130 @@
+"""llama-server of llama.cpp: GGUF on cards or in main memory.
+
+The words follow the image's entry point, which is llama-server itself. What is given here is given
+always, because its defaults change between builds (the port's did) or are worked out by the build
+(`-fit` cuts a context that was not asked for in words).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hostler.engines.base import Argv, Capability, ContextAnswer, Seat, Signals, Wish
+from hostler.errors import StackFileError
+
+ALL_LAYERS = "999"
+
+# flag -> what to write in the stack file instead; what follows the colon here is for people
+_RESERVED: Mapping[str, str] = {
+    **dict.fromkeys(("-m", "--model", "-mu", "--model-url", "-hf", "-hfr", "--hf-repo"), "`source`"),
+    **dict.fromkeys(("-hff", "--hf-file", "-hft", "--hf-token", "-dr", "--docker-repo"), "`source`"),
+    **dict.fromkeys(("--models-dir", "--models-preset"), "one entry under `models` for each"),
+    **dict.fromkeys(("--host", "--port", "--reuse-port", "--api-prefix"), "nothing: the gateway finds it"),
+    **dict.fromkeys(("--api-key", "--api-key-file"), "`hostler key`: keys are the gateway's"),
+    **dict.fromkeys(("--ssl-key-file", "--ssl-cert-file"), "`gateway.tls`"),
+    **dict.fromkeys(("-c", "--ctx-size"), "`context`"),
+    **dict.fromkeys(("-np", "--parallel"), "`slots`"),
+    **dict.fromkeys(("-ngl", "--gpu-layers", "--n-gpu-layers"), "`cards` (0: main memory)"),
+    **dict.fromkeys(
+        ("-dev", "--device", "-sm", "--split-mode", "-ts", "--tensor-split", "-mg", "--main-gpu"), "`cards`"
+    ),
+    **dict.fromkeys(("-ctk", "--cache-type-k", "-ctv", "--cache-type-v"), "`cache`"),
+    **dict.fromkeys(("-kvu", "--kv-unified"), "`context` and `slots`"),
+    **dict.fromkeys(("-fit", "--fit", "-fitt", "--fit-target", "-fitc", "--fit-ctx"), "`context`"),
+    **dict.fromkeys(("-a", "--alias"), "the model's name in the stack file"),
+    **dict.fromkeys(
+        ("--metrics", "--webui", "--no-webui", "--ui", "--no-ui"), "nothing: it is decided for you"
+    ),
+    **dict.fromkeys(
+        ("--embedding", "--embeddings", "--rerank", "--reranking"), "`engine: embeddings` (not built yet)"
+    ),
+    **dict.fromkeys(("-h", "--help", "--usage", "--version", "--license"), "nothing: it would not serve"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlamaSpec:
+    """A whole llama-server. `context` in tokens a request; each of `slots` has all of it."""
+
+    model: str
+    port: int
+    alias: str
+    context: int
+    slots: int = 1
+    cards: int = 0
+    cache: str = "f16"
+    args: Argv = ()
+
+
+_SIGNALS = Signals(
+    running="llamacpp:requests_processing",
+    waiting="llamacpp:requests_deferred",
+    tokens=("llamacpp:prompt_tokens_total", "llamacpp:tokens_predicted_total"),
+)
+_LOADED = ContextAnswer(
+    path="/props", context=("default_generation_settings", "n_ctx"), slots=("total_slots",)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCpp:
+    name: str = "llama.cpp"
+    formats: frozenset[str] = frozenset({"gguf"})
+    health: str = "/health"
+    signals: Signals = _SIGNALS
+    loaded: ContextAnswer = _LOADED
+    capabilities: frozenset[Capability] = frozenset({"chat", "stream", "tools"})
+
+    def default_image(self, cards: bool) -> str:
+        """The published image: with CUDA, or for the processor alone."""
+        return f"ghcr.io/ggml-org/llama.cpp:{'server-cuda' if cards else 'server'}"
+
+    def words(self, wish: Wish) -> Argv:
+        """All words that do not depend on the place. Raises StackFileError for a reserved flag."""
+        refuse_reserved(wish)
+        # a quantized value cache works with flash attention only; otherwise the build's `auto` is right
+        cache = () if wish.cache == "f16" else ("-ctk", wish.cache, "-ctv", wish.cache, "-fa", "on")
+        layers = "0" if wish.in_memory else ALL_LAYERS
+        return (
+            *("--metrics", "--no-webui", "--alias", wish.name),
+            *("-c", str(wish.context * wish.slots), "-np", str(wish.slots), "-ngl", layers),
+            *cache,
+            *wish.args,
+        )
+
+    def command(self, words: Argv, seat: Seat) -> Argv:
+        """The container's command line. Cards share evenly, as placement counted."""
+        split = ("--split-mode", "none")
+        if seat.cards > 1:
+            split = ("--split-mode", "layer", "--tensor-split", ",".join("1" * seat.cards))
+        elif seat.cards == 0:
+            split = ()
+        return ("-m", seat.model_path, "--host", "127.0.0.1", "--port", str(seat.port), *split, *words)
+
+
+def llama_server(spec: LlamaSpec) -> Argv:
+    """The words of one llama-server, place included."""
+    engine = LlamaCpp()
+    wish = Wish(
+        name=spec.alias,
+        context=spec.context,
+        slots=spec.slots,
+        cache=spec.cache,
+        in_memory=spec.cards == 0,
+        args=spec.args,
+    )
+    return engine.command(engine.words(wish), Seat(model_path=spec.model, port=spec.port, cards=spec.cards))
+
+
+def refuse_reserved(wish: Wish) -> None:
+    """All reserved flags among the user's words, each with the key that does the same."""
+    found = [word for word in wish.args if word.partition("=")[0] in _RESERVED]
+    if found:
+        instead = "; ".join(f"for {word} use {_RESERVED[word.partition('=')[0]]}" for word in found)
+        raise StackFileError.of(
+            wish.where,
+            expected="words of llama-server that are not decided elsewhere",
+            got=" ".join(found),
+            next_step=instead,
+        )

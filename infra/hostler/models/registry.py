@@ -1,0 +1,148 @@
+"""Container images: a reference as people write it becomes a name and a digest.
+
+Asks the registry for the digest of the manifest (an index of platforms where there is one), with an
+anonymous token where the registry wants one. A reference that carries its digest needs no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from hostler.errors import StackFileError
+from hostler.manifest.items import ImagePin, Part
+from hostler.models.http import Answer, Http
+
+_MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
+_TAG = re.compile(r"\w[\w.-]{0,127}")
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """registry/path:tag@digest, every part spelled out."""
+
+    registry: str  # docker.io, ghcr.io, registry.lan:5000
+    path: str  # library/haproxy
+    tag: str
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.registry}/{self.path}"
+
+    @property
+    def api(self) -> str:
+        """The address of the registry's API; Docker Hub has one of its own."""
+        return f"https://{'registry-1.docker.io' if self.registry == 'docker.io' else self.registry}"
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+def parse_reference(text: str) -> Reference:
+    """Short names are Docker Hub's, as everywhere; no tag is `latest`. Raises StackFileError."""
+    rest, _, digest = text.partition("@")
+    head, slash, tail = rest.partition("/")
+    named = bool(slash) and (any(sign in head for sign in ".:") or head == "localhost")
+    registry, path = (head, tail) if named else ("docker.io", rest)
+    path, _, tag = path.partition(":")
+    registry = "docker.io" if registry == "index.docker.io" else registry
+    if registry == "docker.io" and "/" not in path:
+        path = f"library/{path}"
+    good = (
+        _PATH.fullmatch(path)
+        and (not tag or _TAG.fullmatch(tag))
+        and (not digest or _DIGEST.fullmatch(digest))
+    )
+    if not good or text.endswith((":", "@")):
+        raise StackFileError.of(
+            f"image {text!r}",
+            expected="registry/name:tag, perhaps with @sha256: and 64 hex digits",
+            got=text,
+            next_step="copy the reference that `docker pull` takes",
+        )
+    return Reference(registry=registry, path=path, tag=tag or "latest", digest=digest)
+
+
+class Registry:
+    """Resolves references. `bases` puts another address in place of a registry's own, for tests."""
+
+    def __init__(self, http: Http | None = None, bases: Mapping[str, str] | None = None) -> None:
+        self.http, self.bases = http or Http(), dict(bases or {})
+
+    def resolve(self, text: str, part: Part = Part.ENGINE) -> ImagePin:
+        """The pin of what `text` means now. Raises StackFileError (no such image, private) or
+        UnreachableError."""
+        reference = parse_reference(text)
+        digest = reference.digest or self._digest(reference)
+        return ImagePin(name=reference.name, tag=reference.tag, digest=digest, part=part)
+
+    def _digest(self, reference: Reference) -> str:
+        base = self.bases.get(reference.registry, reference.api)
+        url = f"{base}/v2/{reference.path}/manifests/{reference.tag}"
+        headers = {"Accept": _MANIFESTS}
+        answer = self.http.ask("HEAD", url, headers)
+        if answer.status == 401 and (token := self._token(answer, reference)):
+            headers["Authorization"] = f"Bearer {token}"
+            answer = self.http.ask("HEAD", url, headers)
+        if answer.status != 200:
+            raise _refused(reference, answer)
+        found = answer.headers.get("docker-content-digest", "")
+        return found if _DIGEST.fullmatch(found) else self._computed(reference, url, headers)
+
+    def _computed(self, reference: Reference, url: str, headers: Mapping[str, str]) -> str:
+        """For registries that do not send the digest: it is that of the manifest's bytes."""
+        answer = self.http.ask("GET", url, headers)
+        if answer.status != 200 or not answer.body:
+            raise _refused(reference, answer)
+        return f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
+
+    def _token(self, answer: Answer, reference: Reference) -> str:
+        """An anonymous token, by the registry's own challenge; empty: it hands out none."""
+        scheme, _, rest = answer.headers.get("www-authenticate", "").partition(" ")
+        asked = dict(_PARAMETER.findall(rest))
+        realm = asked.pop("realm", "")
+        if scheme.lower() != "bearer" or not realm:
+            return ""
+        query = {"scope": f"repository:{reference.path}:pull"} | {
+            key: value for key, value in asked.items() if key in ("service", "scope")
+        }
+        given = self.http.ask("GET", f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}")
+        return _token_in(given) if given.status == 200 else ""
+
+
+def _token_in(answer: Answer) -> str:
+    try:
+        document: dict[str, str] = dict(json.loads(answer.body))
+    except (ValueError, TypeError):
+        return ""
+    return str(document.get("token") or document.get("access_token") or "")
+
+
+def _refused(reference: Reference, answer: Answer) -> StackFileError:
+    said = {
+        401: "401: it is private, or there is none",
+        403: "403: it is private",
+        404: "404: no such name or tag",
+        429: "429: too many requests from this address; wait, or log in there",
+    }
+    return StackFileError.of(
+        f"image {reference}",
+        expected=f"a public image at {reference.registry}",
+        got=said.get(answer.status, f"status {answer.status}"),
+        next_step="check the name and tag, or pin it by digest: name:tag@sha256:...",
+    )

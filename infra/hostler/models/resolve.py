@@ -1,0 +1,251 @@
+"""Sources and images become exact versions: commit ids, checksums, digests. Asks the network.
+
+One attempt that fails says what to do; nothing is guessed but memory, and then it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hostler.errors import StackFileError
+from hostler.models import source as sources
+from hostler.models.gguf import Read
+from hostler.models.http import Answer, Http, unreachable
+from hostler.models.source import HubSource, Parsed, PathSource, RepoFile, UrlSource
+from hostler.models.types import ModelSource
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
+
+HUB_SECRET = "HF_TOKEN"  # noqa: S105 the name of a secret, not one
+HUB_TIMEOUT_S = 20.0
+_HUB_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file that a probe saw on the hosts. `sha256` empty: nobody has counted it."""
+
+    size: int
+    sha256: str = ""
+
+
+SeenFiles = Mapping[str, SeenFile]  # by absolute path
+
+
+class Weights:
+    """Resolves sources. `api` replaces the hub's client, for tests and mirrors."""
+
+    def __init__(
+        self,
+        *,
+        token: str = "",
+        http: Http | None = None,
+        api: HfApi | None = None,
+        seen: SeenFiles | None = None,
+    ) -> None:
+        self.token, self.http, self._api, self.seen = token, http or Http(), api, dict(seen or {})
+
+    def resolve(self, source: Parsed, *, where: str = "source") -> ModelSource:
+        """The exact file. Raises StackFileError (wrong name, no access) or UnreachableError."""
+        if isinstance(source, HubSource):
+            return self._hub(source, where)
+        return self._url(source, where) if isinstance(source, UrlSource) else self._path(source, where)
+
+    def reader(self, weights: ModelSource) -> Read:
+        """Reads parts of a resolved file by HTTP ranges. Raises StackFileError or UnreachableError."""
+        headers = {"Authorization": f"Bearer {self.token}"} if weights.secret and self.token else {}
+
+        def read(offset: int, count: int) -> bytes:
+            span = {"Range": f"bytes={offset}-{offset + count - 1}"}
+            answer = self.http.ask("GET", weights.url, {**headers, **span}, limit=offset + count)
+            if answer.status == 206:
+                return answer.body[:count]
+            if answer.status == 200:  # a server that knows no ranges sends from the start
+                return answer.body[offset : offset + count]
+            if answer.status == 416:
+                return b""
+            raise _no_access(weights.source, weights.url, answer, bool(self.token))
+
+        return read
+
+    def _hub(self, source: HubSource, where: str) -> ModelSource:
+        from huggingface_hub import hf_hub_url
+
+        api = self._client()
+        info = self._info(api, source, where)
+        if info.gated and not self.token:
+            raise _gated(source, where, had_token=False)
+        file = sources.choose(source, _files(info), where=where)
+        return ModelSource(
+            source=str(source),
+            url=hf_hub_url(source.repo, file.name, revision=info.sha, endpoint=api.endpoint),
+            file=file.name.rpartition("/")[2],
+            size=file.size,
+            sha256=file.sha256,
+            revision=info.sha or "",
+            secret=HUB_SECRET if info.gated or info.private else "",
+        )
+
+    def _client(self) -> HfApi:
+        from huggingface_hub import HfApi
+
+        # token=False: never a token that happens to lie in the user's home
+        self._api = self._api or HfApi(token=self.token or False, library_name="hostler")
+        return self._api
+
+    def _info(self, api: HfApi, source: HubSource, where: str) -> ModelInfo:
+        from huggingface_hub import errors
+
+        try:
+            return _again(
+                lambda: api.model_info(
+                    source.repo, revision=source.revision or None, files_metadata=True, timeout=HUB_TIMEOUT_S
+                ),
+                self.http.pause,
+            )
+        except errors.GatedRepoError as error:
+            raise _gated(source, where, had_token=bool(self.token)) from error
+        except errors.RevisionNotFoundError as error:
+            raise _no_revision(source, where) from error
+        except errors.RepositoryNotFoundError as error:
+            raise _no_repo(source, where, bool(self.token)) from error
+        except _network_errors() as error:
+            raise unreachable(api.endpoint, error) from error
+
+    def _url(self, source: UrlSource, where: str) -> ModelSource:
+        answer = self.http.ask("HEAD", source.url)
+        if answer.status != 200:
+            raise _no_access(where, source.url, answer, had_token=False)
+        return ModelSource(
+            source=source.url,
+            url=source.url,
+            file=source.file,
+            size=_length(answer, source.url, where),
+            sha256=source.sha256,
+            revision=answer.headers.get("etag", "").strip('"'),
+        )
+
+    def _path(self, source: PathSource, where: str) -> ModelSource:
+        seen = self.seen.get(source.path)
+        if seen is None:
+            raise StackFileError.of(
+                where,
+                expected=f"the file {source.path} on a host of the model's pool",
+                got="none there, or its size is not known",
+                next_step="copy the file to that path on each host of the pool, or name a hub source",
+            )
+        return ModelSource(
+            source=source.path,
+            url=f"file:{source.path}",
+            file=source.file,
+            size=seen.size,
+            sha256=source.sha256 or seen.sha256,
+            local=True,
+        )
+
+
+def resolve_weights(source: Parsed, *, token: str = "", where: str = "source") -> ModelSource:
+    """One source with the default clients."""
+    return Weights(token=token).resolve(source, where=where)
+
+
+def _again[T](ask: Callable[[], T], pause: Callable[[float], None] | None) -> T:
+    """The hub's client does not retry by itself: 429 and 5xx are worth it."""
+    import time
+
+    import tenacity
+    from huggingface_hub.errors import HfHubHTTPError
+
+    def passing(error: BaseException) -> bool:
+        response: Any = getattr(error, "response", None)
+        return isinstance(error, HfHubHTTPError) and getattr(response, "status_code", 0) in (
+            429,
+            500,
+            502,
+            503,
+            504,
+        )
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(passing),
+        stop=tenacity.stop_after_attempt(_HUB_ATTEMPTS),
+        wait=tenacity.wait_random_exponential(multiplier=0.3, max=5),
+        sleep=pause or time.sleep,
+        reraise=True,
+    )(ask)
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """OSError, and the base class of the HTTP library that this version of the hub's client uses."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)))
+
+
+def _files(info: ModelInfo) -> list[RepoFile]:
+    return [
+        RepoFile(file.rfilename, int(file.size or 0), str(file.lfs.sha256) if file.lfs else "")
+        for file in info.siblings or ()
+    ]
+
+
+def _length(answer: Answer, url: str, where: str) -> int:
+    length = answer.headers.get("content-length", "")
+    if length.isdecimal() and int(length):
+        return int(length)
+    raise StackFileError.of(
+        where,
+        expected="a server that says how long the file is",
+        got=f"no Content-Length from {url}",
+        next_step="download it yourself to the same path on each host, and give that path",
+    )
+
+
+def _no_access(where: str, url: str, answer: Answer, had_token: bool) -> StackFileError:
+    closed = answer.status in (401, 403)
+    hint = (
+        f"accept the model's terms on the hub with the account of {HUB_SECRET}" if had_token else _SET_TOKEN
+    )
+    return StackFileError.of(
+        where,
+        expected=f"a file at {url}",
+        got=f"status {answer.status}" + (": not allowed" if closed else ""),
+        next_step=hint if closed else "check the address",
+    )
+
+
+_SET_TOKEN = f"accept its terms on the hub, then add under `secrets`: {HUB_SECRET}: env, and set {HUB_SECRET}"
+
+
+def _gated(source: HubSource, where: str, *, had_token: bool) -> StackFileError:
+    got = f"a gated one, and {HUB_SECRET} has no access to it" if had_token else "a gated one, and no token"
+    again = f"accept its terms on the hub with the account of {HUB_SECRET}"
+    return StackFileError.of(
+        where,
+        expected=f"a repository {source.repo} that may be read",
+        got=got,
+        next_step=again if had_token else _SET_TOKEN,
+    )
+
+
+def _no_repo(source: HubSource, where: str, had_token: bool) -> StackFileError:
+    private = "" if had_token else f"; if it is private, set {HUB_SECRET} under `secrets`"
+    return StackFileError.of(
+        where,
+        expected=f"a repository {source.repo} on the hub",
+        got="none of that name, or a private one",
+        next_step=f"check the name on its page{private}",
+    )
+
+
+def _no_revision(source: HubSource, where: str) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected=f"a revision of {source.repo}",
+        got=f"no {source.revision}",
+        next_step="name a branch, a tag or a commit id from its page, or leave @... out",
+    )

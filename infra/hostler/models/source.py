@@ -1,0 +1,237 @@
+"""Where a model's weights come from: the stack file's `source` word as a type, and the choice of one
+file among those of a repository. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from hostler.errors import StackFileError
+
+Format = Literal["gguf", "safetensors", "unknown"]
+
+_HUB = re.compile(
+    r"hf:(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<quant>[\w.-]+))?(?:@(?P<revision>[\w.][\w./-]*))?"
+)
+_LABEL = re.compile(
+    r"(?:^|[-._/])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|FP?16|FP?32))"
+    r"(?:-\d{5}-of-\d{5})?\.gguf$",
+    re.IGNORECASE,
+)
+_SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
+_NOT_WEIGHTS = re.compile(r"mmproj|imatrix", re.IGNORECASE)  # vision projectors, calibration data
+_FULL_PRECISION = re.compile(r"awq|gptq|safetensors|fp8|bnb", re.IGNORECASE)
+DEFAULT_QUANTIZATION = "Q4_K_M"
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A repository of the Hugging Face hub. `quantization` empty: the only one there, or Q4_K_M."""
+
+    repo: str
+    quantization: str = ""
+    revision: str = ""
+
+    def __str__(self) -> str:
+        quantization = f":{self.quantization}" if self.quantization else ""
+        return f"hf:{self.repo}{quantization}" + (f"@{self.revision}" if self.revision else "")
+
+
+@dataclass(frozen=True, slots=True)
+class UrlSource:
+    """One file at an https address; `sha256` is the stack file's, empty if it names none."""
+
+    url: str
+    sha256: str = ""
+
+    @property
+    def file(self) -> str:
+        return unquote(PurePosixPath(urlsplit(self.url).path).name)
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class PathSource:
+    """A file that is on the hosts already, by absolute path."""
+
+    path: str
+    sha256: str = ""
+
+    @property
+    def file(self) -> str:
+        return PurePosixPath(self.path).name
+
+    def __str__(self) -> str:
+        return self.path
+
+
+Parsed = HubSource | UrlSource | PathSource
+
+
+@dataclass(frozen=True, slots=True)
+class RepoFile:
+    """A file of a repository. `sha256` empty: unknown."""
+
+    name: str
+    size: int
+    sha256: str = ""
+
+
+def parse(text: str, *, sha256: str = "", folder: str = "/", where: str = "source") -> Parsed:
+    """The typed source. `folder`: what `./` stands for, the stack file's folder; the file itself has to
+    be on the hosts under the same path. Raises StackFileError."""
+    if text.startswith("hf:"):
+        return _hub(text, where)
+    if text.startswith("https://"):
+        return _url(text, sha256, where)
+    if text.startswith(("/", "./", "../")):
+        return PathSource(_absolute(text, folder), sha256)
+    raise StackFileError.of(
+        where,
+        expected="hf:ORG/REPO[:QUANT][@REVISION], an https address, or a path that starts with / or ./",
+        got=repr(text),
+        next_step="name a GGUF repository of the hub, such as hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M",
+    )
+
+
+def _hub(text: str, where: str) -> HubSource:
+    found = _HUB.fullmatch(text)
+    if not found:
+        raise StackFileError.of(
+            where,
+            expected="hf:ORG/REPO, then perhaps :QUANT and @REVISION",
+            got=repr(text),
+            next_step="copy the repository's name from its page on the hub",
+        )
+    return HubSource(found["repo"], found["quant"] or "", found["revision"] or "")
+
+
+def _url(text: str, sha256: str, where: str) -> UrlSource:
+    source = UrlSource(text, sha256)
+    if not urlsplit(text).hostname or not source.file or urlsplit(text).username is not None:
+        raise StackFileError.of(
+            where,
+            expected="an https address of one file, without a user or password in it",
+            got=repr(text.split("@")[-1]),
+            next_step="give the address of the .gguf file itself",
+        )
+    return source
+
+
+def _absolute(text: str, folder: str) -> str:
+    parts: list[str] = []
+    for part in PurePosixPath(folder, text).parts[1:]:
+        if part == "..":
+            parts = parts[:-1]
+        else:
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+def format_of(text: str) -> Format:
+    """What the source's words say about the format; `unknown` where only a look at it can tell."""
+    name = text.partition("@")[0] if text.startswith("hf:") else text
+    if ".gguf" in name.lower() or (text.startswith("hf:") and re.search(r":|gguf", name[3:], re.IGNORECASE)):
+        return "gguf"
+    return "safetensors" if _FULL_PRECISION.search(name) else "unknown"
+
+
+def label(name: str) -> str:
+    """The quantization that a GGUF file's name tells, in capitals; empty: none."""
+    found = _LABEL.search(name)
+    return found[1].upper() if found else ""
+
+
+def is_split(name: str) -> bool:
+    return bool(_SPLIT.search(name))
+
+
+def weights_of(files: Iterable[RepoFile]) -> list[RepoFile]:
+    """The repository's GGUF files that hold a model, by name."""
+    gguf = (file for file in files if file.name.lower().endswith(".gguf"))
+    return sorted((file for file in gguf if not _NOT_WEIGHTS.search(file.name)), key=lambda file: file.name)
+
+
+def choose(source: HubSource, files: Sequence[RepoFile], *, where: str = "source") -> RepoFile:
+    """The one file that the source names. Raises StackFileError with what is there instead.
+
+    A model split into several files is refused: a release names one file by its checksum.
+    """
+    weights = weights_of(files)
+    if not weights:
+        raise _no_gguf(source, files, where)
+    found = _matches(source.quantization, weights)
+    if found and all(is_split(file.name) for file in found):
+        raise _split(source, found, weights, where)
+    if len(found) == 1:
+        return found[0]
+    raise _not_one(source, found or weights, where, several=bool(found))
+
+
+def _matches(wanted: str, weights: Sequence[RepoFile]) -> list[RepoFile]:
+    """Files of that quantization, best kind of match first: whole file name, exact label, label
+    without the maker's prefix."""
+    if not wanted:
+        if len(weights) == 1:
+            return list(weights)
+        wanted = DEFAULT_QUANTIZATION
+    word = wanted.upper()
+    for kind in range(3):
+        found = [file for file in weights if word in _called(file.name)[kind]]
+        if found:
+            whole = [file for file in found if not is_split(file.name)]
+            return whole or found
+    return []
+
+
+def _called(name: str) -> tuple[tuple[str, ...], ...]:
+    """How a file may be named in a source, in capitals; the surest kind first."""
+    upper = name.upper()
+    whole = (upper, upper.removesuffix(".GGUF"), upper.rpartition("/")[2])
+    return whole, (label(name),), (label(name).removeprefix("UD-"),)
+
+
+def _words(files: Sequence[RepoFile]) -> str:
+    """What to write after the colon to get one of these, single files only."""
+    words = {label(file.name) or file.name for file in files if not is_split(file.name)}
+    return ", ".join(sorted(words)) or "none"
+
+
+def _no_gguf(source: HubSource, files: Sequence[RepoFile], where: str) -> StackFileError:
+    safetensors = any(file.name.endswith(".safetensors") for file in files)
+    got = "only safetensors, which vLLM reads (vllm: not built yet)" if safetensors else "none"
+    return StackFileError.of(
+        where,
+        expected=f"a GGUF file in {source.repo}",
+        got=got,
+        next_step="name a repository with GGUF files; their names usually end in -GGUF",
+    )
+
+
+def _split(
+    source: HubSource, found: Sequence[RepoFile], weights: Sequence[RepoFile], where: str
+) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected="a quantization in one file",
+        got=f"{label(found[0].name) or found[0].name} of {source.repo}, split into several files (not built yet)",
+        next_step=f"choose one that is a single file: {_words(weights)}",
+    )
+
+
+def _not_one(source: HubSource, files: Sequence[RepoFile], where: str, *, several: bool) -> StackFileError:
+    wanted = source.quantization or f"{DEFAULT_QUANTIZATION} (taken when none is named)"
+    there = ", ".join(file.name for file in files) if several else _words(files)
+    got = f"{len(files)} files of it" if several else f"no {wanted}"
+    return StackFileError.of(
+        where,
+        expected=f"one GGUF file of {source.repo} for {wanted}",
+        got=f"{got}; there is: {there}",
+        next_step=f"write hf:{source.repo}:NAME with one of these",
+    )
