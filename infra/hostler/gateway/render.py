@@ -24,6 +24,13 @@ from hostler.manifest.items import (
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+# requests that HAProxy cannot parse: status, its reason, our message, our code
+_UNREADABLE = {
+    400: ("Bad Request", "The request is not valid HTTP", "bad_request"),
+    408: ("Request Timeout", "The request did not arrive in time", "request_timeout"),
+    414: ("URI Too Long", "The address is too long", "uri_too_long"),
+    431: ("Request Header Fields Too Large", "The headers are too long", "headers_too_long"),
+}
 _SOFT_STOP = "SIGUSR1"  # HAProxy then finishes what it serves
 
 
@@ -31,7 +38,8 @@ def gateway_files(spec: GatewaySpec) -> tuple[File, ...]:
     """All files of the gateway, those under tls/ included."""
     etc = spec.paths.etc
     return (
-        _gateway_file(f"{etc}/haproxy.cfg", _render("gateway/haproxy.cfg.j2", spec=spec)),
+        _gateway_file(f"{etc}/haproxy.cfg", _configuration(spec)),
+        *(_gateway_file(f"{etc}/{status}.http", _unreadable(status)) for status in _UNREADABLE),
         _gateway_file(f"{etc}/models.map", "".join(f"{m.name} model_{m.name}\n" for m in spec.models)),
         _gateway_file(f"{etc}/models.lua", _render("gateway/models.lua.j2", models=spec.models)),
         _gateway_file(f"{etc}/drain.lua", _render("drain.lua")),
@@ -160,6 +168,15 @@ def _file(part: Part, path: str, content: Content, mode: str = "0644") -> File:
     return File(
         path=path, part=part, content=content, mode=mode, group=group, effect=Effect.RELOAD, reload=unit
     )
+
+
+def _configuration(spec: GatewaySpec) -> str:
+    return _render("gateway/haproxy.cfg.j2", spec=spec, unreadable=tuple(_UNREADABLE))
+
+
+def _unreadable(status: int) -> str:
+    reason, message, code = _UNREADABLE[status]
+    return _render("gateway/error.http.j2", status=status, reason=reason, message=message, code=code)
 
 
 def _render(name: str, **values: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 import urllib.request
 from typing import Any
@@ -57,14 +58,22 @@ def test_a_body_over_the_limit(office: Rig) -> None:
     assert shape(office.ask("POST", "/v1/chat/completions", body)) == (413, "request_too_large")
 
 
-def test_what_is_not_http(office: Rig) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", office.port, timeout=10)
-    connection.putrequest("POST", "/v1/chat/completions", skip_host=True)
-    for header, value in (("host", "x"), ("content-length", "3"), ("content-length", "5")):
-        connection.putheader(header, value)
-    connection.endheaders(b"abc")
-    assert shape(Answer(connection.getresponse())) == (400, "bad_request")
-    connection.close()
+@pytest.mark.parametrize(
+    ("request_line", "expected"),
+    [
+        ("GARBAGE", (400, "bad_request")),
+        ("GET / HTTP/1.1\r\nhost: x\r\nbad header: 3", (400, "bad_request")),
+        (f"GET /{'x' * 20000} HTTP/1.1", (414, "uri_too_long")),
+        (f"GET / HTTP/1.1\r\nx: {'x' * 20000}", (431, "headers_too_long")),
+    ],
+    ids=["no HTTP", "header", "address", "headers"],
+)
+def test_what_cannot_be_parsed(office: Rig, request_line: str, expected: tuple[int, str]) -> None:
+    with socket.create_connection(("127.0.0.1", office.port), timeout=10) as connection:
+        connection.sendall(f"{request_line}\r\n\r\n".encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert shape(Answer(response)) == expected
 
 
 @pytest.mark.parametrize(
