@@ -16,7 +16,7 @@ from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.sections import StackFile
 
 if TYPE_CHECKING:
-    from hostler.provision.fleet import Preview
+    from hostler.provision.types import ProvisionPreview
 
 PROBE_LIMIT_S = 20.0
 
@@ -31,7 +31,7 @@ class Observation:
     seen: Mapping[str, Seen]
     record: Record | None
     gateway: Host
-    preview: Preview | None = None
+    preview: ProvisionPreview | None = None
     problems: tuple[str, ...] = field(default=())
 
     @property
@@ -68,14 +68,14 @@ def gateway_host(file: StackFile, hosts: tuple[Host, ...]) -> Host:
     return next((host for host in hosts if host.name == wanted), hosts[0])
 
 
-def _preview(file: StackFile, hosts: tuple[Host, ...], waiting: Future[Mapping[str, Seen]]) -> Preview:
+def _preview(file: StackFile, hosts: tuple[Host, ...], waiting: Future[Mapping[str, Seen]]) -> ProvisionPreview:
     from hostler.provision.fleet import Fleet
 
     return Fleet(file.stack.stack).preview(hosts, lambda name: waiting.result()[name])
 
 
 def _with_record(
-    file: StackFile, hosts: tuple[Host, ...], seen: Mapping[str, Seen], limit_s: float, preview: Preview | None
+    file: StackFile, hosts: tuple[Host, ...], seen: Mapping[str, Seen], limit_s: float, preview: ProvisionPreview | None
 ) -> Observation:
     home = store.at_home(seen)
     record = home[1] if home else None

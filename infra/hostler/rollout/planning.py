@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hostler.configure import build, difference, gates
 from hostler.configure.types import Change, Notice, Plan
-from hostler.hosts.types import Seen
+from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import Effect, Manifest, Part
-from hostler.models import placement as placing
-from hostler.models.release import next_release
+from hostler.models.placement import place
+from hostler.models.release import next_release, wanted_of
+from hostler.models.resolve import SeenFile, Weights
+from hostler.models.resolver import Resolver
+from hostler.models.rooms import Room, rooms_of
 from hostler.models.types import Placement, Release
 from hostler.record import store
 from hostler.record.types import Expected, Record
-from hostler.rollout import keys
+from hostler.rollout import keys, secret
 from hostler.rollout.observe import Observation
-from hostler.stackfile.asked import asked_digests
+from hostler.stackfile.asked import asked_digest
 
 EXCHANGE_S = 20.0  # what a person should reckon with per gateway restart
 
@@ -32,12 +37,16 @@ class Draft:
     observation: Observation
 
 
-def make(observation: Observation, *, why: str = "up") -> Draft:
-    """Resolves what floats and is new (network), everything else is pure. Changes nothing anywhere."""
+def make(observation: Observation, *, why: str = "up", release: Release | None = None) -> Draft:
+    """Resolves what floats and is new (network), everything else is pure. Changes nothing anywhere.
+
+    `release`: one that was resolved before, for the same record; it is kept as it is.
+    """
     record = observation.record or keys.first_record(observation.file.stack.stack, observation.gateway.name)
     store.refuse_foreign(observation.seen, record)
-    release = _release(observation, record, why)
-    placement = _placement(observation, release, record)
+    rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
+    release = release or _release(observation, record, rooms, why)
+    placement = place(wanted_of(observation.file.stack, release), rooms, record.replicas)
     return draft(observation, record, release, placement)
 
 
@@ -71,19 +80,26 @@ def draft(observation: Observation, record: Record, release: Release, placement:
     return Draft(plan=plan, record=wanted, observation=observation)
 
 
-def _release(observation: Observation, record: Record, why: str) -> Release:
-    return next_release(
-        observation.file,
-        record,
-        asked_digests(observation.file.stack),
-        seen=observation.seen,
-        who=f"{getpass.getuser()}@{socket.gethostname()}",
-        why=why,
-    )
+def _release(observation: Observation, record: Record, rooms: Sequence[Room], why: str) -> Release:
+    file = observation.file
+    asked = {name: asked_digest(file.stack, name) for name in file.stack.models}
+    weights = Weights(token=secret.value(file, secret.HUB), seen=_files(observation))
+    resolver = Resolver(rooms, weights=weights, where=file.where, folder=str(Path(file.path).resolve().parent))
+    release = next_release(file.stack, record, asked, resolve=resolver)
+    if any(known.number == release.number for known in record.releases):
+        return release
+    return replace(release, who=f"{getpass.getuser()}@{socket.gethostname()}", when=round(time.time()), why=why)
 
 
-def _placement(observation: Observation, release: Release, record: Record) -> Placement:
-    return placing.place(observation.file.stack, observation.hosts, observation.seen, release, record.replicas)
+def _files(observation: Observation) -> dict[str, SeenFile]:
+    """Weights that lie on hosts already, by path."""
+    found: dict[str, SeenFile] = {}
+    for seen in observation.seen.values():
+        for key, value in seen.observed.items():
+            kind, _, path = key.partition(":")
+            if kind == "path" and isinstance(value, Value) and value.value.get("type") == "file":
+                found[path] = SeenFile(int(value.value.get("size", 0)), str(value.value.get("sha256") or ""))
+    return found
 
 
 def _with(releases: tuple[Release, ...], release: Release) -> tuple[Release, ...]:
@@ -170,7 +186,5 @@ def downtime(
 
 
 def _serves(seen: Mapping[str, Seen], host: str, replica: str) -> bool:
-    from hostler.hosts.types import Value
-
     found = seen[host].observed.get(f"replica:{replica}") if host in seen else None
     return isinstance(found, Value) and found.value.get("health") == 200 and not found.value.get("draining")

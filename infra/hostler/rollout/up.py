@@ -33,7 +33,7 @@ class Options:
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     """Returns what was made true, None when the question was answered with no."""
     observation = look(file, options)
-    draft = planning.make(observation)
+    draft = planning.make(observation, release=options.plan.release if options.plan else None)
     if options.plan:
         planfile.refuse_moved(options.plan, draft.plan)
     if out.as_json:
@@ -94,7 +94,7 @@ def _still_true(draft: Draft, run: Session, out: Out, options: Options) -> Draft
     again = observe(draft.observation.file, pulumi=False)
     if options.restore:
         again = restore(again)
-    fresh = planning.make(replace(again, preview=draft.observation.preview))
+    fresh = planning.make(replace(again, preview=draft.observation.preview), release=draft.plan.release)
     if fresh.plan.observed == draft.plan.observed and fresh.plan.changes == draft.plan.changes:
         run.record = again.record or run.record
         return fresh
@@ -133,7 +133,7 @@ def _provision(draft: Draft, out: Out) -> None:
 
     out.live("pulumi: writing down what is expected of the hosts")
     observation = draft.observation
-    Fleet(draft.record.stack).up(observation.hosts, lambda name: observation.seen[name])
+    Fleet(draft.record.stack, notice=out.say).up(observation.hosts, lambda name: observation.seen[name], observation.preview)
 
 
 def _finish(run: Session, draft: Draft) -> None:

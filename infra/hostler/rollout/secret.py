@@ -1,0 +1,59 @@
+"""Secrets where they are needed and at the last moment: from the environment, a command, or a file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from hostler.errors import StackFileError
+from hostler.stackfile.sections import Secret, StackFile
+
+HUB = "HF_TOKEN"
+LIMIT_S = 60.0
+
+
+def value(file: StackFile, name: str) -> str:
+    """The secret's value; empty when the stack file does not name it. Its errors never show it."""
+    secret = file.stack.secrets.get(name)
+    if secret is None:
+        return ""
+    found = _from_command(file, name, secret.command) if secret.command else _from_place(file, name, secret)
+    if not found:
+        raise _lacking(file, name, "nothing")
+    return found
+
+
+def values(file: StackFile, names: Iterable[str]) -> dict[str, str]:
+    return {name: value(file, name) for name in sorted(set(names)) if name}
+
+
+def _from_place(file: StackFile, name: str, secret: Secret) -> str:
+    if secret.file:
+        path = Path(file.path).parent / Path(secret.file).expanduser()
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise _lacking(file, name, f"{path}: {error.strerror}") from error
+    return os.environ.get(secret.env or name, "").strip()
+
+
+def _from_command(file: StackFile, name: str, command: str) -> str:
+    """The user's own shell line from the user's own file; its output is never shown."""
+    try:
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=LIMIT_S, check=False)  # noqa: S602
+    except subprocess.TimeoutExpired as error:
+        raise _lacking(file, name, f"a command that did not end in {LIMIT_S:.0f} s") from error
+    if done.returncode:
+        raise _lacking(file, name, f"a command that ended with {done.returncode}")
+    return done.stdout.strip()
+
+
+def _lacking(file: StackFile, name: str, got: str) -> StackFileError:
+    return StackFileError.of(
+        file.where(f"secrets.{name}"),
+        expected=f"a value for {name}",
+        got=got,
+        next_step=f"set {name} in the environment, or name a file or a command under secrets",
+    )
