@@ -162,8 +162,8 @@ class Seen:
     at: float
     seconds: float  # how long the round trip took
     facts: Facts | None = None
-    observed: Mapping[str, Observed] = field(default_factory=dict)
-    ours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    observed: Mapping[str, Observed] = field(default_factory=dict[str, Observed])
+    ours: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     uid: str = ""  # of the stack that this host carries, empty: none
     epoch: int = 0
     baseline: Mapping[str, Any] | None = None

@@ -57,6 +57,11 @@ def parse(line: bytes) -> Request:
     return dict(request)  # pyright: ignore[reportUnknownArgumentType]
 
 
+def as_dict(value: Any) -> Dict[str, Any]:
+    """A JSON object; empty for anything else."""
+    return dict(value) if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
+
+
 def text(request: Request, key: str, default: Optional[str] = None) -> str:
     """A string of the request; raises NodeError when it is missing and has no default."""
     value = request.get(key, default)

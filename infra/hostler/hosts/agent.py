@@ -1,0 +1,65 @@
+"""Packing the host's agent: one zip, the same bytes for the same sources, piped or installed."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from functools import cache
+from importlib import resources
+
+NAME = "hostler_node"  # the package's name on a host
+SHEBANG = b"#!/usr/bin/python3 -IS\n"
+ENTRY = f"from {NAME}.__main__ import main\nraise SystemExit(main())\n"
+LEAST_PYTHON = (3, 9)
+
+# Runs in any Python 3: reads the zip's length and the zip from stdin, and leaves the rest of stdin, which is
+# the request. The zip lies in anonymous memory: nothing is written on the host.
+BOOT = f"""
+import os, sys
+if sys.version_info < {LEAST_PYTHON}:
+    print('{{"error":"python","message":"python %d.%d"}}' % sys.version_info[:2])
+    sys.exit(3)
+pipe = sys.stdin.buffer
+code = pipe.read(int(pipe.readline()))
+memory = os.memfd_create("hostler-node")
+while code:
+    code = code[os.write(memory, code):]
+sys.path.insert(0, "/proc/self/fd/%d" % memory)
+from {NAME}.__main__ import main
+sys.exit(main([]))
+""".strip()
+
+
+@cache
+def bundle() -> bytes:
+    """The agent as a zip that `python3 FILE` runs. Deterministic: sorted names, no dates."""
+    files = {"__main__.py": ENTRY.encode()}
+    for entry in resources.files("hostler.node").iterdir():
+        if entry.name.endswith(".py"):
+            files[f"{NAME}/{entry.name}"] = entry.read_bytes()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, files[name])
+    return packed.getvalue()
+
+
+@cache
+def program() -> bytes:
+    """What is installed as /usr/local/lib/hostler/hostler-node, mode 0755."""
+    return SHEBANG + bundle()
+
+
+@cache
+def preamble() -> bytes:
+    """What BOOT reads before the request."""
+    return b"%d\n" % len(bundle()) + bundle()
+
+
+def command(run_id: str) -> tuple[str, ...]:
+    """The words that start the piped agent. The run's id stands in its environment, where the next
+    holder of the lock finds what an interrupted run left behind."""
+    return ("env", f"HOSTLER_RUN={run_id}", "python3", "-IS", "-c", BOOT)

@@ -1,0 +1,16 @@
+"""From a host to its door."""
+
+from __future__ import annotations
+
+from .local import LocalTransport
+from .transport import Transport
+from .types import Host
+
+
+def transport_for(host: Host) -> Transport:
+    """The transport of a host: nothing is connected before it is used. Close it in the end."""
+    if host.ssh.local:
+        return LocalTransport(host.name)
+    from .ssh import SshTransport
+
+    return SshTransport(host)

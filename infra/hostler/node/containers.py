@@ -1,0 +1,112 @@
+"""Docker as the probe sees it: version, containers, images; three questions over one connection."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .dockerapi import (
+    LABEL_ID,
+    LABEL_SPEC,
+    LABEL_UID,
+    PREFIX,
+    Docker,
+    NotAnswering,
+    NotInstalled,
+    container_name,
+    labels,
+    short,
+)
+
+Json = Dict[str, Any]
+NEVER = "0001-01-01"
+
+
+class Engine:
+    """One look at Docker. `reason` not empty: it cannot be seen; `absent`: there is no Docker."""
+
+    def __init__(self, docker: Optional[Docker] = None) -> None:
+        self._docker = docker or Docker()
+        self.version = ""
+        self.reason = ""
+        self.absent = False
+        self.containers: List[Json] = []
+        self._images: Optional[List[Json]] = None
+        try:
+            about: Json = self._docker.get("/version") or {}
+            self.version = str(about.get("Version", ""))
+            self.containers = self._list("/containers/json", all=1)
+        except NotInstalled:
+            self.absent = True
+        except NotAnswering as error:
+            self.reason = str(error)
+
+    def _list(self, path: str, **query: Any) -> List[Json]:
+        found: List[Json] = self._docker.get(path, **query) or []
+        return found
+
+    @property
+    def ours(self) -> List[Tuple[str, str]]:
+        """(Docker's id, name without our prefix) of the containers that carry our mark."""
+        marked = [c for c in self.containers if LABEL_UID in labels(c)]
+        return sorted((str(c["Id"]), bare(container_name(c))) for c in marked)
+
+    @property
+    def foreign(self) -> int:
+        return len(self.containers) - len(self.ours)
+
+    def container(self, identity: str) -> Optional[Json]:
+        """hosts.types.Seen's `container:`. Raises NotAnswering."""
+        found = next((c for c in self.containers if container_name(c) == PREFIX + identity), None)
+        details = self._docker.get("/containers/%s/json" % found["Id"]) if found else None
+        return describe(details) if details else None
+
+    def image(self, ref: str) -> Optional[Json]:
+        """`image:name@sha256:...`"""
+        wanted = short(ref)
+        for image in self.images():
+            if wanted in map(short, image.get("RepoDigests") or []):
+                return {"id": image["Id"], "size": image.get("Size", 0)}
+        return None
+
+    def tag(self, ref: str) -> Optional[Json]:
+        """`tag:name:tag`: the digest that the tag stands for here, empty for an image made here."""
+        wanted = short(ref)
+        name = wanted.rpartition(":")[0]
+        for image in self.images():
+            if wanted in map(short, image.get("RepoTags") or []):
+                digests: List[str] = image.get("RepoDigests") or []
+                return {
+                    "digest": next(
+                        (d.partition("@")[2] for d in digests if short(d).partition("@")[0] == name), ""
+                    )
+                }
+        return None
+
+    def images(self) -> List[Json]:
+        if self._images is None:
+            self._images = self._list("/images/json")
+        return self._images
+
+
+def describe(details: Mapping[str, Any]) -> Dict[str, Any]:
+    """An answer of /containers/ID/json in our words."""
+    state: Mapping[str, Any] = details.get("State") or {}
+    configured: Mapping[str, Any] = details.get("Config") or {}
+    marks = labels(configured)
+    started = str(state.get("StartedAt") or "")
+    return {
+        "spec": marks.get(LABEL_SPEC, ""),
+        "id": marks.get(LABEL_ID, ""),
+        "uid": marks.get(LABEL_UID, ""),
+        "image": details.get("Image", ""),
+        "running": bool(state.get("Running")),
+        "status": state.get("Status", ""),
+        "exit_code": state.get("ExitCode", 0),
+        "started": "" if started.startswith(NEVER) else started,
+        "restarts": details.get("RestartCount", 0),
+        "name": container_name(details),
+    }
+
+
+def bare(name: str) -> str:
+    return name[len(PREFIX) :] if name.startswith(PREFIX) else name

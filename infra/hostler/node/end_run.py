@@ -1,0 +1,141 @@
+"""end-run {"run": ID, "wait"?: 600} -> {"ended": [...], "waited": [...]}: what an interrupted run left behind.
+
+Every remote command carries its run's id in HOSTLER_RUN. Processes of other runs are ended; package managers, and
+whoever reads their output, are waited for instead: half an installation is worse than a late start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from typing import Dict, List, NamedTuple, Optional, Set
+
+from . import files
+from .protocol import Answers, NodeError, Request, number, text
+
+MARK = b"HOSTLER_RUN="
+MANAGERS = (
+    "apt",
+    "apt-get",
+    "aptitude",
+    "dpkg",
+    "dpkg-deb",
+    "dnf",
+    "yum",
+    "rpm",
+    "zypper",
+    "unattended-upgr",
+)
+GRACE = 20.0  # seconds from SIGTERM to SIGKILL: an exchange puts the old one back in this time
+WAIT = 600.0
+PAUSE = 0.2
+
+
+class Process(NamedTuple):
+    pid: int
+    parent: int
+    name: str
+    run: str
+    born: str  # start time: a pid may be used again
+
+    def as_json(self) -> Dict[str, object]:
+        return {"pid": self.pid, "name": self.name, "run": self.run}
+
+
+def end_run(request: Request, answers: Answers) -> int:
+    current, limit = text(request, "run"), number(request, "wait", WAIT)
+    own = ancestors(processes(), os.getpid())
+    kept = spared()
+    first = [p for p in left(current, own) if p.pid not in kept]
+    end(first)
+    waited = wait_for_managers(current, own, limit, answers)
+    rest = left(current, own)
+    end(rest)
+    answers.say(ended=[p.as_json() for p in first + rest], waited=[p.as_json() for p in waited])
+    return 0
+
+
+def wait_for_managers(current: str, own: Set[int], limit: float, answers: Answers) -> List[Process]:
+    """Those that were waited for; NodeError when they do not end in time."""
+    deadline, said = time.monotonic() + limit, 0.0
+    waited: Dict[int, Process] = {}
+    while True:
+        busy = [p for p in left(current, own) if p.name in MANAGERS]
+        if not busy:
+            return list(waited.values())
+        waited.update((p.pid, p) for p in busy)
+        if time.monotonic() > deadline:
+            names = ", ".join("%s (process %d)" % (p.name, p.pid) for p in busy)
+            raise NodeError(
+                "busy",
+                "an interrupted run's %s still works after %g s" % (names, limit),
+                "look at it, then try again",
+            )
+        if time.monotonic() - said > 5:
+            answers.say(waiting=[p.as_json() for p in busy])
+            said = time.monotonic()
+        time.sleep(PAUSE)
+
+
+def left(current: str, own: Set[int]) -> List[Process]:
+    return [p for p in processes().values() if p.run and p.run != current and p.pid not in own]
+
+
+def spared() -> Set[int]:
+    """Package managers with all above and below them."""
+    table = processes()
+    managers = {p.pid for p in table.values() if p.name in MANAGERS}
+    above = {pid for manager in managers for pid in ancestors(table, manager)}
+    return above | {pid for pid in table if managers & ancestors(table, pid)}
+
+
+def ancestors(table: Dict[int, Process], pid: int) -> Set[int]:
+    """The process and those above it."""
+    found: Set[int] = set()
+    while pid in table and pid not in found:
+        found.add(pid)
+        pid = table[pid].parent
+    return found
+
+
+def end(doomed: List[Process]) -> None:
+    """SIGTERM, and SIGKILL for those that do not listen."""
+    send(doomed, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE
+    while alive(doomed) and time.monotonic() < deadline:
+        time.sleep(PAUSE / 4)
+    send(alive(doomed), signal.SIGKILL)
+
+
+def alive(doomed: List[Process]) -> List[Process]:
+    found = (read(p.pid) for p in doomed)
+    born = {p.pid: p.born for p in found if p is not None}
+    return [p for p in doomed if born.get(p.pid) == p.born]
+
+
+def send(doomed: List[Process], number_of_signal: int) -> None:
+    for process in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number_of_signal)
+
+
+def processes() -> Dict[int, Process]:
+    found = (read(int(name)) for name in os.listdir(files.at("/proc")) if name.isdigit())
+    return {p.pid: p for p in found if p is not None}
+
+
+def read(pid: int) -> Optional[Process]:
+    """One process; None when it is gone, a zombie, or not ours to look at."""
+    try:
+        status = files.read("/proc/%d/stat" % pid) or b""
+        variables = (files.read("/proc/%d/environ" % pid) or b"").split(b"\0")
+    except OSError:
+        return None
+    name, _, rest = status.decode("utf-8", "replace").partition("(")[2].rpartition(")")
+    fields = rest.split()
+    if len(fields) < 20 or fields[0] in "ZX":
+        return None
+    run = next((v[len(MARK) :].decode("utf-8", "replace") for v in variables if v.startswith(MARK)), "")
+    return Process(pid, int(fields[1]), name, run, fields[19])
