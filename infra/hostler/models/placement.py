@@ -137,7 +137,7 @@ def _may_stay(one: Wanted, replica: Replica, board: _Board) -> bool:
     room = board.rooms.get(member.host)
     if room is None or room.pool not in one.pool or bool(member.cards) == one.in_memory:
         return False
-    if one.cards and one.cards != len(member.cards):
+    if one.cards and not one.in_memory and one.cards != len(member.cards):
         return False
     if room.gone or room.blocked:  # what runs goes on: its cards are not seen, not lost
         return True
