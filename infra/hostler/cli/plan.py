@@ -20,9 +20,8 @@ from hostler.errors import Exit
 @click.option("--restore", is_flag=True, help="Plan with the newest copy of a lost record.")
 def command(file: str | None, as_json: bool, check: bool, out_file: Path | None, diff: bool, restore: bool) -> int:
     """Show what `up` would change, and change nothing."""
-    from hostler.configure import gates
     from hostler.console import plan as show
-    from hostler.rollout import planfile, planning, up
+    from hostler.rollout import gates, planfile, planning, up
 
     out = Out(as_json=as_json)
     draft = planning.make(up.look(options.load(file), up.Options(restore=restore)))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hostler.configure import build, difference, gates
+from hostler.configure import build, difference
 from hostler.configure.types import Change, Notice, Plan
 from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import Effect, Manifest, Part
@@ -21,7 +21,7 @@ from hostler.models.rooms import Room, rooms_of
 from hostler.models.types import Placement, Release
 from hostler.record import store
 from hostler.record.types import Expected, Record
-from hostler.rollout import keys, secret
+from hostler.rollout import gates, keys, secret
 from hostler.rollout.observe import Observation
 from hostler.stackfile.asked import asked_digest
 

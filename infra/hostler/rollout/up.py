@@ -6,13 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hostler.configure import gates
 from hostler.configure.types import Change, Plan
 from hostler.console import plan as show
 from hostler.console.out import Out
 from hostler.errors import HostError, HostlerError, Problem, RefusedError
 from hostler.record.types import Record
-from hostler.rollout import keys, planfile, planning, verify
+from hostler.rollout import gates, keys, planfile, planning, verify
 from hostler.rollout.apply import apply
 from hostler.rollout.observe import Observation, lost, observe, restore
 from hostler.rollout.planning import Draft

@@ -1,0 +1,120 @@
+"""What a plan must say, and what stops it before anything is changed."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+
+from hostler.configure import driver
+from hostler.configure.types import Notice, Plan
+from hostler.errors import Exit, Problem, RefusedError
+from hostler.hosts.types import Host, Seen
+from hostler.models.types import Placement
+from hostler.record.types import Record
+from hostler.stackfile.sections import StackFile
+
+
+class PlanRefused(RefusedError):
+    """A host that is not fit, a model that fits nowhere, an address that would be open to all."""
+
+    code = Exit.REFUSED
+
+
+def notices(
+    file: StackFile,
+    hosts: Sequence[Host],
+    seen: Mapping[str, Seen],
+    placement: Placement,
+    record: Record,
+) -> tuple[Notice, ...]:
+    """Everything that a person should know before the yes."""
+    return (
+        *(notice for host in hosts for notice in driver.refusals(seen[host.name])),
+        *_cards(hosts, seen, record),
+        *_homeless(file, placement),
+        *_door(file, seen, record),
+    )
+
+
+def refuse(plan: Plan, *, allow_downtime: bool) -> None:
+    """Raises PlanRefused with everything that stops this plan."""
+    problems = [
+        Problem(where=n.where or plan.stack, expected="a plan that can be carried out", got=n.text)
+        for n in plan.notices
+        if n.level == "refuse"
+    ]
+    if not allow_downtime:
+        problems += [_downtime(model, seconds) for model, seconds in plan.downtime_s.items()]
+    if problems:
+        raise PlanRefused(*problems)
+
+
+def _downtime(model: str, seconds: float) -> Problem:
+    return Problem(
+        where=f"model {model}",
+        expected="another replica to serve meanwhile",
+        got=f"none: it could not answer for about {seconds:.0f} s",
+        next_step="repeat with --allow-downtime, or give it `replicas: 2`",
+    )
+
+
+def _cards(hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record) -> Iterator[Notice]:
+    """Cards that were agreed to be there and are not."""
+    for host in hosts:
+        facts, expected = seen[host.name].facts, record.expected.get(host.name)
+        if not facts or not expected:
+            continue
+        there = {card.uuid for card in facts.cards}
+        for uuid, name, _ in expected.cards:
+            if uuid not in there:
+                yield Notice(level="warning", where=host.name, text=f"{name} {uuid} is missing; it was there before")
+
+
+def _homeless(file: StackFile, placement: Placement) -> Iterator[Notice]:
+    for replica in placement.missing:
+        reasons = [f"{r.where}: {r.reason}" for r in placement.rejected if r.replica == replica]
+        model = replica.rpartition("-")[0]
+        where = file.where(f"models.{model}") if model in file.stack.models else file.path
+        yield Notice(level="refuse", where=where, text=f"{replica} fits nowhere: {'; '.join(reasons)}")
+
+
+def _door(file: StackFile, seen: Mapping[str, Seen], record: Record) -> Iterator[Notice]:
+    """A private address defaults to no TLS, and the plan says so; a public one needs TLS and keys."""
+    gateway = file.stack.gateway
+    if gateway.tls not in (None, "none"):
+        return
+    facts = seen[record.gateway_host].facts
+    own = facts.addresses if facts else ()
+    public = [address for address in (*own, *resolved(gateway.address)) if is_public(address)]
+    if public:
+        yield Notice(
+            level="refuse",
+            where=file.where("gateway.tls"),
+            text=f"{public[0]} is a public address, and keys would cross it in the clear; set gateway.tls to private-ca or {{cert, key}}",
+        )
+    else:
+        yield Notice(
+            level="note",
+            where=file.where("gateway.tls"),
+            text="no TLS: keys, prompts and answers cross this private network in the clear; `tls: private-ca` changes that",
+        )
+
+
+def resolved(name: str | None) -> tuple[str, ...]:
+    """The addresses behind a name; none when it has none yet."""
+    if not name:
+        return ()
+    try:
+        return tuple(str(found[4][0]) for found in socket.getaddrinfo(name, None))
+    except OSError:
+        return ()
+
+
+def is_public(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_global
+    except ValueError:
+        return False
+
+
