@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from hostler.errors import StackFileError
+from hostler.errors import HostlerError, StackFileError
 from hostler.manifest.items import ImagePin, Part
-from hostler.models.http import Answer, Http
+from hostler.models.http import ATTEMPTS, Answer, Http, UnreachableError
 
 _MANIFESTS = ", ".join(
     (
@@ -133,12 +133,18 @@ def _token_in(answer: Answer) -> str:
     return str(document.get("token") or document.get("access_token") or "")
 
 
-def _refused(reference: Reference, answer: Answer) -> StackFileError:
+def _refused(reference: Reference, answer: Answer) -> HostlerError:
+    if answer.status == 429 or answer.status >= 500:
+        return UnreachableError.of(
+            f"image {reference}",
+            expected=f"an answer from {reference.registry}",
+            got=f"status {answer.status}, {ATTEMPTS} times",
+            next_step="wait and try again, or pin it by digest: name:tag@sha256:...",
+        )
     said = {
         401: "401: it is private, or there is none",
         403: "403: it is private",
         404: "404: no such name or tag",
-        429: "429: too many requests from this address; wait, or log in there",
     }
     return StackFileError.of(
         f"image {reference}",

@@ -115,7 +115,7 @@ def test_what_passes_by_itself_is_tried_again(web: Web, passing: tuple[int, dict
 
 def test_no_more_than_four_attempts(web: Web) -> None:
     web.pages["/v2/a/b/manifests/1"] = (503, {}, b"")
-    with pytest.raises(StackFileError, match="status 503"):
+    with pytest.raises(UnreachableError, match="status 503, 4 times"):
         registry(web, "x.lan").resolve("x.lan/a/b:1")
     assert len(web.asked) == 4
 
