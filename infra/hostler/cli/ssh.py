@@ -17,7 +17,7 @@ from hostler.errors import UsageError
 @options.stack
 def command(host: str, words: tuple[str, ...], file: str | None) -> None:
     """Log in to HOST, or run WORDS there, exactly as Hostler reaches it."""
-    from hostler.hosts.connect import ssh_argv
+    from hostler.hosts.openssh import ssh_argv
     from hostler.stackfile.hosts import hosts_of
 
     hosts = {known.name: known for known in hosts_of(options.load(file))}

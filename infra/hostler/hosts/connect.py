@@ -14,3 +14,12 @@ def transport_for(host: Host) -> Transport:
     from .ssh import SshTransport
 
     return SshTransport(host)
+
+
+def address_of(host: Host) -> str:
+    """The name or address that this machine connects to, ~/.ssh/config followed; 127.0.0.1 for `local`."""
+    if host.ssh.local:
+        return "127.0.0.1"
+    from .sshconfig import route
+
+    return route(host.ssh, host.name).address

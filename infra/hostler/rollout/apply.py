@@ -8,6 +8,8 @@ from hostler.errors import ConfigureError, RolledBackError
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
 
+PURGE_S = 900.0
+
 
 def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
     """Makes the plan's changes. Raises ConfigureError (exit 6) with the hosts' own words, or RolledBackError
@@ -31,7 +33,7 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
 
 def empty(run: Session, host: str, *, keep_models: bool = False) -> dict[str, list[object]]:
     """Removes all that is ours from a host; raises ConfigureError when something could not be removed."""
-    answer = run.call(host, "purge", **{"keep-models": keep_models, "uid": run.record.uid})
+    answer = run.call(host, "purge", PURGE_S, **{"keep-models": keep_models, "uid": run.record.uid})
     if answer.get("left"):
         raise ConfigureError.of(
             host,

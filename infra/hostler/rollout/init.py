@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hostler.configure import ask
 from hostler.console.out import Out
 from hostler.errors import HostError, Problem
-from hostler.hosts.probe import probe
 from hostler.hosts.types import Host, Seen, Ssh
-from hostler.models.proposal import stack_file_text
+from hostler.models.proposal import Found, stack_text
+from hostler.rollout.observe import look
 from hostler.stackfile.hosts import host_name
 
 LIMIT_S = 20.0
@@ -19,7 +18,7 @@ def propose(words: Sequence[str], out: Out, *, yes: bool) -> str:
     """The text of a stack file for these hosts; raises HostError with all that cannot be reached."""
     hosts = tuple(host_of(word) for word in words)
     out.live(f"looking at {', '.join(words)}")
-    seen = dict(probe(hosts, ask.generic(), timeout=LIMIT_S))
+    seen = dict(look(hosts, limit_s=LIMIT_S))
     seen.update(_learned(hosts, seen, out, yes=yes))
     problems = tuple(
         Problem(where=name, expected="an answer", got=s.error, next_step=s.next_step)
@@ -30,7 +29,8 @@ def propose(words: Sequence[str], out: Out, *, yes: bool) -> str:
         raise HostError(*problems)
     for host in hosts:
         _say(seen[host.name], out)
-    return stack_file_text(list(zip(words, hosts, strict=True)), seen)
+    found = [Found(address=word, seen=seen[host.name]) for word, host in zip(words, hosts, strict=True)]
+    return stack_text(hosts[0].name if len(hosts) == 1 else "home", found)
 
 
 def host_of(word: str) -> Host:
@@ -43,8 +43,6 @@ def host_of(word: str) -> Host:
 
 def _learned(hosts: Sequence[Host], seen: Mapping[str, Seen], out: Out, *, yes: bool) -> Mapping[str, Seen]:
     """Unknown host keys are shown and asked once, on a terminal; --yes never learns one."""
-    from hostler.hosts.ssh import learn
-
     unknown = [host for host in hosts if seen[host.name].error_kind == "unknown-key"]
     if yes or not unknown:
         return {}
@@ -52,9 +50,25 @@ def _learned(hosts: Sequence[Host], seen: Mapping[str, Seen], out: Out, *, yes: 
     for host in unknown:
         out.say(f"{host.name}: {seen[host.name].error}")
         if out.confirm(f"Trust this key of {host.ssh.address} from now on?", yes=False):
-            learn(host)
+            _learn(host)
             agreed.append(host)
-    return probe(tuple(agreed), ask.generic(), timeout=LIMIT_S) if agreed else {}
+    return look(tuple(agreed), limit_s=LIMIT_S) if agreed else {}
+
+
+def _learn(host: Host) -> None:
+    """Asks for the key again and writes down just that one."""
+    from hostler.hosts.connect import transport_for
+    from hostler.hosts.ssh import learn
+    from hostler.hosts.trouble import HostTrouble
+
+    transport = transport_for(host)
+    try:
+        transport.run(("true",))
+    except HostTrouble as error:
+        if error.key:
+            learn(host, error.key)
+    finally:
+        transport.close()
 
 
 def _say(seen: Seen, out: Out) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hostler.console.out import Out
 from hostler.errors import UsageError
-from hostler.hosts.agent import agent_stream
+from hostler.hosts.calls import agent_stream
 from hostler.hosts.connect import transport_for
 from hostler.rollout.observe import Observation, observe
 from hostler.stackfile.sections import StackFile

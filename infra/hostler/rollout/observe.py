@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostler.configure import ask
 from hostler.errors import RefusedError
 from hostler.hosts.types import Host, Seen
+from hostler.models.resolver import host_paths
 from hostler.record import store
 from hostler.record.types import Record
 from hostler.stackfile.hosts import hosts_of
@@ -49,7 +51,7 @@ def observe(file: StackFile, *, pulumi: bool = True, limit_s: float = PROBE_LIMI
     with ThreadPoolExecutor(1) as pool:
         preview = pool.submit(_preview, file, hosts, waiting) if pulumi else None
         try:
-            seen = look(hosts, limit_s)
+            seen = look(hosts, questions_of(file), limit_s)
         except BaseException as error:
             waiting.set_exception(error)
             raise
@@ -57,10 +59,17 @@ def observe(file: StackFile, *, pulumi: bool = True, limit_s: float = PROBE_LIMI
         return _with_record(file, hosts, seen, limit_s, preview.result() if preview else None)
 
 
-def look(hosts: tuple[Host, ...], limit_s: float = PROBE_LIMIT_S) -> Mapping[str, Seen]:
+def look(hosts: tuple[Host, ...], questions: Sequence[str] = (), limit_s: float = PROBE_LIMIT_S) -> Mapping[str, Seen]:
     from hostler.hosts.probe import probe
 
-    return probe(hosts, ask.generic(), timeout=limit_s)
+    questions = questions or ask.generic()
+    return probe(hosts, {host.name: questions for host in hosts}, timeout=limit_s)
+
+
+def questions_of(file: StackFile) -> tuple[str, ...]:
+    """The generic questions, and the weights that the file says lie on the hosts."""
+    folder = str(Path(file.path).resolve().parent)
+    return (*ask.generic(), *(f"path:{path}" for path in host_paths(file.stack.models, folder)))
 
 
 def gateway_host(file: StackFile, hosts: tuple[Host, ...]) -> Host:
@@ -81,7 +90,7 @@ def _with_record(
     record = home[1] if home else None
     gone = tuple(host for name, host in sorted((record.hosts if record else {}).items()) if name not in seen)
     if gone:
-        seen = {**seen, **look(gone, limit_s)}
+        seen = {**seen, **look(gone, limit_s=limit_s)}
     return Observation(
         file=file, hosts=hosts, gone=gone, seen=seen, record=record, gateway=gateway_host(file, hosts), preview=preview
     )

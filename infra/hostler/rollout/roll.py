@@ -9,6 +9,8 @@ from hostler.rollout.observe import Observation, observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
 
+LIMIT_S = 3600.0  # the drain and the load have limits of their own
+
 
 def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bool) -> list[dict[str, str]]:
     """What became of each replica, in order. Stops at the first that does not come back."""
@@ -43,7 +45,7 @@ def _replicas(observation: Observation, model: str) -> list[Replica]:
 def _exchange(run: Session, replica: Replica, out: Out, *, cut: bool) -> dict[str, str]:
     host = replica.members[0].host
     out.live(f"{replica.id} on {host}: drain, stop, start, ready, smoke, back")
-    answer = run.call(host, "exchange", id=replica.id, force=True, cut=cut)
+    answer = run.call(host, "exchange", LIMIT_S, id=replica.id, force=True, cut=cut)
     if answer.get("outcome") not in ("exchanged", "started"):
         raise RolledBackError.of(
             f"{replica.id} on {host}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -11,9 +10,9 @@ from typing import Any
 
 from hostler.console.out import Out
 from hostler.errors import HostError, HostlerError
-from hostler.hosts.agent import agent_call
+from hostler.hosts.calls import agent_call
 from hostler.hosts.connect import transport_for
-from hostler.hosts.lock import held
+from hostler.hosts.lock import Lock
 from hostler.hosts.transport import Transport
 from hostler.hosts.types import Host
 from hostler.record import store
@@ -25,15 +24,17 @@ class Session:
     """One run: its id, the reached hosts' transports, and the record as it stands at home."""
 
     run: str
+    lock: Lock
     gateway: Host
     hosts: tuple[Host, ...]
     out: Out
     record: Record
     transports: dict[str, Transport] = field(default_factory=dict)
 
-    def call(self, host: str, op: str, **request: Any) -> dict[str, Any]:
-        """One request to one host's agent; raises the host's own error."""
-        return agent_call(self.transports[host], op, run=self.run, **request)
+    def call(self, host: str, op: str, limit_s: float = 60.0, **request: Any) -> dict[str, Any]:
+        """One request to one host's agent; raises the host's own error, or that the lock was lost."""
+        self.lock.check()
+        return agent_call(self.transports[host], op, run_id=self.run, timeout=limit_s, **request)
 
     def everywhere(self, hosts: Sequence[str], work: Callable[[str], Any]) -> dict[str, Any]:
         """`work(host)` on all hosts at once; the first failure is raised after all have ended."""
@@ -78,8 +79,8 @@ def session(
         )
     with ExitStack() as stack:
         transports = {h.name: _opened(stack, h) for h in hosts if h.name in reached}
-        lock = stack.enter_context(held(transports[gateway.name], run=secrets.token_hex(8), why=why, stack=record.stack))
-        run = Session(run=lock.run, gateway=gateway, hosts=tuple(hosts), out=out, record=record, transports=transports)
+        lock = stack.enter_context(Lock(transports[gateway.name], why))
+        run = Session(run=lock.run_id, lock=lock, gateway=gateway, hosts=tuple(hosts), out=out, record=record, transports=transports)
         ended = run.everywhere(list(transports), lambda host: run.call(host, "end-run"))
         _say_ended(ended, out)
         yield run

@@ -13,6 +13,8 @@ from hostler.rollout.observe import look
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
 
+ASK_S = 240.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -62,7 +64,7 @@ def _ask(draft: Draft, run: Session, model: str) -> Answer:
     }
     try:
         answer = run.call(
-            run.gateway.name, "ask", method="POST", path="/v1/chat/completions", body=body, timeout=120, ready=60
+            run.gateway.name, "ask", ASK_S, method="POST", path="/v1/chat/completions", body=body, timeout=120, ready=60
         )
     except HostlerError as error:
         raise _no_answer(model, wanted.prompt, str(error)) from error
