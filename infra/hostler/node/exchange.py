@@ -1,0 +1,261 @@
+"""exchange(replica): the only way a container changes. Drain, stop, start, prove, serve again; or all back.
+
+The old container keeps existing, renamed, until the new one has answered. Each step is in the journal before it
+is taken, so that whoever comes after a kill or a power cut (the next exchange, `recover`, or the instance's own
+`run` at boot) knows which way to go; never are two of them running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Dict, List, Optional
+
+from . import cards, container, docker, drain, heal, instances, interrupts, journal, wait
+from .protocol import REFUSED, RESTORED, Answers, NodeError, Request, identity, number
+from .spec import Spec, applied, container_name, drains, image_ref, old_name, replicas, set_applied, wanted
+
+
+class Old:
+    """What runs before an exchange."""
+
+    def __init__(self, identifier: str) -> None:
+        self.container: Optional[docker.Json] = docker.inspect(container_name(identifier))
+        self.spec: Optional[Spec] = applied(identifier)
+        self.running = docker.running(self.container)
+
+    def is_already(self, new: Spec) -> bool:
+        return (self.spec or {}).get("spec") == new["spec"] and container.fits(self.container, new)
+
+
+def exchange(request: Request, answers: Answers) -> int:
+    """`exchange ID [--force] [--cut] [--drain-s S] [--need-mib N]`: make the instance run what is wanted.
+
+    Says {"changed", "outcome": same|started|exchanged|restored|failed|refused, "why", "log"}; rc 0, 3 refused
+    (what would be cut is in `in_flight`), 4 restored or failed.
+    """
+    identifier = identity(request)
+    new = wanted(identifier)
+    _needs(new, request)
+    with interrupts.caught(), journal.locked([identifier, *_drained_with(new)]):
+        healed = healed_now(identifier)
+        old = Old(identifier)
+        if old.is_already(new) and not request.get("force"):
+            outcome = _as_it_is(new, old, healed)
+        elif old.container is None:
+            outcome = _first(new, old)
+        else:
+            outcome = _exchange(new, old, request)
+        say(answers, **outcome)
+    return 0
+
+
+def _needs(new: Spec, request: Request) -> None:
+    if docker.image(image_ref(new)) is None:
+        raise NodeError(
+            "image",
+            "%s is not on this host" % image_ref(new),
+            "hostler-node pull " + image_ref(new),
+            changed=False,
+        )
+    need = int(number(request, "need-mib", 0))
+    if need:
+        new["need_mib"] = need
+
+
+def _drained_with(new: Spec) -> List[str]:
+    """Whose requests would be cut: a replica's own; all replicas' of this host when the edge is exchanged."""
+    if drains(new):
+        return [new["id"]]
+    return replicas() if new.get("part") == "edge" else []
+
+
+def say(answers: Answers, **values: Any) -> None:
+    """The caller may be gone; what was done stays done."""
+    with contextlib.suppress(BrokenPipeError):
+        answers.say(**values)
+
+
+def _outcome(outcome: str, why: str, changed: bool = True) -> Dict[str, Any]:
+    return {"changed": changed, "outcome": outcome, "why": why, "log": []}
+
+
+def _as_it_is(new: Spec, old: Old, healed: str) -> Dict[str, Any]:
+    """The right container: started if it stands still, and serving again."""
+    identifier = new["id"]
+    was_up = old.running and instances.active(identifier)
+    container.forget_end(identifier)
+    if not was_up:
+        instances.start(identifier)
+    try:
+        wait.ready(new) if was_up else wait.proven(new)
+    except wait.FailedError as error:
+        raise failed("failed", error, changed=not was_up) from error
+    enabled = instances.set_enabled(identifier, True)
+    marked = drain.unmark(identifier)
+    if not was_up:
+        return _outcome("started", "it stood still")
+    why = (
+        "an interrupted exchange: it %s" % healed if healed else "it was draining" if marked else "as wanted"
+    )
+    return _outcome("same", why, changed=bool(healed or marked or enabled))
+
+
+def _first(new: Spec, old: Old) -> Dict[str, Any]:
+    """Nothing ran here: start it. Nothing stays behind when it is not good."""
+    identifier = new["id"]
+    record: journal.Journal = {"id": identifier, "old": old.spec, "new": new, "drained": []}
+    journal.step(record, "start")
+    try:
+        cards.wait_free(new, cards.Held([], {}))
+        _start(new)
+        journal.step(record, "check")
+        wait.proven(new)
+    except (NodeError, OSError) as error:
+        _take_away(new, old)
+        journal.end(identifier)
+        raise failed("failed", error, changed=False) from error
+    _serve(record)
+    return _outcome("started", "it was not there")
+
+
+def _start(new: Spec) -> None:
+    """Make it the applied one, and let systemd run it."""
+    container.forget_end(new["id"])
+    set_applied(new["id"], {key: value for key, value in new.items() if key != "need_mib"})
+    instances.start(new["id"])
+
+
+def _take_away(new: Spec, old: Old) -> None:
+    with contextlib.suppress(NodeError):
+        instances.stop(new["id"])
+    docker.remove(container_name(new["id"]))
+    set_applied(new["id"], old.spec)
+
+
+def _exchange(new: Spec, old: Old, request: Request) -> Dict[str, Any]:
+    """The whole way; a failure on it goes back."""
+    record: journal.Journal = {
+        "id": new["id"],
+        "old": old.spec,
+        "new": new,
+        "old_container": old.container["Id"] if old.container else "",
+        "was_running": old.running,
+        "drained": [name for name in _drained_with(new) if not drain.marked(name)],
+    }
+    journal.step(record, "drain")
+    try:
+        if old.running:
+            drain_all(new, request)
+        held = cards.held(container_name(new["id"]), old.spec)
+        journal.step(record, "stop")
+        _put_aside(new["id"], old.spec)
+        journal.step(record, "start")
+        cards.wait_free(new, held)
+        _start(new)
+        journal.step(record, "check")
+        wait.proven(new)
+    except (NodeError, OSError) as error:
+        raise _back(record, error) from error
+    _serve(record)
+    return _outcome("exchanged", "as it is" if old.is_already(new) else _difference(old, new))
+
+
+def drain_all(new: Spec, request: Request) -> None:
+    """Wait until nothing is in flight; raises NodeError (refused) when something still is, unless `cut`."""
+    names = _drained_with(new)
+    specs = {name: applied(name) or new for name in names}
+    for name in names:
+        drain.mark(name)
+    limit = number(request, "drain-s", float(new.get("drain_s") or 600))
+    left = drain.wait(names, specs, limit) if names else {}
+    if left and not request.get("cut"):
+        raise NodeError(
+            "in-flight",
+            "in flight after %g s: %s" % (limit, drain.explain(left)),
+            "try again later, or --cut to end these requests",
+            rc=REFUSED,
+            in_flight=drain.as_json(left),
+        )
+
+
+def _put_aside(identifier: str, spec: Optional[Spec]) -> None:
+    """Stopped, and out of the way under its other name."""
+    docker.remove(old_name(identifier))
+    instances.stop(identifier)
+    container.stop_container(identifier, spec)
+    docker.rename(container_name(identifier), old_name(identifier))
+
+
+def _serve(record: journal.Journal) -> None:
+    """The new one has answered: from here it only goes forward."""
+    interrupts.no_more()
+    identifier = str(record["id"])
+    journal.step(record, "commit")
+    heal.settle(identifier)
+    drain.unmark(identifier)
+    instances.set_enabled(identifier, True)
+    drain.wait_served([identifier, *record["drained"]])
+
+
+def _difference(old: Old, new: Spec) -> str:
+    if old.spec is None or old.spec.get("spec") == new["spec"]:
+        return "it was changed by hand"
+    changed = [key for key in sorted({*old.spec, *new} - {"spec"}) if old.spec.get(key) != new.get(key)]
+    return "changed: " + (", ".join(changed) or "spec")
+
+
+def _back(record: journal.Journal, error: Exception) -> NodeError:
+    """Everything as it was, and what to raise then."""
+    interrupts.no_more()
+    if record["phase"] == "drain":
+        heal.settle(str(record["id"]))
+        return refused(error)
+    journal.step(record, "restore", why=str(error))
+    return failed("restored", error, changed=False, also=_restore(record))
+
+
+def _restore(record: journal.Journal) -> str:
+    """The old container runs again and is ready; why not, or empty. Serves again in any case: health decides."""
+    identifier = str(record["id"])
+    instances.stop(identifier)
+    heal.go_back(record)
+    container.forget_end(identifier)
+    why = _run_old(record) if record.get("was_running") else ""
+    heal.undrain_all(record)
+    journal.end(identifier)
+    return why
+
+
+def _run_old(record: journal.Journal) -> str:
+    try:
+        if record["old"] is None:
+            docker.start(container_name(str(record["id"])))
+        else:
+            instances.start(str(record["id"]))
+            wait.ready(record["old"])
+    except (NodeError, OSError) as error:
+        return "; and the old one does not come back: %s" % error
+    return ""
+
+
+def refused(error: Exception) -> NodeError:
+    if not isinstance(error, NodeError):
+        return NodeError("failed", str(error), changed=False, outcome="refused", why=str(error))
+    error.more = {"changed": False, "outcome": "refused", "why": error.message, "log": [], **error.more}
+    return error
+
+
+def failed(outcome: str, error: Exception, changed: bool, also: str = "") -> NodeError:
+    """What is said of a new container that was not good."""
+    why = (error.message if isinstance(error, NodeError) else str(error)) + also
+    log = error.log if isinstance(error, wait.FailedError) else []
+    return NodeError(outcome, why, "", rc=RESTORED, changed=changed, outcome=outcome, why=why, log=log)
+
+
+def healed_now(identifier: str) -> str:
+    """With the lock held: what a killed exchange left behind, put right, and running again."""
+    healed = heal.settle(identifier)
+    if healed and applied(identifier) is not None:
+        container.forget_end(identifier)
+        instances.start(identifier)
+    return healed

@@ -1,0 +1,147 @@
+"""A model file onto this host: resumed, checked, and never half under its final name."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from typing import Any, BinaryIO, Dict, Generator
+
+from . import files, store, transfer
+from .protocol import Answers, NodeError, Request, number, text
+from .transfer import Progress, Wish
+
+LOCK_S = 1.0
+
+
+def fetch(request: Request, answers: Answers) -> int:
+    """`fetch -` with {"url", "path", "sha256", "size", "token"}; the token comes on stdin only.
+
+    Progress lines {"progress": bytes, "total": bytes}; then {"changed", "sha256", "size", "path"}.
+    """
+    wish = Wish(
+        text(request, "url"),
+        _inside(text(request, "path")),
+        text(request, "sha256", "").lower(),
+        int(number(request, "size", 0)),
+        text(request, "token", ""),
+    )
+    progress = Progress(answers, wish.size)
+    changed = in_place(wish, progress) if wish.url.startswith("file:") else _alone(wish, progress)
+    known: Dict[str, Any] = store.sidecar(wish.path) or {}
+    answers.say(changed=changed, sha256=known.get("sha256", ""), size=known.get("size", 0), path=wish.path)
+    return 0
+
+
+def _inside(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise NodeError("usage", "fetch: expected an absolute path; got %r" % path, rc=2)
+    return path
+
+
+def in_place(wish: Wish, progress: Progress) -> bool:
+    """A user's own file: there, of the right size and content; it stays where it is."""
+    path = wish.path
+    if not os.path.isfile(files.at(path)):
+        raise NodeError(
+            "absent", "%s: expected a file; there is none" % path, "put it there, or look at `source`"
+        )
+    if _known(wish):
+        return False
+    size = os.path.getsize(files.at(path))
+    if wish.size and size != wish.size:
+        raise NodeError(
+            "content", "%s: expected %d bytes; got %d" % (path, wish.size, size), "put the right file there"
+        )
+    digest = hashlib.sha256()
+    with open(files.at(path), "rb") as file:
+        transfer.hash_into(file, size, digest, progress)
+    if wish.sha256 and digest.hexdigest() != wish.sha256:
+        raise transfer.wrong(
+            wish, digest.hexdigest(), "put the right file there, or mend its sha256 in the stack file"
+        )
+    store.write_sidecar(path, digest.hexdigest(), wish.url)
+    return True
+
+
+def _known(wish: Wish) -> bool:
+    """Whether it is here, checked, and what is asked for."""
+    known = store.sidecar(wish.path)
+    if known is None:
+        return False
+    return (not wish.sha256 or known["sha256"] == wish.sha256) and (
+        not wish.size or known["size"] == wish.size
+    )
+
+
+def _alone(wish: Wish, progress: Progress) -> bool:
+    """One process at a time on a file; the others wait, and then find it there."""
+    if _known(wish) or _adopted(wish, progress):
+        return False
+    os.makedirs(os.path.dirname(files.at(wish.path)), exist_ok=True)
+    with _part(wish, progress) as part:
+        if _known(wish):
+            return False
+        transfer.download_into(wish, part, progress)
+        _into_place(wish, part)
+    return True
+
+
+def _adopted(wish: Wish, progress: Progress) -> bool:
+    """A whole file without its sidecar, by a known checksum: checked instead of fetched again."""
+    path = files.at(wish.path)
+    if not wish.sha256 or not os.path.isfile(path) or (wish.size and os.path.getsize(path) != wish.size):
+        return False
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        transfer.hash_into(file, os.path.getsize(path), digest, progress)
+    if digest.hexdigest() != wish.sha256:
+        return False
+    store.write_sidecar(wish.path, wish.sha256, wish.url)
+    return True
+
+
+@contextlib.contextmanager
+def _part(wish: Wish, progress: Progress) -> Generator[BinaryIO, None, None]:
+    """The partial file, open and locked. When who held it has moved it into place, a new one is taken."""
+    path = files.at(wish.path) + ".part"
+    while True:
+        part = open(path, "a+b")  # noqa: SIM115 - closed below, the lock with it
+        try:
+            _lock(part, progress)
+            if _is_still(part, path):
+                yield part
+                return
+        finally:
+            part.close()
+
+
+def _lock(part: BinaryIO, progress: Progress) -> None:
+    while True:
+        try:
+            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            progress.at(os.fstat(part.fileno()).st_size, waiting=True)
+        time.sleep(LOCK_S)
+
+
+def _is_still(part: BinaryIO, path: str) -> bool:
+    try:
+        return os.fstat(part.fileno()).st_ino == os.stat(path).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _into_place(wish: Wish, part: BinaryIO) -> None:
+    """On disk, then under its name, then the sidecar: a kill between leaves a whole file that is checked again."""
+    part.flush()
+    os.fchmod(part.fileno(), 0o644)
+    os.fsync(part.fileno())
+    digest = str(transfer.transfer.read_notes(wish)["sha256"])
+    os.rename(part.name, files.at(wish.path))
+    files.sync_folder(os.path.dirname(files.at(wish.path)))
+    store.write_sidecar(wish.path, digest, wish.url)
+    files.remove(transfer.notes(wish))

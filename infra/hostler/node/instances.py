@@ -1,0 +1,73 @@
+"""Instances of hostler@.service. None of it needs `systemctl daemon-reload`, which can take GPUs from containers."""
+
+from __future__ import annotations
+
+import os
+
+from . import files, shell
+from .protocol import Answers, NodeError, Request, identity
+
+WANTS = "/etc/systemd/system/multi-user.target.wants"
+STOP_S = 1300.0  # above the unit's TimeoutStopSec
+NOT_LOADED = 5  # systemctl's status for a unit that it does not know
+
+
+def unit(identifier: str) -> str:
+    return "hostler@%s.service" % identifier
+
+
+def systemctl(*words: str, timeout: float = 60.0) -> shell.Result:
+    return shell.run(("systemctl", *words), timeout)
+
+
+def active(identifier: str) -> bool:
+    """Whether its `run` runs, or is about to (between two restarts)."""
+    return systemctl("is-active", unit(identifier)).stdout.strip() in ("active", "activating", "reloading")
+
+
+def start(identifier: str) -> None:
+    """Start the instance; an earlier start limit is forgotten. Raises NodeError."""
+    systemctl("reset-failed", unit(identifier))
+    result = systemctl("start", unit(identifier))
+    if not result.ok:
+        raise _failed(identifier, result)
+
+
+def stop(identifier: str) -> None:
+    """Stop the instance and, through its ExecStop, its container. Raises NodeError."""
+    result = systemctl("stop", unit(identifier), timeout=STOP_S)
+    if not result.ok and result.rc != NOT_LOADED:
+        raise _failed(identifier, result)
+    systemctl("reset-failed", unit(identifier))
+
+
+def _failed(identifier: str, result: shell.Result) -> NodeError:
+    return NodeError(
+        "unit", "%s: %s" % (unit(identifier), result.why), "systemctl status " + unit(identifier)
+    )
+
+
+def set_enabled(identifier: str, wanted: bool) -> bool:
+    """What `systemctl enable` or `disable` does, by hand; whether anything changed."""
+    link = files.at(WANTS, unit(identifier))
+    there = os.path.islink(link) and os.readlink(link) == files.UNIT
+    if there == wanted and (wanted or not os.path.lexists(link)):
+        return False
+    if os.path.lexists(link):
+        os.unlink(link)
+    if wanted:
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        os.symlink(files.UNIT, link)
+    return True
+
+
+def enable(request: Request, answers: Answers) -> int:
+    """`enable ID`: started at boot from now on."""
+    answers.say(changed=set_enabled(identity(request), True))
+    return 0
+
+
+def disable(request: Request, answers: Answers) -> int:
+    """`disable ID`: not started at boot any more."""
+    answers.say(changed=set_enabled(identity(request), False))
+    return 0

@@ -1,0 +1,71 @@
+"""Images by digest, and a note of those that were not here before: `down` takes only these away again."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, Tuple
+
+from . import docker, files
+from .protocol import Answers, NodeError, Request, as_dict, text
+
+PULLED = "/var/lib/hostler/pulled.json"  # {name@digest: image id}
+EVERY_S = 1.0
+
+
+def pull(request: Request, answers: Answers) -> int:
+    """`pull NAME@sha256:...`: progress lines {"progress", "total"} in bytes, then {"changed", "id", "size"}."""
+    ref = text(request, "ref")
+    name, digest = _parts(ref)
+    found = docker.image(ref)
+    if found is None:
+        _note(ref)
+        docker.pull(name, digest, Layers(answers).heard, text(request, "auth", "e30="))
+        answers.say(changed=True, **_checked(ref))
+    else:
+        answers.say(changed=False, **_checked(ref))
+    return 0
+
+
+def _parts(ref: str) -> Tuple[str, str]:
+    name, _, digest = ref.partition("@")
+    if not name or not digest.startswith("sha256:"):
+        raise NodeError("usage", "pull: expected NAME@sha256:...; got %r" % ref, rc=2)
+    return name, digest
+
+
+def _note(ref: str) -> None:
+    """Before the pull: an interrupted one leaves layers, never an image that nobody owns."""
+    pulled: Dict[str, str] = files.read_json(PULLED, {})
+    files.write_json(PULLED, {**pulled, ref: ""})
+
+
+def _checked(ref: str) -> Dict[str, Any]:
+    found = docker.image(ref)
+    if found is None:
+        raise NodeError(
+            "image", "%s was pulled and is not here" % ref, "look at Docker's log: journalctl -u docker"
+        )
+    return {"id": found["Id"], "size": found.get("Size", 0)}
+
+
+class Layers:
+    """Sums the layers' progress: of what is downloaded, not of what is unpacked."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._layers: Dict[str, Tuple[int, int]] = {}
+        self._last = 0.0
+
+    def heard(self, message: Dict[str, Any]) -> None:
+        detail = as_dict(message.get("progressDetail"))
+        layer = str(message.get("id", ""))
+        if message.get("status") == "Downloading" and detail.get("total"):
+            self._layers[layer] = (int(detail["current"]), int(detail["total"]))
+        elif message.get("status") == "Download complete" and layer in self._layers:
+            total = self._layers[layer][1]
+            self._layers[layer] = (total, total)
+        now = time.monotonic()
+        if now - self._last >= EVERY_S and self._layers:
+            self._last = now
+            sums = [sum(column) for column in zip(*self._layers.values())]  # noqa: B905 - Python 3.9
+            self._answers.say(progress=sums[0], total=sums[1])

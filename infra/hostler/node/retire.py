@@ -1,0 +1,58 @@
+"""The end of an instance; and what killed exchanges left behind."""
+
+from __future__ import annotations
+
+from typing import Dict, Optional
+
+from . import container, docker, drain, exchange, files, heal, instances, interrupts, journal
+from .protocol import Answers, NodeError, Request, identity
+from .spec import Spec, applied, container_name, drains, old_name
+
+
+def retire(request: Request, answers: Answers) -> int:
+    """`retire ID [--force] [--drain-s S]`: drain, stop, and take away container, wish and instance. `force`: cut."""
+    identifier = identity(request)
+    with interrupts.caught(), journal.locked([identifier]):
+        heal.settle(identifier)
+        spec = applied(identifier)
+        if spec is not None and docker.running(docker.inspect(container_name(identifier))):
+            _drain_last(identifier, spec, request)
+        gone = _retired(identifier, spec)
+        exchange.say(answers, changed=gone, outcome="retired" if gone else "same")
+    return 0
+
+
+def _drain_last(identifier: str, spec: Spec, request: Request) -> None:
+    marked = drains(spec) and drain.mark(identifier)
+    try:
+        if drains(spec):
+            exchange.drain_all(spec, {"cut": request.get("force"), **request})
+    except NodeError as error:
+        if marked:
+            drain.unmark(identifier)
+        raise exchange.refused(error) from error
+
+
+def _retired(identifier: str, spec: Optional[Spec]) -> bool:
+    instances.stop(identifier)
+    container.stop_container(identifier, spec)
+    gone = [docker.remove(name) for name in (container_name(identifier), old_name(identifier))]
+    gone.append(instances.set_enabled(identifier, False))
+    for path in ("%s/%s.json" % (files.APPLIED, identifier), "%s/%s.json" % (files.WANTED, identifier)):
+        gone.append(files.remove(path))
+    container.forget_end(identifier)
+    drain.unmark(identifier)
+    return any(gone)
+
+
+def recover(request: Request, answers: Answers) -> int:
+    """`recover [--id ID]`: all that killed exchanges left behind. Says {"changed", "recovered": {id: what}}."""
+    names = [identity(request)] if request.get("id") else journal.names()
+    done: Dict[str, str] = {}
+    for name in names:
+        with journal.locked([name]):
+            healed = exchange.healed_now(name)
+        if healed:
+            done[name] = healed
+    exchange.say(answers, changed=bool(done), recovered=done)
+    return 0
