@@ -20,6 +20,7 @@ class Form:
 
 
 Name = Annotated[str, Form("name")]  # [a-z][a-z0-9-]{0,31}
+HostName = Annotated[str, Form("host-name")]  # as a name, longer, and may begin with a digit: 10-0-0-5
 ModelName = Annotated[str, Form("model-name")]  # what a client asks for; letters, digits, . _ - :
 Address = Annotated[str, Form("address")]  # DNS name, IP, a name of ~/.ssh/config, or `local`
 Seconds = Annotated[float, Form("duration")]  # 20m, 12h, 3d
@@ -35,6 +36,10 @@ SecretName = Annotated[str, Form("secret-name")]  # HF_TOKEN
 Price = Annotated[str, Form("price")]  # 0.32 EUR/kWh, 300 USD
 Window = Annotated[str, Form("window")]  # "Sun 03:00-05:00 Europe/Berlin"
 Word = Annotated[str, Form("word")]  # one word without spaces, passed on as it is
+User = Annotated[str, Form("user")]  # a login
+Jump = Annotated[str, Form("jump")]  # [user@]address[:port], several with commas
+HostKey = Annotated[str, Form("host-key")]  # ssh-ed25519 AAAA...
+Variable = Annotated[str, Form("variable")]  # an environment variable
 Argument = Annotated[str, Form("argument")]  # one word of an engine's command line
 
 
@@ -50,12 +55,30 @@ class Range:
 
 
 def entry(
-    help: str, default: Any = ..., *, example: str = "", name: str = "", built: bool = True, least: int | None = None
+    help: str,
+    default: Any = ...,
+    *,
+    example: str = "",
+    name: str = "",
+    built: bool = True,
+    unbuilt: tuple[str, ...] = (),
+    filled: bool = False,
+    least: int | None = None,
+    most: int | None = None,
 ) -> Any:
     """A field of a section. `name` where the YAML key is a Python keyword; `built=False`: parsed,
-    then refused by name because the work behind it is not built yet. `default=...`: required;
-    a callable default is a factory."""
-    meta = {"help": help, "example": example, "name": name, "built": built, "least": least}
+    then refused by name because the work behind it is not built yet, as are the words in `unbuilt`.
+    `default=...`: required, or with `filled` found out by the loader; a callable default is a factory."""
+    meta = {
+        "help": help,
+        "example": example,
+        "name": name,
+        "built": built,
+        "unbuilt": unbuilt,
+        "filled": filled,
+        "least": least,
+        "most": most,
+    }
     if default is ...:
         return field(metadata=meta)
     if callable(default):
@@ -68,12 +91,12 @@ class HostEntry:
     """One machine of an owned pool. Short form: its address, `user@address` or `user@address:port`."""
 
     address: Address = entry("DNS name, IP address, a name of ~/.ssh/config, or `local`", example="gpu1.lan")
-    name: Name | None = entry("the host's identity in plans and records; from the address if not given", None)
-    user: Word | None = entry("user to log in as; ~/.ssh/config or your own name if not given", None, example="ops")
-    port: int | None = entry("SSH port", None, example="22", least=1)
+    name: HostName | None = entry("the host's identity in plans and records; from the address if not given", None, example="gpu1")
+    user: User | None = entry("user to log in as; ~/.ssh/config or your own name if not given", None, example="ops")
+    port: int | None = entry("SSH port; from ~/.ssh/config or 22 if not given", None, example="22", least=1, most=65535)
     key: Path | None = entry("private key to log in with", None, example="~/.ssh/id_ed25519")
-    jump: Address | None = entry("host to jump through, as in ssh -J", None, example="bastion")
-    host_key: Text | None = entry("the only SSH host key to trust", None, example="ssh-ed25519 AAAA...")
+    jump: Jump | None = entry("host to jump through, as in ssh -J", None, example="bastion")
+    host_key: HostKey | None = entry("the only SSH host key to trust", None, example="ssh-ed25519 AAAA...")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,24 +111,24 @@ class Aws:
     image: Word = entry("nvidia (driver baked in), ubuntu-24.04, or an AMI id", "nvidia")
     ssh_from: tuple[Word, ...] = entry("`auto` or the networks that may reach SSH", ("auto",), example="auto")
     gateway_from: tuple[Word, ...] = entry("networks that may reach the edge", ("auto",), example="auto")
-    subnet: Word | None = entry("an existing subnet; else a network of its own is made", None)
+    subnet: Word | None = entry("an existing subnet; else a network of its own is made", None, example="subnet-0a1b2c3d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """When a rented host is started on demand. Short form: none."""
+    """When a rented host is started on demand.."""
 
-    queue: int = entry("requests waiting", 4, least=1)
+    queue: int = entry("requests waiting", 4, least=1, most=10000)
     duration: Seconds = entry("for how long", 60.0, name="for", example="60s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """What happens to what is idle."""
+    """What happens to what is idle. Short form: the time after which."""
 
     after: Seconds = entry("idle for this long", example="20m")
     do: Literal["sleep", "stop", "terminate", "suspend"] = entry("what then", "terminate")
-    keep: int = entry("this many stay", 0, least=0)
+    keep: int = entry("this many stay", 0, least=0, most=1000)
     hours: Window | None = entry("never in these hours", None, example='"Mon-Fri 08:00-18:00"')
     max_age: Seconds | None = entry("replaced after this long", None, example="12h")
     shadow: bool = entry("only report what would have happened", False)
@@ -113,7 +136,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """Electrical power of a pool's cards."""
+    """Electrical power of a pool's cards. Short form: the limit."""
 
     limit: Watts | None = entry("power limit of each card", None, example="280 W")
     price: Price | None = entry("what a kWh costs", None, example="0.32 EUR/kWh")
@@ -121,7 +144,8 @@ class Power:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Machines of one kind under one name. Short form of an owned pool: the list of its hosts."""
+    """Machines of one kind under one name. Short form of an owned pool: the list of its hosts,
+    or its only one."""
 
     hosts: tuple[HostEntry, ...] = entry("owned machines", (), example="[gpu1.lan, gpu2.lan]")
     aws: Aws | None = entry("rented machines", None, built=False)
@@ -129,12 +153,12 @@ class Pool:
     start: Start | None = entry("when a rented machine is started on demand", None, built=False)
     idle: Idle | None = entry("what happens to idle machines", None, built=False)
     power: Power | None = entry("electrical power", None, built=False)
-    driver: Literal["keep", "install"] = entry("keep: a driver that works stays, and one that is missing stops with the commands to install it", "keep")
+    driver: Literal["keep", "install"] = entry("keep: a driver that works stays, and one that is missing stops with the commands to install it", "keep", unbuilt=("install",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smoke:
-    """A question that a changed model must answer through the gateway."""
+    """A question that a changed model must answer through the gateway. Short form: the question."""
 
     prompt: Text = entry("the question", "What is the capital of France? Answer in one word.")
     expect: Text | None = entry("text that the answer must contain, in any case", None, example="Paris")
@@ -146,21 +170,21 @@ class Model:
 
     source: Source | None = entry("where the weights come from", None, example='"hf:bartowski/Meta-Llama-3-8B-Instruct-GGUF:Q4_K_M"')
     pool: tuple[Name, ...] = entry("pools it may run in; the only pool if not given", (), example="[rack]")
-    engine: Literal["llama.cpp", "vllm", "embeddings", "images", "container"] | None = entry("by the source's format if not given", None, example="llama.cpp")
-    image: Image | None = entry("the engine's image instead of the published one", None)
+    engine: Literal["llama.cpp", "vllm", "embeddings", "images", "container"] | None = entry("by the source's format if not given", None, example="llama.cpp", unbuilt=("vllm", "embeddings", "images", "container"))
+    image: Image | None = entry("the engine's image instead of the published one", None, example="ghcr.io/ggml-org/llama.cpp:server-cuda")
     args: tuple[Argument, ...] = entry("further words for the engine's command line", (), example='["--threads", "8"]')
-    replicas: int = entry("how many engines serve it", 1, least=1)
-    cards: int | None = entry("cards a replica; as many as it needs if not given", None, least=0)
+    replicas: int = entry("how many engines serve it", 1, least=1, most=256)
+    cards: int | None = entry("cards a replica; as many as it needs if not given, 0: none", None, example="1", least=0, most=64)
     context: Tokens | None = entry("tokens of context a request; 8k or what fits if not given", None, example="16k")
-    slots: int = entry("requests served at once by a replica, each with the whole context", 1, least=1)
+    slots: int = entry("requests served at once by a replica, each with the whole context", 1, least=1, most=1024)
     cache: Literal["f16", "q8_0", "q4_0"] = entry("type of the key-value cache", "f16")
-    sha256: Sha256 | None = entry("checksum of a file from an https address", None)
+    sha256: Sha256 | None = entry("checksum of a file from an https address", None, example="0" * 64)
     private: bool = entry("never sent to a cloud API", False)
     smoke: Smoke = entry("what it must answer after a change", Smoke)
     drain: Seconds = entry("how long a change waits for requests in flight before it stops and says so", 600.0, example="10m")
     cloud: Word | None = entry("a cloud API's model instead of one of your own", None, example="anthropic/claude-sonnet", built=False)
-    key: SecretName | None = entry("the cloud API's key, a name under `secrets`", None, built=False)
-    otherwise: tuple[ModelName, ...] = entry("models that answer when this one cannot", (), name="else", built=False)
+    key: SecretName | None = entry("the cloud API's key, a name under `secrets`", None, example="ANTHROPIC_API_KEY", built=False)
+    otherwise: tuple[ModelName, ...] = entry("models that answer when this one cannot", (), example="[small]", name="else", built=False)
     idle: Idle | None = entry("what happens to idle replicas", None, built=False)
     bake: Seconds | None = entry("how long a canary takes a share of real traffic", None, example="10m", built=False)
 
@@ -177,15 +201,15 @@ class TlsFiles:
 class Gateway:
     """The one OpenAI-compatible address."""
 
-    host: Name | None = entry("the host it runs on; the first owned one if not given", None)
+    host: HostName | None = entry("the host it runs on; the first owned one if not given", None, example="gpu1")
     address: Address | None = entry("the name or IP that clients use; the host's address if not given", None, example="llm.office.example")
-    port: int = entry("TCP port", 8000, least=1)
+    port: int = entry("TCP port", 8000, least=1, most=65535)
     tls: Literal["none", "private-ca"] | TlsFiles | None = entry("none, private-ca or {cert, key}; private addresses default to none", None, example="private-ca")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updates:
-    """What floats, and when it is looked for."""
+    """What floats, and when it is looked for. Short form: one word for engines and models."""
 
     engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry("engine images", "report")
     models: Literal["never", "report", "daily", "weekly", "monthly"] = entry("model revisions", "report")
@@ -194,41 +218,41 @@ class Updates:
     window: Window | None = entry("when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"')
     min_age: Seconds = entry("how old a candidate must be", 3 * 86400.0, example="3d")
     bake: Seconds = entry("how long the first replica is watched", 600.0, example="10m")
-    notify: tuple[Word, ...] = entry("webhooks told of the outcome", ())
+    notify: tuple[Word, ...] = entry("webhooks told of the outcome", (), example="[https://chat.office.example/hook]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be spent."""
+    """What may be spent. Short form: the month's sum."""
 
     month: Price | None = entry("in a calendar month", None, example="300 USD")
-    warn: int = entry("warn at this percentage", 80, least=1)
+    warn: int = entry("warn at this percentage", 80, least=1, most=100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
     """Where a secret comes from. Short form `env`: the environment variable of its name."""
 
-    env: Text | None = entry("an environment variable", None)
+    env: Variable | None = entry("an environment variable", None, example="HF_TOKEN")
     command: Text | None = entry("a command that prints it", None, example='"pass show anthropic"')
-    file: Path | None = entry("a file that holds it", None)
+    file: Path | None = entry("a file that holds it", None, example="~/.config/hf-token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
     """Where hosts get things instead of the internet's own addresses."""
 
-    images: Text | None = entry("a registry", None, built=False)
-    hub: Text | None = entry("a Hugging Face hub", None, built=False)
-    apt: Text | None = entry("Debian packages", None, built=False)
-    toolkit_key: Path | None = entry("the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own", None)
+    images: Text | None = entry("a registry", None, example="https://registry.office.example", built=False)
+    hub: Text | None = entry("a Hugging Face hub", None, example="https://hub.office.example", built=False)
+    apt: Text | None = entry("Debian packages", None, example="https://apt.office.example", built=False)
+    toolkit_key: Path | None = entry("the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own", None, example="~/.config/hostler/toolkit.asc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
     """A whole stack file."""
 
-    stack: Name = entry("the stack's name; the file's name if not given", example="office")
+    stack: Name = entry("the stack's name; the file's name if not given", example="office", filled=True)
     state: Text | None = entry("where Pulumi keeps the state of rented machines", None, example="s3://office-hostler", built=False)
     pools: Mapping[Name, Pool] = entry("machines", example="{home: [basement]}")
     models: Mapping[ModelName, Model] = entry("what clients can ask for")
