@@ -18,6 +18,7 @@ _DNS = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*(?:%[A-Za-z0-9]+)?"
 _USER = r"[A-Za-z_][A-Za-z0-9._-]*"
 _HOP = rf"(?:{_USER}@)?(?:{_DNS}|\[{_IPV6}\])(?::[0-9]{{1,5}})?"
+HOST = rf"(?:{_USER}@)?(?:{_DNS}|{_IPV6}|\[{_IPV6}\])(?::[0-9]{{1,5}})?"  # the short form of a host
 _UNITS_TIME = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNITS_SIZE = {
     "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,

@@ -108,7 +108,7 @@ class Aws:
     spot: Literal["never", "prefer", "only"] = entry("spot market", "never")
     max_price: Price | None = entry("refuse candidates above this price an hour", None, example="1.20 USD")
     disk: Bytes = entry("size of the encrypted root disk", 200 * 2**30, example="200 GiB")
-    image: Word = entry("nvidia (driver baked in), ubuntu-24.04, or an AMI id", "nvidia")
+    image: Word = entry("what it boots: nvidia (driver baked in), ubuntu-24.04, or an AMI id", "nvidia")
     ssh_from: tuple[Word, ...] = entry("`auto` or the networks that may reach SSH", ("auto",), example="auto")
     gateway_from: tuple[Word, ...] = entry("networks that may reach the edge", ("auto",), example="auto")
     subnet: Word | None = entry("an existing subnet; else a network of its own is made", None, example="subnet-0a1b2c3d")
@@ -153,7 +153,7 @@ class Pool:
     start: Start | None = entry("when a rented machine is started on demand", None, built=False)
     idle: Idle | None = entry("what happens to idle machines", None, built=False)
     power: Power | None = entry("electrical power", None, built=False)
-    driver: Literal["keep", "install"] = entry("keep: a driver that works stays, and one that is missing stops with the commands to install it", "keep", unbuilt=("install",))
+    driver: Literal["keep", "install"] = entry("NVIDIA's driver. keep: one that works stays, and where one is missing `up` stops with the commands to install it", "keep", unbuilt=("install",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ class Model:
     cards: int | None = entry("cards a replica; as many as it needs if not given, 0: none", None, example="1", least=0, most=64)
     context: Tokens | None = entry("tokens of context a request; 8k or what fits if not given", None, example="16k")
     slots: int = entry("requests served at once by a replica, each with the whole context", 1, least=1, most=1024)
-    cache: Literal["f16", "q8_0", "q4_0"] = entry("type of the key-value cache", "f16")
+    cache: Literal["f16", "q8_0", "q4_0"] = entry("type of the key-value cache", "f16", example="q8_0")
     sha256: Sha256 | None = entry("checksum of a file from an https address", None, example="0" * 64)
     private: bool = entry("never sent to a cloud API", False)
     smoke: Smoke = entry("what it must answer after a change", Smoke)
@@ -204,7 +204,7 @@ class Gateway:
     host: HostName | None = entry("the host it runs on; the first owned one if not given", None, example="gpu1")
     address: Address | None = entry("the name or IP that clients use; the host's address if not given", None, example="llm.office.example")
     port: int = entry("TCP port", 8000, least=1, most=65535)
-    tls: Literal["none", "private-ca"] | TlsFiles | None = entry("none, private-ca or {cert, key}; private addresses default to none", None, example="private-ca")
+    tls: Literal["none", "private-ca"] | TlsFiles | None = entry("encryption; private addresses default to none", None, example="private-ca")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +255,7 @@ class Stack:
     stack: Name = entry("the stack's name; the file's name if not given", example="office", filled=True)
     state: Text | None = entry("where Pulumi keeps the state of rented machines", None, example="s3://office-hostler", built=False)
     pools: Mapping[Name, Pool] = entry("machines", example="{home: [basement]}")
-    models: Mapping[ModelName, Model] = entry("what clients can ask for")
+    models: Mapping[ModelName, Model] = entry("what clients can ask for", example='{chat: "hf:ORG/REPO-GGUF:Q4_K_M"}')
     gateway: Gateway = entry("the address in front", Gateway)
     updates: Updates | None = entry("the update routine", None, built=False)
     budget: Budget | None = entry("what may be spent", None, built=False)
