@@ -54,16 +54,26 @@ class SecretRef:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeOnHost:
     """Content made on `host` (a certificate) under `made` (edge.crt, gateway.crt). On the host
-    itself it only has to be there; elsewhere it is the copy that is pinned. `sha256` is what the
-    probe saw on `host`, None as long as it is not made."""
+    itself it only has to be there; elsewhere it is the copy that is pinned. `sha256` and `pem` are what
+    the probe saw on `host`, None and empty as long as it is not made."""
 
     host: str
     made: str
     sha256: str | None = None
+    pem: str = ""
     kind: Literal["made"] = "made"
 
 
-Content = Text | SecretRef | MadeOnHost
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A file that travels with the product and is not text (the host's agent)."""
+
+    name: str  # hostler-node
+    sha256: str
+    kind: Literal["packed"] = "packed"
+
+
+Content = Text | SecretRef | MadeOnHost | Packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

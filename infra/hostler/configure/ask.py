@@ -1,0 +1,71 @@
+"""What a probe is asked for. One list for every host, so that one round trip is enough even at the first contact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hostler.configure import base, docker, toolkit
+from hostler.hosts.types import Seen
+from hostler.manifest.items import Manifest, Package, Text
+
+EVERYTHING = "ours:*"  # all that carries this product's mark: files, units, containers, weights, certificates
+
+
+def generic() -> tuple[str, ...]:
+    """Asked of every host, known or not: what of other people's things concerns a manifest, and all of ours."""
+    packages = (*base.PACKAGES, docker.PACKAGE, *docker.ALTERNATIVES, toolkit.PACKAGE)
+    paths = (
+        base.NODE,
+        base.UNIT,
+        base.BOOT,
+        toolkit.SOURCE,
+        toolkit.KEYRING,
+        *(path for path, _, _ in base.DIRECTORIES),
+    )
+    return (
+        *(f"package:{name}" for name in packages),
+        *(f"path:{path}" for path in paths),
+        f"json:{docker.DAEMON}",
+        "unit:docker.service",
+        EVERYTHING,
+    )
+
+
+def ask(manifest: Manifest) -> tuple[str, ...]:
+    """All that decides whether a manifest holds, by `kind:name`."""
+    return tuple(dict.fromkeys((*generic(), *_named(manifest))))
+
+
+def _named(manifest: Manifest) -> Iterator[str]:
+    for package in manifest.packages:
+        yield from (f"package:{name}" for name in names(package))
+    yield from (f"path:{item.path}" for item in manifest.directories)
+    yield from (
+        f"{'text' if isinstance(item.content, Text) else 'path'}:{item.path}" for item in manifest.files
+    )
+    yield from (f"json:{item.path}" for item in manifest.merged)
+    for image in manifest.images:
+        yield from (f"image:{image.ref}", f"tag:{image.name}:{image.tag}")
+    yield from (f"model:{item.path}" for item in manifest.models)
+    yield from (f"unit:{item.name}" for item in manifest.units)
+    yield from (f"made:{name}" for name in manifest.made)
+    for container in manifest.containers:
+        yield from (
+            f"container:{container.id}",
+            f"applied:{container.id}",
+            f"unit:hostler@{container.id}.service",
+        )
+        if container.model:
+            yield f"replica:{container.id}"
+
+
+def names(package: Package) -> tuple[str, ...]:
+    return (package.name, *package.alternatives)
+
+
+def unasked(manifest: Manifest, seen: Seen) -> tuple[str, ...]:
+    """What a manifest needs to know that a probe did not answer: ask again for these."""
+    from hostler.configure.observed import known
+
+    names = {name: name.replace("text:", "path:", 1) for name in _named(manifest)}
+    return tuple(name for name, answer in names.items() if not known(seen, answer))

@@ -1,0 +1,91 @@
+"""From the wish to the manifests: all that must be true of each host, as data. Pure but for reading the
+product's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hostler.configure import base, docker, doors, engine, toolkit
+from hostler.hosts.types import Host, Seen
+from hostler.manifest.items import Container, Item, Manifest
+from hostler.models.types import Placement, Release, Replica
+from hostler.record.types import Record
+from hostler.stackfile.sections import StackFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a host's manifest is made from."""
+
+    file: StackFile
+    hosts: Sequence[Host]
+    seen: Mapping[str, Seen]
+    release: Release
+    placement: Placement
+    record: Record
+
+    def replicas(self, host: str) -> tuple[Replica, ...]:
+        return tuple(r for r in self.placement.replicas if any(m.host == host for m in r.members))
+
+
+def manifests(
+    file: StackFile,
+    hosts: Sequence[Host],
+    seen: Mapping[str, Seen],
+    release: Release,
+    placement: Placement,
+    record: Record,
+) -> dict[str, Manifest]:
+    """One manifest a host, for reachable and unreachable ones alike."""
+    wish = Wish(file=file, hosts=hosts, seen=seen, release=release, placement=placement, record=record)
+    return {host.name: manifest(wish, host) for host in hosts}
+
+
+def manifest(wish: Wish, host: Host) -> Manifest:
+    """All that must be true of one host."""
+    seen = wish.seen.get(host.name)
+    made = doors.made(wish, host)
+    items = (
+        *base.items(wish.record, host),
+        *docker.items(seen),
+        *toolkit.items(wish.file, seen),
+        *engine.items(wish, host),
+        *doors.items(wish, host),
+    )
+    return collect(wish, host, _with_wanted(items), made)
+
+
+def collect(wish: Wish, host: Host, items: Sequence[Item], made: tuple[str, ...]) -> Manifest:
+    from hostler.manifest import items as kinds
+
+    def of[T](kind: type[T]) -> tuple[T, ...]:
+        return tuple(dict.fromkeys(item for item in items if isinstance(item, kind)))
+
+    return Manifest(
+        host=host.name,
+        uid=wish.record.uid,
+        epoch=wish.record.epoch,
+        release=wish.release.number,
+        packages=of(kinds.Package),
+        directories=tuple({d.path: d for d in reversed(of(kinds.Directory))}.values())[::-1],
+        files=of(kinds.File),
+        merged=tuple(item for item in items if isinstance(item, kinds.MergedJson)),
+        images=of(kinds.ImagePin),
+        models=of(kinds.ModelFile),
+        containers=of(Container),
+        units=of(kinds.Unit),
+        made=made,
+        facts=_facts(wish, host),
+    )
+
+
+def _facts(wish: Wish, host: Host) -> dict[str, str]:
+    facts = seen.facts if (seen := wish.seen.get(host.name)) else None
+    found = {"stack": wish.record.stack, "cards": str(len(facts.cards)) if facts else "0"}
+    return {**found, "os": facts.os_id, "codename": facts.codename} if facts else found
+
+
+def _with_wanted(items: Sequence[Item]) -> tuple[Item, ...]:
+    wanted = (engine.wanted_file(item) for item in items if isinstance(item, Container))
+    return (*items, *wanted)

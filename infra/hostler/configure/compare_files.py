@@ -1,0 +1,232 @@
+"""One comparison a kind of item: packages, paths, certificates, merged documents."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+from hostler.configure import observed
+from hostler.configure.ask import names
+from hostler.configure.changes import ABSENT, FIRST, Changes, change, unknown
+from hostler.hosts.types import Absent, Seen, Unknown, Value
+from hostler.manifest.items import (
+    Container,
+    Directory,
+    Effect,
+    File,
+    MadeOnHost,
+    Manifest,
+    MergedJson,
+    Package,
+    Packed,
+    Part,
+    SecretRef,
+    Text,
+)
+
+
+def package(manifest: Manifest, seen: Seen, item: Package) -> Changes:
+    found = {name: observed.of(seen, f"package:{name}") for name in names(item)}
+    there = [
+        (name, f.value)
+        for name, f in found.items()
+        if isinstance(f, Value) and f.value["state"] == "installed"
+    ]
+    half = [name for name, f in found.items() if isinstance(f, Value) and f.value["state"] == "half"]
+    title = f"package:{item.name}"
+    why, effect = _package_why(item, seen)
+    if half:
+        yield change(
+            manifest,
+            item.part,
+            f"package:{half[0]}",
+            "half installed",
+            "installed",
+            "an installation was interrupted",
+        )
+    elif not there:
+        first = found[item.name]
+        if isinstance(first, Unknown):
+            yield unknown(manifest, item.part, title, first, "installed")
+        else:
+            yield change(
+                manifest, item.part, title, "not installed", "installed", why, action="add", effect=effect
+            )
+    elif item.hold and not there[0][1]["hold"]:
+        yield change(
+            manifest,
+            item.part,
+            f"package:{there[0][0]}",
+            "not held",
+            "held",
+            "updates must not change it unasked",
+        )
+
+
+def _package_why(item: Package, seen: Seen) -> tuple[str, Effect]:
+    if item.part is not Part.TOOLKIT:
+        return "needed on every host of the stack", Effect.NONE
+    if seen.facts and seen.facts.docker:
+        return (
+            "containers get their cards through it; Docker restarts, its containers go on (live-restore)",
+            Effect.RELOAD,
+        )
+    return "containers get their cards through it", Effect.NONE
+
+
+def directory(manifest: Manifest, seen: Seen, item: Directory) -> Changes:
+    then = f"directory {item.mode} {item.owner}:{item.group}"
+    yield from _path(manifest, seen, item, "dir", then, FIRST, Effect.NONE)
+
+
+def own_files(manifest: Manifest, seen: Seen) -> Iterator[File]:
+    """Files that are compared by themselves: a container that is not there yet implies its specification."""
+    new = {f"/etc/hostler/wanted/{c.id}.json" for c in manifest.containers if _is_new(seen, c)}
+    yield from (item for item in manifest.files if item.path not in new)
+
+
+def _is_new(seen: Seen, item: Container) -> bool:
+    parts = ("container", "applied")
+    return all(isinstance(observed.of(seen, f"{part}:{item.id}"), Absent) for part in parts)
+
+
+def file(manifest: Manifest, seen: Seen, item: File) -> Changes:
+    why = _file_why(item)
+    then = f"{item.mode} {item.owner}:{item.group}"
+    for found in _path(manifest, seen, item, "file", then, why, item.effect):
+        yield found
+        return
+    found = observed.value(seen, f"path:{item.path}")
+    if found is None:
+        return
+    wanted = content_digest(item, manifest.host)
+    if wanted is None or wanted == found.get("sha256"):
+        return
+    yield change(
+        manifest,
+        item.part,
+        f"path:{item.path}",
+        f"another content ({str(found.get('sha256'))[:12]})",
+        f"content {wanted[:12]}",
+        why,
+        effect=item.effect,
+        detail=text_diff(item, found.get("text")),
+    )
+
+
+def _file_why(item: File) -> str:
+    match item.content:
+        case MadeOnHost(host=host):
+            return f"{host} is known by its certificate"
+        case Packed():
+            return "this version of hostler's agent"
+        case SecretRef(name=name):
+            return f"the secret {name}"
+        case Text():
+            return "as the stack file says"
+
+
+def content_digest(item: File, host: str) -> str | None:
+    """SHA-256 that the file must have; None: any (made on this host)."""
+    match item.content:
+        case Text(text=text):
+            return sha256(text.encode()).hexdigest()
+        case SecretRef() | Packed():
+            return item.content.sha256
+        case MadeOnHost(host=maker):
+            return None if maker == host else item.content.sha256 or "made at this run"
+
+
+def text_diff(item: File, now: str | None) -> str:
+    """A unified difference, where both texts may be shown."""
+    if not isinstance(item.content, Text) or now is None:
+        return ""
+    lines = difflib.unified_diff(
+        now.splitlines(),
+        item.content.text.splitlines(),
+        f"{item.path} (now)",
+        f"{item.path} (then)",
+        lineterm="",
+        n=2,
+    )
+    return "\n".join(lines)
+
+
+def _path(
+    manifest: Manifest, seen: Seen, item: File | Directory, kind: str, then: str, why: str, effect: Effect
+) -> Changes:
+    """Whether it is there, of the right type, mode and owner."""
+    name = f"path:{item.path}"
+    match observed.of(seen, name):
+        case Absent():
+            detail = text_diff(item, "") if isinstance(item, File) else ""
+            yield change(
+                manifest, item.part, name, ABSENT, then, why, action="add", effect=effect, detail=detail
+            )
+        case Unknown() as found:
+            yield unknown(manifest, item.part, name, found, then)
+        case Value(value=value) if value["type"] != kind:
+            yield change(manifest, item.part, name, f"a {value['type']}", then, why, effect=effect)
+        case Value(value=value):
+            now = f"{value['mode']} {value['owner']}:{value['group']}"
+            if now != f"{item.mode} {item.owner}:{item.group}":
+                yield change(
+                    manifest,
+                    item.part,
+                    name,
+                    now,
+                    then.removeprefix("directory "),
+                    "its mode or owner was changed",
+                )
+
+
+def made(manifest: Manifest, seen: Seen, name: str) -> Changes:
+    title, then = f"made:{name}", "a certificate made on the host"
+    match observed.of(seen, title):
+        case Absent():
+            yield change(
+                manifest,
+                Part.BASE,
+                title,
+                ABSENT,
+                then,
+                "hosts know each other by pinned certificates",
+                action="add",
+            )
+        case Unknown() as found:
+            yield unknown(manifest, Part.BASE, title, found, then)
+        case Value():
+            return
+
+
+def merged(manifest: Manifest, seen: Seen, item: MergedJson) -> Changes:
+    name = f"json:{item.path}"
+    found = observed.of(seen, name)
+    if isinstance(found, Unknown):
+        yield unknown(manifest, item.part, name, found, json.dumps(item.values, sort_keys=True))
+        return
+    document = found.value if isinstance(found, Value) else {}
+    running = bool(seen.facts and seen.facts.docker)
+    for path, now, then in _differing(document, item.values):
+        yield change(
+            manifest,
+            item.part,
+            f"{name}#{path}",
+            ABSENT if now is None else json.dumps(now, sort_keys=True),
+            json.dumps(then, sort_keys=True),
+            "other keys stay as they are",
+            action="add" if now is None else "change",
+            effect=item.effect if running else Effect.NONE,
+        )
+
+
+def _differing(now: Any, then: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    for key, wanted in then.items():
+        here = now.get(key) if isinstance(now, Mapping) else None
+        if isinstance(wanted, Mapping) and isinstance(here, Mapping):
+            yield from _differing(here, wanted, f"{path}{key}.")
+        elif here != wanted:
+            yield f"{path}{key}", here, wanted

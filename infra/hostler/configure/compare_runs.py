@@ -1,0 +1,208 @@
+"""One comparison a kind of item: images, weights, units, containers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hostler.configure import observed
+from hostler.configure.changes import ABSENT, FIRST, Changes, change, unknown
+from hostler.configure.types import Change
+from hostler.hosts.types import Absent, Seen, Unknown, Value
+from hostler.manifest.items import (
+    Container,
+    ImagePin,
+    Manifest,
+    ModelFile,
+    Unit,
+)
+
+
+def image(manifest: Manifest, seen: Seen, item: ImagePin) -> Changes:
+    name, then = f"image:{item.ref}", f"{item.tag} ({item.digest[:19]})"
+    match observed.of(seen, name):
+        case Absent():
+            yield change(manifest, item.part, name, ABSENT, then, "the release runs it", action="add")
+        case Unknown() as found if not _docker_missing(seen):
+            yield unknown(manifest, item.part, name, found, then)
+        case Unknown():
+            yield change(manifest, item.part, name, ABSENT, then, "the release runs it", action="add")
+        case Value():
+            yield from _tag(manifest, seen, item)
+
+
+def _docker_missing(seen: Seen) -> bool:
+    """Where Docker is not installed there are no images: that is known."""
+    return isinstance(observed.of(seen, "unit:docker.service"), Absent)
+
+
+def _tag(manifest: Manifest, seen: Seen, item: ImagePin) -> Changes:
+    name = f"tag:{item.name}:{item.tag}"
+    found = observed.of(seen, name)
+    if isinstance(found, Value) and found.value["digest"] != item.digest:
+        now = str(found.value["digest"])[:19] or "another image"
+        yield change(manifest, item.part, name, now, item.digest, "the tag was moved on this host")
+
+
+def model(manifest: Manifest, seen: Seen, item: ModelFile) -> Changes:
+    name, then = (
+        f"model:{item.path}",
+        f"{item.size / 2**30:.1f} GiB" + (f" ({item.sha256[:12]})" if item.sha256 else ""),
+    )
+    found = observed.of(seen, name)
+    if isinstance(found, Unknown):
+        yield unknown(manifest, item.part, name, found, then)
+    elif isinstance(found, Absent):
+        why = "must lie on the host" if item.url.startswith("file:") else "a replica here needs it"
+        yield change(manifest, item.part, name, ABSENT, then, why, action="add")
+    elif (now := _model_now(found.value, item)) is not None:
+        yield change(manifest, item.part, name, now, then, "its content is not what the release names")
+
+
+def _model_now(value: Mapping[str, Any], item: ModelFile) -> str | None:
+    """What is wrong with a file of weights, None when it is right."""
+    if item.sha256 and value.get("sha256") not in (item.sha256, None, ""):
+        return f"another content ({value['sha256'][:12]})"
+    if item.size and value.get("size") != item.size:
+        return f"{value.get('size')} bytes instead of {item.size}"
+    if item.sha256 and not value.get("sha256") and not item.url.startswith("file:"):
+        return "never checked"
+    return None
+
+
+def unit(manifest: Manifest, seen: Seen, item: Unit, *, replica: str = "", why: str = "") -> Changes:
+    name = f"unit:{item.name}"
+    then = _unit_words(item.enabled, "active" if item.active else "inactive")
+    found = observed.of(seen, name)
+    if isinstance(found, Unknown):
+        yield unknown(manifest, item.part, name, found, then)
+    elif isinstance(found, Absent):
+        yield change(manifest, item.part, name, ABSENT, then, why or FIRST, action="add", replica=replica)
+    else:
+        enabled, active = bool(found.value["enabled"]), str(found.value["active"])
+        if (item.enabled and not enabled) or (
+            item.active and active not in ("active", "activating", "reloading")
+        ):
+            now = _unit_words(enabled, active)
+            yield change(
+                manifest, item.part, name, now, then, why or "it must come back by itself", replica=replica
+            )
+
+
+def _unit_words(enabled: bool, active: str) -> str:
+    return f"{'enabled' if enabled else 'disabled'}, {active}"
+
+
+def container(manifest: Manifest, seen: Seen, item: Container) -> Changes:
+    """A replica, the gateway or an edge: not there, another specification, not running, or its unit not in order."""
+    name = f"container:{item.id}"
+    found = observed.of(seen, name)
+    if isinstance(found, Unknown) and not _docker_missing(seen):
+        yield unknown(manifest, item.part, name, found, _runs(item))
+        return
+    if not isinstance(found, Value):
+        yield _container_missing(manifest, seen, item)
+        return
+    now = found.value
+    if now.get("spec") != item.digest:
+        yield _exchange(manifest, seen, item)
+        return
+    yield from _container_state(manifest, seen, item, now)
+
+
+def _container_missing(manifest: Manifest, seen: Seen, item: Container) -> Change:
+    applied = observed.value(seen, f"applied:{item.id}")
+    gone = applied is not None
+    return change(
+        manifest,
+        item.part,
+        f"container:{item.id}",
+        "removed" if gone else ABSENT,
+        _runs(item),
+        "somebody removed it" if gone else _container_why(item),
+        action="change" if gone else "add",
+        replica=item.id if item.model else "",
+    )
+
+
+def _container_why(item: Container) -> str:
+    return f"a replica of {item.model}" if item.model else f"the {item.id} of this host"
+
+
+def _runs(item: Container) -> str:
+    place = f" on {len(item.cards)} card{'s' * (len(item.cards) != 1)}" if item.cards else ""
+    return f"{item.image.name.rpartition('/')[2]}:{item.image.tag} ({item.image.digest[7:19]}){place}"
+
+
+def _exchange(manifest: Manifest, seen: Seen, item: Container) -> Change:
+    before = observed.value(seen, f"path:/etc/hostler/wanted/{item.id}.json")
+    what = _what_changed(before.get("text") if before else None, item)
+    return change(
+        manifest,
+        item.part,
+        f"container:{item.id}",
+        what[0],
+        what[1],
+        f"{what[2]} changed" if what[2] else "its specification changed",
+        effect=item.effect,
+        replica=item.id if item.model else "",
+    )
+
+
+def _what_changed(text: str | None, item: Container) -> tuple[str, str, str]:
+    """(now, then, names of fields) of two specifications; only that they differ when the old one is not known."""
+    from dataclasses import asdict
+
+    try:
+        old = json.loads(text) if text else {}
+    except ValueError:
+        old = {}
+    new = json.loads(json.dumps(asdict(item)))
+    fields = [
+        key for key in new if old and key not in ("smoke", "drain_s", "health") and old.get(key) != new[key]
+    ]
+    if not fields:
+        return "another specification", _runs(item), ""
+    if fields[0] == "image":
+        now = old["image"]
+        return (
+            f"{now['name'].rpartition('/')[2]}:{now['tag']} ({now['digest'][7:19]})",
+            _runs(item),
+            ", ".join(fields),
+        )
+    return _short(old.get(fields[0])), _short(new[fields[0]]), ", ".join(fields)
+
+
+def _short(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _container_state(manifest: Manifest, seen: Seen, item: Container, now: Mapping[str, Any]) -> Changes:
+    replica = item.id if item.model else ""
+    unit_item = Unit(name=f"hostler@{item.id}.service", part=item.part)
+    if not now.get("running"):
+        state = (
+            f"stopped (exit code {now.get('exit_code')})" if now.get("exit_code") is not None else "stopped"
+        )
+        yield change(
+            manifest, item.part, f"container:{item.id}", state, "running", "it must serve", replica=replica
+        )
+    yield from unit(manifest, seen, unit_item, replica=replica)
+    applied = observed.of(seen, f"applied:{item.id}")
+    if isinstance(applied, Unknown) or (
+        isinstance(applied, Value) and applied.value.get("spec") == item.digest
+    ):
+        return
+    then = "the specification that runs"
+    before = ABSENT if isinstance(applied, Absent) else "another specification"
+    yield change(
+        manifest,
+        item.part,
+        f"applied:{item.id}",
+        before,
+        then,
+        "a restart would run something else",
+        replica=replica,
+    )

@@ -1,0 +1,34 @@
+"""Part docker: the container engine. One that is there stays, and its daemon.json is merged, not owned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hostler.hosts.types import Seen
+from hostler.manifest.items import Effect, Item, MergedJson, Package, Part, Unit
+
+DAEMON = "/etc/docker/daemon.json"
+PACKAGE = "docker.io"
+ALTERNATIVES = ("docker-ce", "moby-engine")
+RUNTIME = {"path": "nvidia-container-runtime", "args": list[str]()}
+
+
+def items(seen: Seen | None) -> tuple[Item, ...]:
+    return (
+        Package(name=PACKAGE, part=Part.DOCKER, alternatives=ALTERNATIVES),
+        MergedJson(path=DAEMON, part=Part.DOCKER, values=daemon(seen), effect=Effect.RELOAD),
+        Unit(name="docker.service", part=Part.DOCKER),
+    )
+
+
+def daemon(seen: Seen | None) -> dict[str, Any]:
+    """The keys that must hold; everything else in the file is its owner's."""
+    values: dict[str, Any] = {"live-restore": True}
+    if has_cards(seen):
+        values["runtimes"] = {"nvidia": RUNTIME}
+    return values
+
+
+def has_cards(seen: Seen | None) -> bool:
+    """Whether cards answer, or are at least on the bus."""
+    return bool(seen and seen.facts and (seen.facts.cards or seen.facts.driver.state != "none"))

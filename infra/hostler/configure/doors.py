@@ -1,0 +1,165 @@
+"""Parts edge and gateway: who is behind which door, handed to the gateway's room, which knows their files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from hostler.engines.registry import by_name
+from hostler.gateway import render
+from hostler.gateway.specs import EdgeSpec, GatewaySpec, OwnTls, Route, ServedModel
+from hostler.hosts.types import Host, Seen, Value
+from hostler.manifest.items import File, ImagePin, Item, MadeOnHost, Part, SecretRef
+from hostler.models.types import ReleasedModel, Replica
+from hostler.stackfile.sections import StackFile, TlsFiles
+
+if TYPE_CHECKING:
+    from hostler.configure.build import Wish
+
+TLS_KEY = "gateway.tls.key"  # a secret's name: the file that the stack file names
+
+
+def made(wish: Wish, host: Host) -> tuple[str, ...]:
+    """Names of the certificates that are made on a host."""
+    if host.name == wish.record.gateway_host:
+        return render.gateway_made(gateway_spec(wish))
+    return render.edge_made(edge_spec(wish, host)) if has_edge(wish, host) else ()
+
+
+def items(wish: Wish, host: Host) -> tuple[Item, ...]:
+    if host.name == wish.record.gateway_host:
+        spec = gateway_spec(wish)
+        found = (
+            *render.gateway_directories(spec),
+            *render.gateway_files(spec),
+            _pin(wish, Part.GATEWAY),
+            render.gateway_container(spec),
+        )
+    elif has_edge(wish, host):
+        door = edge_spec(wish, host)
+        found = (
+            *render.edge_directories(door),
+            *render.edge_files(door),
+            _pin(wish, Part.EDGE),
+            render.edge_container(door),
+        )
+    else:
+        return ()
+    return tuple(_with_pem(wish, item) for item in found)
+
+
+def has_edge(wish: Wish, host: Host) -> bool:
+    """Hosts other than the gateway's that serve a replica."""
+    return host.name != wish.record.gateway_host and bool(wish.replicas(host.name))
+
+
+def gateway_spec(wish: Wish) -> GatewaySpec:
+    others = [h.name for h in wish.hosts if has_edge(wish, h)]
+    return GatewaySpec(
+        uid=wish.record.uid,
+        host=wish.record.gateway_host,
+        image=_pin(wish, Part.GATEWAY),
+        models=tuple(_served(wish, name, model) for name, model in sorted(wish.release.models.items())),
+        keys=tuple((key.sha256, key.name) for key in wish.record.keys),
+        port=wish.file.stack.gateway.port,
+        tls=_tls(wish.file),
+        pins={name: pin for name in others if (pin := certificate(wish.seen.get(name), "edge")[0])},
+    )
+
+
+def edge_spec(wish: Wish, host: Host) -> EdgeSpec:
+    home = wish.record.gateway_host
+    return EdgeSpec(
+        uid=wish.record.uid,
+        host=host.name,
+        image=_pin(wish, Part.EDGE),
+        replicas=tuple(route(wish, replica) for replica in wish.replicas(host.name)),
+        gateway_host=home,
+        gateway_pin=certificate(wish.seen.get(home), "gateway")[0] or None,
+    )
+
+
+def route(wish: Wish, replica: Replica) -> Route:
+    """A replica as the gateway sees it: on its own host by loopback, elsewhere through that host's edge."""
+    member, runs = replica.members[0], wish.release.models[replica.model].runs
+    local = member.host == wish.record.gateway_host
+    return Route(
+        id=replica.id,
+        host=member.host,
+        port=member.port,
+        edge_address="" if local else edge_address(wish, member.host),
+        slots=runs.slots,
+        health_path=by_name(runs.engine).health,
+    )
+
+
+def edge_address(wish: Wish, name: str) -> str:
+    """Under which address the gateway finds a host: the one that people use, where the machine has it as its
+    own; else the machine's first own one."""
+    from hostler.hosts.sshconfig import route as way
+
+    host = next(h for h in wish.hosts if h.name == name)
+    used = "" if host.ssh.local else way(host.ssh, host.where).address
+    seen = wish.seen.get(name)
+    own = seen.facts.addresses if seen and seen.facts else ()
+    return used if used in own or not own else _resolved(used, own)
+
+
+def _resolved(used: str, own: tuple[str, ...]) -> str:
+    """A name stays a name only when the machine has none of its addresses as its own."""
+    import socket
+
+    try:
+        found = [str(row[4][0]) for row in socket.getaddrinfo(used, None)] if used else []
+    except OSError:
+        found = []
+    return next((a for a in found if a in own), next((a for a in own if ":" not in a), own[0]))
+
+
+def _served(wish: Wish, name: str, model: ReleasedModel) -> ServedModel:
+    replicas = tuple(r for r in wish.placement.replicas if r.model == name)
+    return ServedModel(
+        name=name,
+        replicas=tuple(route(wish, replica) for replica in replicas),
+        context=model.runs.context,
+        created=_since(wish, name, model),
+    )
+
+
+def _since(wish: Wish, name: str, model: ReleasedModel) -> int:
+    """When what runs was first released: a release that changes another model does not change this one's."""
+    times = [r.when for r in wish.record.releases if name in r.models and r.models[name].runs == model.runs]
+    return int(min(times, default=wish.release.when))
+
+
+def _tls(file: StackFile) -> OwnTls | Literal["none", "private-ca"]:
+    tls = file.stack.gateway.tls
+    if isinstance(tls, TlsFiles):
+        folder = Path(file.path).parent
+        key = (folder / Path(tls.key).expanduser()).read_bytes()
+        certificate = (folder / Path(tls.cert).expanduser()).read_text()
+        return OwnTls(certificate=certificate, key=SecretRef(name=TLS_KEY, sha256=sha256(key).hexdigest()))
+    return tls or "none"
+
+
+def _pin(wish: Wish, part: Part) -> ImagePin:
+    return replace(wish.release.parts[part.value], part=part)
+
+
+def certificate(seen: Seen | None, name: str) -> tuple[str, str]:
+    """(SHA-256, PEM) of a certificate that was made on a host; empty as long as it is not."""
+    found = seen.observed.get(f"made:{name}") if seen else None
+    value: Mapping[str, str] = found.value if isinstance(found, Value) else {}
+    return value.get("sha256", ""), value.get("pem", "")
+
+
+def _with_pem(wish: Wish, item: Item) -> Item:
+    """A pinned copy carries the certificate itself, so that its maker need not be asked again."""
+    if not isinstance(item, File) or not isinstance(item.content, MadeOnHost):
+        return item
+    name = item.content.made.removesuffix(".crt")
+    sha, pem = certificate(wish.seen.get(item.content.host), name)
+    return replace(item, content=replace(item.content, made=name, sha256=sha or None, pem=pem))

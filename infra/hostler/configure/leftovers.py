@@ -1,0 +1,90 @@
+"""What is ours on a host and no manifest names any more: a removed model's container, files, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hostler.configure import base, engine
+from hostler.configure.types import Change
+from hostler.hosts.types import Seen
+from hostler.manifest.items import Effect, Manifest, Part
+
+WHY = "ours, and nothing in the stack file needs it any more"
+TLS = "/etc/hostler/tls"
+DUE = "/etc/hostler/due/"  # <part>: a change was written, and the run ended before it was loaded
+
+
+def leftovers(manifest: Manifest, seen: Seen) -> Iterator[Change]:
+    gone = tuple(i for i in seen.ours.get("containers", ()) if i not in wanted_containers(manifest))
+    for name in gone:
+        yield _remove(manifest, part_of(name), f"container:{name}", "running or stopped", Effect.DRAIN, name)
+    for name in seen.ours.get("units", ()):
+        ident = name.removeprefix("hostler@").removesuffix(".service")
+        if name != "hostler@.service" and ident not in wanted_containers(manifest) and ident not in gone:
+            yield _remove(manifest, part_of(ident), f"unit:{name}", "there", Effect.DRAIN, ident)
+    for path in seen.ours.get("models", ()):
+        if path.removesuffix(".part") not in {item.path for item in manifest.models}:
+            yield _remove(manifest, Part.ENGINE, f"model:{path}", "there", Effect.NONE)
+    for path in seen.ours.get("files", ()):
+        if path.startswith(DUE):
+            yield _due(manifest, path)
+        elif path not in wanted_paths(manifest) and not _follows(path, gone) and ".wants/" not in path:
+            yield _remove(manifest, part_of_path(path), f"path:{path}", "there", Effect.NONE)
+
+
+def _due(manifest: Manifest, path: str) -> Change:
+    part = Part(path.removeprefix(DUE))
+    return Change(
+        host=manifest.host,
+        part=part,
+        item=f"path:{path}",
+        action="remove",
+        now="a change that is not loaded yet",
+        then="loaded",
+        why="an earlier run was interrupted",
+        effect=Effect.RELOAD,
+    )
+
+
+def wanted_containers(manifest: Manifest) -> set[str]:
+    return {item.id for item in manifest.containers}
+
+
+def wanted_paths(manifest: Manifest) -> set[str]:
+    """Every path below our folders that may be there."""
+    made = {f"{TLS}/{name}{end}" for name in manifest.made for end in (".crt", ".key")}
+    specs = {f"{engine.WANTED}/{ident}.json" for ident in wanted_containers(manifest)}
+    paths = {item.path for item in (*manifest.files, *manifest.directories)}
+    return paths | made | specs | {base.STACK, base.UNIT, base.NODE}
+
+
+def _follows(path: str, gone: tuple[str, ...]) -> bool:
+    """The specification goes with its container: one change, not two."""
+    return path in {f"{engine.WANTED}/{ident}.json" for ident in gone}
+
+
+def part_of(ident: str) -> Part:
+    return {"gateway": Part.GATEWAY, "edge": Part.EDGE}.get(ident, Part.ENGINE)
+
+
+def part_of_path(path: str) -> Part:
+    for part in (Part.GATEWAY, Part.EDGE):
+        if path.startswith((f"/etc/hostler/{part}/", f"{engine.WANTED}/{part}.json", f"{TLS}/{part}.")):
+            return part
+    if path.startswith(f"{TLS}/peers/"):
+        return Part.EDGE
+    return Part.ENGINE if path.startswith(engine.WANTED) else Part.BASE
+
+
+def _remove(manifest: Manifest, part: Part, item: str, now: str, effect: Effect, replica: str = "") -> Change:
+    return Change(
+        host=manifest.host,
+        part=part,
+        item=item,
+        action="remove",
+        now=now,
+        then="",
+        why=WHY,
+        effect=effect,
+        replica=replica if part is Part.ENGINE else "",
+    )

@@ -1,0 +1,221 @@
+"""Inventory, variables, files and playbooks for plain ansible-playbook; the same that Hostler's own runs use.
+
+No secret is in what is written: where a role needs one, the inventory looks into an environment variable.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hostler import resources
+from hostler.configure import base, variables
+from hostler.configure.connections import Connections
+from hostler.configure.types import Change
+from hostler.configure.variables import Template
+from hostler.errors import UsageError
+from hostler.hosts.types import Host
+from hostler.manifest.items import Manifest
+
+MARK = "# Written by hostler; edits here are lost.\n"
+INVENTORY = "inventory.yml"
+PARTS = ("edge", "engine", "gateway")
+HOW = ("site.yml", "prepare.yml", "service.yml", "gateway.yml", "teardown.yml", "prepared.yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """Groups, and the variables of groups and hosts."""
+
+    groups: Mapping[str, Sequence[str]]
+    every: Mapping[str, Any]
+    hosts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+
+
+def render(
+    directory: Path,
+    hosts: Sequence[Host],
+    manifests: Mapping[str, Manifest],
+    changes: Sequence[Change] | None = None,
+) -> None:
+    """Everything for `cd DIRECTORY && ansible-playbook -i inventory.yml site.yml`. With `changes`, what is ours
+    and no longer wanted is removed as well. Raises UsageError for a folder with other people's files."""
+    refuse_foreign(directory)
+    gone = variables_of_removed(changes)
+    every = common("by-hand", {name: by_hand(name) for name in variables.secrets_named(manifests)})
+    made = inventory(hosts, manifests, None, every, Connections(folder="{{ inventory_dir }}"), gone)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_inventory(directory, made, hosts)
+    (directory / "ansible.cfg").write_text(MARK + configuration(len(hosts)))
+    source = resources.playbooks()
+    for name in HOW:
+        shutil.copyfile(source / name, directory / name)
+    for name in ("roles", "library"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+        shutil.copytree(source / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def refuse_foreign(directory: Path) -> None:
+    config = directory / "ansible.cfg"
+    ours = config.is_file() and config.read_text().startswith(MARK)
+    if directory.is_dir() and any(directory.iterdir()) and not ours:
+        raise UsageError.of(
+            str(directory),
+            expected="a new or empty folder, or one that was rendered before",
+            got="other files",
+            next_step="name another folder",
+        )
+
+
+def inventory(
+    hosts: Sequence[Host],
+    manifests: Mapping[str, Manifest],
+    changes: Sequence[Change] | None,
+    every: Mapping[str, Any],
+    connections: Connections,
+    gone: Mapping[str, Mapping[str, Any]],
+) -> Inventory:
+    """Who is in which play, and each host's variables. With `changes`: only hosts and parts that differ."""
+    values: dict[str, dict[str, Any]] = {}
+    for host in hosts:
+        mine = None if changes is None else [c for c in changes if c.host == host.name]
+        made = (
+            variables.host_variables(manifests[host.name], mine)
+            if mine is None or mine
+            else {"hostler_parts": []}
+        )
+        values[host.name] = {**connections.variables(host), **made, **gone.get(host.name, {})}
+    return Inventory(groups=groups(values), every=every, hosts=values)
+
+
+def groups(values: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """A play has a group: hosts are in it when it has work there."""
+    found = {"hostler": list(values), "hostler_prepare": [n for n, v in values.items() if _prepares(v)]}
+    for part in PARTS:
+        has = "engine_containers" if part == "engine" else f"{part}_files"
+        found[f"hostler_{part}"] = [n for n, v in values.items() if v.get(has)]
+    found["hostler_retire"] = [
+        n for n, v in values.items() if v.get("engine_retire") or v.get("engine_remove")
+    ]
+    return found
+
+
+def _prepares(values: Mapping[str, Any]) -> bool:
+    parts = {"base", "docker", "toolkit"}.intersection(values.get("hostler_parts", ()))
+    return bool(parts or any(values.get(name) for name in ("engine_images", "engine_models", "engine_tags")))
+
+
+def variables_of_removed(changes: Sequence[Change] | None) -> dict[str, dict[str, Any]]:
+    names = dict.fromkeys(change.host for change in changes or () if change.host)
+    return {name: variables.retired([c for c in changes or () if c.host == name]) for name in names}
+
+
+def common(run: str, secrets: Mapping[str, Template]) -> dict[str, Any]:
+    packed = Template("{{ lookup('ansible.builtin.file', inventory_dir ~ '/files/hostler-node.b64') }}")
+    return {"hostler_run": run, "hostler_secrets": dict(secrets), "base_program": packed}
+
+
+def by_hand(name: str) -> Template:
+    """A secret from the environment variable of its name."""
+    return Template(f"{{{{ lookup('ansible.builtin.env', {environment_name(name)!r}) }}}}")
+
+
+def environment_name(name: str) -> str:
+    return re.sub(r"\W", "_", name).upper()
+
+
+def write_inventory(directory: Path, made: Inventory, hosts: Sequence[Host]) -> None:
+    """inventory.yml and what lies beside it."""
+    for name in ("host_vars", "group_vars", "files"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+        (directory / name).mkdir()
+    children = {name: {"hosts": dict.fromkeys(members)} for name, members in made.groups.items()}
+    write_yaml(directory / INVENTORY, {"all": {"children": children}})
+    write_yaml(directory / "group_vars" / "all.yml", made.every)
+    for name, values in made.hosts.items():
+        write_yaml(directory / "host_vars" / f"{name}.yml", values)
+    packed = base64.encodebytes(base.packed("hostler-node"))
+    (directory / "files" / "hostler-node.b64").write_bytes(packed)
+    pinned = [f"{host.name} {host.ssh.host_key}\n" for host in hosts if host.ssh.host_key]
+    (directory / "known_hosts").write_text("".join(pinned))
+
+
+def write_yaml(path: Path, value: Any) -> None:
+    path.write_text(MARK + "---\n" + as_yaml(value))
+
+
+def as_yaml(value: Any) -> str:
+    """YAML in which only templates are evaluated."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - one file, one reading
+            return True
+
+    def text(dumper: yaml.SafeDumper, data: str) -> Any:
+        tag = "!unsafe" if looks_evaluated(data) else "tag:yaml.org,2002:str"
+        return dumper.represent_scalar(tag, str(data), style="|" if _block(data) else None)
+
+    def template(dumper: yaml.SafeDumper, data: Template) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style='"')
+
+    Dumper.add_representer(str, text)
+    Dumper.add_representer(Template, template)
+    return yaml.dump(value, Dumper=Dumper, width=1000, sort_keys=False, allow_unicode=True)
+
+
+def looks_evaluated(text: str) -> bool:
+    return not isinstance(text, Template) and any(mark in text for mark in ("{{", "{%", "{#"))
+
+
+def _block(text: str) -> bool:
+    return "\n" in text and "\t" not in text and not any(line.endswith(" ") for line in text.split("\n"))
+
+
+def inventory_list(
+    hosts: Sequence[Host], manifests: Mapping[str, Manifest], changes: Sequence[Change] | None = None
+) -> dict[str, Any]:
+    """The answer to `--list` of Ansible's dynamic inventory protocol; everything is in it, so `--host` is never asked."""
+    every = common("by-hand", {name: by_hand(name) for name in variables.secrets_named(manifests)})
+    every["base_program"] = base64.b64encode(base.packed("hostler-node")).decode()
+    made = inventory(hosts, manifests, None, every, Connections(folder=""), variables_of_removed(changes))
+    found: dict[str, Any] = {name: {"hosts": list(members)} for name, members in made.groups.items()}
+    found["all"] = {"children": list(made.groups), "vars": guarded(made.every)}
+    found["_meta"] = {"hostvars": guarded(made.hosts)}
+    return found
+
+
+def guarded(value: Any) -> Any:
+    """JSON in which only templates are evaluated."""
+    if isinstance(value, Mapping):
+        return {str(key): guarded(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, (list, tuple)):
+        return [guarded(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return {"__ansible_unsafe": value} if isinstance(value, str) and looks_evaluated(value) else value
+
+
+def configuration(hosts: int) -> str:
+    """ansible.cfg, for runs by hand and our own."""
+    return f"""[defaults]
+inventory = {INVENTORY}
+roles_path = roles
+library = library
+host_key_checking = True
+interpreter_python = /usr/bin/python3
+gathering = explicit
+forks = {max(1, min(hosts, 32))}
+timeout = 20
+retry_files_enabled = False
+display_skipped_hosts = False
+nocows = True
+remote_tmp = /tmp
+
+[ssh_connection]
+pipelining = True
+ssh_args = -o ControlMaster=auto -o ControlPersist=30s -o BatchMode=yes -o ServerAliveInterval=15 -o ServerAliveCountMax=4
+"""

@@ -1,0 +1,178 @@
+"""Ansible through ansible-runner, in a process of its own that dies with us and leaves nothing on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hostler
+from hostler import resources
+from hostler.configure import failures, render, variables
+from hostler.configure.connections import Connections
+from hostler.configure.events import Event, event_of
+from hostler.configure.types import Change
+from hostler.configure.variables import Template
+from hostler.hosts.types import Host
+from hostler.manifest.items import Manifest
+
+STOP_S = 20.0  # how long an interrupted run may take to end
+KEPT = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SSH_AUTH_SOCK",
+    "HOSTLER_SSH_CONFIG",
+    "TERM",
+)  # of our environment, and no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a run makes true. `secrets` maps names to values; they are on a private temporary directory only."""
+
+    manifests: Mapping[str, Manifest]
+    hosts: Sequence[Host]
+    changes: Sequence[Change] | None
+    run: str
+    cut: bool = False
+    secrets: Mapping[str, str] | None = None
+    playbook: str = "site.yml"
+    check: bool = False
+
+
+def run_playbooks(
+    *,
+    manifests: Mapping[str, Manifest],
+    hosts: Sequence[Host],
+    changes: Sequence[Change] | None,
+    run: str,
+    on_event: Callable[[Event], None],
+    cut: bool = False,
+    secrets: Mapping[str, str] | None = None,
+) -> None:
+    """Makes `changes` true, on their hosts and parts only. Raises ConfigureError, RolledBackError or RefusedError
+    with the hosts' own words; KeyboardInterrupt after Ansible has ended."""
+    play(Job(manifests=manifests, hosts=hosts, changes=changes, run=run, cut=cut, secrets=secrets), on_event)
+
+
+def play(job: Job, on_event: Callable[[Event], None]) -> tuple[Event, ...]:
+    """Runs a job's playbook; what changed and what failed, in order."""
+    told: list[Event] = []
+    with private_folder() as folder:
+        prepare(folder, job)
+        with started(folder, job) as child:
+            for line in _lines(child):
+                if (event := event_of(line)) is not None:
+                    told.append(event)
+                    on_event(event)
+        rest = (folder / "stderr").read_text(errors="replace") if (folder / "stderr").exists() else ""
+    failures.refuse(told, child.returncode, rest)
+    return tuple(event for event in told if event.status == "changed")
+
+
+@contextmanager
+def private_folder() -> Generator[Path]:
+    """A folder for nobody else, in memory where there is such a place; gone in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="hostler-", dir=_memory()))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> str | None:
+    places = (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm")  # noqa: S108 - mkdtemp makes it private
+    return next((place for place in places if place and os.access(place, os.W_OK | os.X_OK)), None)
+
+
+def prepare(folder: Path, job: Job) -> None:
+    """Inventory, variables, secrets: all that the child reads."""
+    names = variables.secrets_named(job.manifests)
+    where = {
+        name: Template(
+            f"{{{{ lookup('ansible.builtin.file', {str(folder / 'secrets' / name)!r}, rstrip=False) }}}}"
+        )
+        for name in names
+    }
+    every = {**render.common(job.run, where), "engine_cut": job.cut}
+    gone = render.variables_of_removed(job.changes)
+    made = render.inventory(
+        job.hosts, job.manifests, job.changes, every, Connections(folder=str(folder)), gone
+    )
+    (folder / "secrets").mkdir(mode=0o700)
+    for name in names:
+        secret = folder / "secrets" / name
+        secret.touch(mode=0o600)
+        secret.write_text((job.secrets or {}).get(name, ""))
+    render.write_inventory(folder, made, job.hosts)
+    (folder / "ansible.cfg").write_text(render.MARK + render.configuration(len(job.hosts)))
+    (folder / "tmp").mkdir()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What Ansible may know of our environment: no cloud keys, no tokens."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    binaries = str(Path(sys.executable).parent)
+    return {
+        **kept,
+        "PATH": os.pathsep.join((binaries, os.environ.get("PATH", os.defpath))),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(Path(hostler.__file__).parent.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(folder / "tmp"),
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
+        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+        "ANSIBLE_ROLES_PATH": str(resources.playbooks() / "roles"),
+        "ANSIBLE_LIBRARY": str(resources.playbooks() / "library"),
+    }
+
+
+@contextmanager
+def started(folder: Path, job: Job) -> Generator[subprocess.Popen[bytes]]:
+    """The child; ended when the body is left early (Ctrl-C)."""
+    words = [str(folder), str(resources.playbooks() / job.playbook), "check" if job.check else "apply"]
+    with (folder / "stderr").open("wb") as stderr:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "hostler.configure.child", *words],
+            env=environment(folder),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    try:
+        yield child
+        child.wait()
+    finally:
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    if child.stdout:
+        child.stdout.close()
+
+
+def _lines(child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    for line in child.stdout or ():
+        yield json.loads(line)

@@ -1,0 +1,252 @@
+"""From a manifest to the variables of roles. Text from outside is never read as a template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hostler.configure.types import Change
+from hostler.manifest.items import (
+    Directory,
+    File,
+    MadeOnHost,
+    Manifest,
+    Package,
+    Packed,
+    Part,
+    SecretRef,
+    Text,
+)
+
+DUE = "/etc/hostler/due/"  # marks of changes that are not loaded yet; roles remove them themselves
+DOORS = (Part.EDGE, Part.GATEWAY)
+
+
+class Template(str):
+    """A string that Ansible evaluates; every other string is only text."""
+
+    __slots__ = ()
+
+
+def host_variables(manifest: Manifest, changes: Sequence[Change] | None = None) -> dict[str, Any]:
+    """The variables of one host. With `changes`: only for the parts, images, weights and replicas that differ."""
+    parts = differing(manifest, changes)
+    found: dict[str, Any] = {"hostler_parts": [part.value for part in parts]}
+    for part in parts:
+        found |= MAKERS[part](manifest, changes)
+    if not {Part.ENGINE, *DOORS}.isdisjoint(parts):
+        found |= {"engine_images": _images(manifest, changes), "engine_tags": _tags(changes)}
+    return found
+
+
+def differing(manifest: Manifest, changes: Sequence[Change] | None) -> tuple[Part, ...]:
+    """Parts to run. The toolkit's concerns Docker as well: its daemon looks for it at its start."""
+    if changes is None:
+        return tuple(part for part in Part if part in of_manifest(manifest))
+    named = {Part(change.part) for change in changes if change.part in tuple(Part)}
+    if Part.TOOLKIT in named:
+        named.add(Part.DOCKER)
+    return tuple(part for part in Part if part in named)
+
+
+def of_manifest(manifest: Manifest) -> set[Part]:
+    items = (
+        *manifest.packages,
+        *manifest.directories,
+        *manifest.files,
+        *manifest.merged,
+        *manifest.images,
+        *manifest.models,
+        *manifest.containers,
+        *manifest.units,
+    )
+    return {item.part for item in items}
+
+
+def _base(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    claim = {
+        "uid": manifest.uid,
+        "stack": manifest.facts["stack"],
+        "epoch": manifest.epoch,
+        "host": manifest.host,
+    }
+    return {
+        "base_claim": claim,
+        "base_packages": _packages(manifest, Part.BASE),
+        "base_directories": _directories(manifest, Part.BASE),
+        "base_files": _files(manifest, Part.BASE),
+        "base_made": list(manifest.made),
+        "base_remove": _removed(changes, Part.BASE),
+    }
+
+
+def _docker(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    merged = [
+        {"path": m.path, "state": "merged", "values": m.values}
+        for m in manifest.merged
+        if m.part is Part.DOCKER
+    ]
+    return {
+        "docker_packages": _packages(manifest, Part.DOCKER),
+        "docker_merged": merged,
+        "docker_remove": _removed(changes, Part.DOCKER),
+    }
+
+
+def _toolkit(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    return {
+        "toolkit_packages": _packages(manifest, Part.TOOLKIT),
+        "toolkit_files": _files(manifest, Part.TOOLKIT),
+        "toolkit_remove": _removed(changes, Part.TOOLKIT),
+    }
+
+
+def _engine(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    return {
+        "engine_models": _models(manifest, changes),
+        "engine_files": _files(manifest, Part.ENGINE),
+        "engine_containers": _containers(manifest, changes),
+    }
+
+
+def _edge(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    return _door(manifest, changes, Part.EDGE)
+
+
+def _gateway(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    return _door(manifest, changes, Part.GATEWAY)
+
+
+def _door(manifest: Manifest, changes: Sequence[Change] | None, part: Part) -> dict[str, Any]:
+    """Where nothing of a door is wanted any more, only its removal is left, which is `retire`'s."""
+    if part not in of_manifest(manifest):
+        return {}
+    return {
+        f"{part}_directories": _directories(manifest, part),
+        f"{part}_files": _files(manifest, part),
+        f"{part}_remove": _removed(changes, part),
+    }
+
+
+MAKERS = {
+    Part.BASE: _base,
+    Part.DOCKER: _docker,
+    Part.TOOLKIT: _toolkit,
+    Part.ENGINE: _engine,
+    Part.EDGE: _edge,
+    Part.GATEWAY: _gateway,
+}
+
+
+def retired(changes: Sequence[Change] | None) -> dict[str, Any]:
+    """What is taken away in the end, when nobody is sent there any more."""
+    gone = [c for c in changes or () if c.action == "remove"]
+    ids = [c.item.partition(":")[2] for c in gone if c.item.startswith(("container:", "unit:"))]
+    names = dict.fromkeys(name.removeprefix("hostler@").removesuffix(".service") for name in ids)
+    models = [c.item.partition(":")[2] for c in gone if c.item.startswith("model:")]
+    paths = [
+        c.item.partition(":")[2]
+        for c in gone
+        if c.part in (Part.ENGINE, *DOORS) and c.item.startswith("path:")
+    ]
+    entries = [_absent(path) for path in paths if not path.startswith(DUE)]
+    entries += [
+        {**_absent(path + end), "prune": True}
+        for path in models
+        for end in (".json", ".part.json", ".part", "")
+    ]
+    return {"engine_retire": list(names), "engine_remove": entries} if names or entries else {}
+
+
+def _packages(manifest: Manifest, part: Part) -> list[dict[str, Any]]:
+    return [_package(item) for item in manifest.packages if item.part is part]
+
+
+def _package(item: Package) -> dict[str, Any]:
+    return {"name": item.name, "alternatives": list(item.alternatives), "hold": item.hold}
+
+
+def _directories(manifest: Manifest, part: Part) -> list[dict[str, Any]]:
+    return [_directory(item) for item in manifest.directories if item.part is part]
+
+
+def _directory(item: Directory) -> dict[str, Any]:
+    return {
+        "path": item.path,
+        "state": "directory",
+        "mode": item.mode,
+        "owner": item.owner,
+        "group": item.group,
+    }
+
+
+def _files(manifest: Manifest, part: Part) -> list[dict[str, Any]]:
+    return [entry for item in manifest.files if item.part is part for entry in _file(manifest.host, item)]
+
+
+def _file(host: str, item: File) -> Iterable[dict[str, Any]]:
+    entry = {"path": item.path, "mode": item.mode, "owner": item.owner, "group": item.group}
+    match item.content:
+        case Text(text=text):
+            yield {**entry, "text": text}
+        case SecretRef(name=name):
+            yield {**entry, "secret": Template(f"{{{{ hostler_secrets[{name!r}] }}}}")}
+        case MadeOnHost() as made if made.host != host:
+            made_there = Template(f"{{{{ hostvars[{made.host!r}].base_certificates[{made.made!r}] }}}}")
+            yield {**entry, "text": made.pem or made_there}
+        case MadeOnHost() | Packed():
+            return
+
+
+def _removed(changes: Sequence[Change] | None, part: Part) -> list[dict[str, Any]]:
+    """Files that a role removes itself; those of engines and doors are removed in the end."""
+    if part in (Part.ENGINE, *DOORS):
+        return []
+    paths = [c.item.partition(":")[2] for c in changes or () if c.action == "remove" and c.part == part]
+    return [_absent(path) for path in paths if path.startswith("/") and not path.startswith(DUE)]
+
+
+def _absent(path: str) -> dict[str, Any]:
+    return {"path": path, "state": "absent"}
+
+
+def _named(changes: Sequence[Change], kind: str) -> set[str]:
+    return {
+        c.item.partition(":")[2] for c in changes if c.item.startswith(kind + ":") and c.action != "remove"
+    }
+
+
+def _images(manifest: Manifest, changes: Sequence[Change] | None) -> list[str]:
+    refs = list(dict.fromkeys(image.ref for image in manifest.images))
+    return refs if changes is None else [ref for ref in refs if ref in _named(changes, "image")]
+
+
+def _tags(changes: Sequence[Change] | None) -> list[dict[str, str]]:
+    moved = [c for c in changes or () if c.item.startswith("tag:")]
+    return [
+        {"tag": (tag := c.item.partition(":")[2]), "ref": f"{tag.rpartition(':')[0]}@{c.then}"} for c in moved
+    ]
+
+
+def _models(manifest: Manifest, changes: Sequence[Change] | None) -> list[dict[str, Any]]:
+    wanted = [m for m in manifest.models if changes is None or m.path in _named(changes, "model")]
+    return [
+        {"path": m.path, "url": m.url, "sha256": m.sha256, "size": m.size, "secret": m.secret} for m in wanted
+    ]
+
+
+def _containers(manifest: Manifest, changes: Sequence[Change] | None) -> list[str]:
+    """Ids of replicas to start or exchange."""
+    ids = [c.id for c in manifest.containers if c.part is Part.ENGINE]
+    if changes is None:
+        return ids
+    touched = {c.replica for c in changes if c.action != "remove"}
+    specs = {path.rpartition("/")[2].removesuffix(".json") for path in _named(changes, "path")}
+    return [ident for ident in ids if ident in touched | specs]
+
+
+def secrets_named(manifests: Mapping[str, Manifest]) -> tuple[str, ...]:
+    """Names of all secrets that roles need."""
+    files = [f.content.name for m in manifests.values() for f in m.files if isinstance(f.content, SecretRef)]
+    tokens = [model.secret for m in manifests.values() for model in m.models if model.secret]
+    return tuple(sorted({*files, *tokens}))
