@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hostler.errors import Problem
-from hostler.provision.properties import FACTS, seen_in, sentence
+from hostler.provision.properties import FACTS, difference, seen_in, sentence
 from hostler.provision.types import OnEvent, Op, ProvisionChange, ProvisionEvent
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ INPUTS = ("name", "address", "user", "port", *FACTS)
 
 
 class Collector:
-    """Listens to one command of the CLI."""
+    """Listens to one command of the CLI. In a refresh the result tells; elsewhere the step's beginning."""
 
-    def __init__(self, on_event: OnEvent) -> None:
+    def __init__(self, on_event: OnEvent, *, refreshing: bool = False) -> None:
+        self._refreshing = refreshing
         self._on_event = on_event
         self._changes: dict[str, ProvisionChange] = {}
         self.problems: list[Problem] = []
@@ -48,30 +49,27 @@ class Collector:
             self._diagnostic(event.diagnostic_event)
 
     def _before(self, step: StepEventMetadata) -> None:
+        if internal(step) or step.op.value not in OPS:
+            return
+        self._say("start", step)
+        if not self._refreshing:
+            self._keep(step, OPS[step.op.value], differing(step))
+
+    def _after(self, step: StepEventMetadata) -> None:
         if internal(step):
             return
         if step.op.value in OPS:
-            self._say("start", step)
-            if step.op.value != "refresh":
-                self._keep(step)
+            self._say("done", step)
+        if self._refreshing:
+            self._keep(step, "refresh", refreshed(step))
 
-    def _after(self, step: StepEventMetadata) -> None:
-        if internal(step) or step.op.value not in OPS:
-            return
-        self._say("done", step)
-        if step.op.value == "refresh":
-            self._keep(step)
-
-    def _keep(self, step: StepEventMetadata) -> None:
+    def _keep(self, step: StepEventMetadata, op: Op, details: tuple[str, ...]) -> None:
         """A replacement comes as several steps on one resource: the word replace stays."""
-        details = refreshed(step) if step.op.value == "refresh" else differing(step)
-        if step.op.value in ("update", "refresh") and not details:
-            return
         known = self._changes.get(step.urn)
-        if known and known.op == "replace":
+        if (op in ("update", "refresh") and not details) or (known and known.op == "replace"):
             return
         self._changes[step.urn] = ProvisionChange(
-            name=name_of(step.urn), urn=step.urn, op=OPS[step.op.value], details=details
+            name=name_of(step.urn), urn=step.urn, op=op, details=details
         )
 
     def _diagnostic(self, found: Any) -> None:
@@ -80,9 +78,7 @@ class Collector:
         name = name_of(found.urn) if found.urn else ""
         message = " ".join(found.message.split())
         if found.severity == "error":
-            self.problems.append(
-                Problem(where=name or "Pulumi", expected="it to succeed", got=message)
-            )
+            self.problems.append(Problem(where=name or "Pulumi", expected="it to succeed", got=message))
         self._on_event(ProvisionEvent(kind=found.severity, name=name, message=message))
 
     def _say(self, kind: Any, step: StepEventMetadata) -> None:
@@ -101,7 +97,9 @@ def differing(step: StepEventMetadata) -> tuple[str, ...]:
     """In words. Where only what was last seen differs, nothing was asked for: no details."""
     old, new = inputs(step.old), inputs(step.new)
     if step.op.value == "create":
-        return tuple(sentence(key, "update", {}, new).replace("nothing => ", "") for key in FACTS if key in new)
+        return tuple(
+            sentence(key, "update", {}, new).replace("nothing => ", "") for key in FACTS if key in new
+        )
     if old == new:
         return ()
     found = step.detailed_diff or {}
@@ -109,11 +107,11 @@ def differing(step: StepEventMetadata) -> tuple[str, ...]:
 
 
 def refreshed(step: StepEventMetadata) -> tuple[str, ...]:
-    """What the outputs say now, against what is expected."""
+    """What was seen, against what is expected. Not the engine's own diff: it is empty the second time."""
     expected, outputs = inputs(step.old), outputs_of(step.new)
     seen = {**expected, **seen_in(outputs)}
-    found = step.detailed_diff or {}
-    details = [sentence(path, diff.diff_kind.value, expected, seen) for path, diff in found.items()]
+    found = difference(expected, seen)
+    details = [sentence(path, kind, expected, seen) for path, kind in found.items()]
     before, now = outputs_of(step.old).get("status"), outputs.get("status")
     return tuple(details if before == now else [f"status: {before} => {now}", *details])
 

@@ -12,18 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hostler.errors import HostlerError, LockedError, Problem, ProvisionError
+from hostler.errors import HostlerError, LockedError, Problem, ProvisionError, UsageError
 from hostler.hosts.types import Host, Seen
 from hostler.provision import locks
-from hostler.provision.command import Command, find, search_path
+from hostler.provision.engine import Command, find_cli, search_path
 from hostler.provision.locations import Locations, environment, inherited, opens
 from hostler.provision.types import Notice, OnEvent, ProvisionPreview, SeenOf, silent
 
 if TYPE_CHECKING:
-    from hostler.provision.engine import Cli, Stack
+    from hostler.provision.automation import Cli, Stack
     from hostler.provision.events import Collector
 
-WITH_PROGRAM = {"preview", "pre", "up", "update", "refresh", "destroy", "down"}
+WITH_PROGRAM = {"preview", "pre", "up", "update"}
+WITH_PROVIDER = {*WITH_PROGRAM, "refresh", "destroy", "down"}
+Preview = ProvisionPreview
 
 
 class Fleet:
@@ -81,7 +83,9 @@ class Fleet:
 
     def forget(self) -> None:
         """Removes the stack, its state and its passphrase. Refused while somebody works on it."""
-        self.recover()
+        locks.end_orphan(self.places, self._notice)
+        if holders := [lock for lock in locks.held(self.places) if not lock.stale]:
+            raise self._locked(holders)
         if self.places.folder.exists():
             shutil.rmtree(self.places.folder)
 
@@ -109,19 +113,25 @@ class Fleet:
         return self._cli.interrupt() if self._cli else False
 
     def passthrough(
-        self, arguments: Sequence[str], hosts: Sequence[Host] = (), seen: SeenOf | None = None
+        self, arguments: Sequence[str], hosts: Sequence[Host] | None = None, seen: SeenOf | None = None
     ) -> int:
-        """The real CLI on this stack, on the caller's terminal; its exit code."""
-        from hostler.provision.inline import attached
+        """The real CLI on this stack, on the caller's terminal; its exit code.
 
-        self.places.make()
+        `preview` and `up` need the hosts: without them the program would be empty, and they would be deleted.
+        """
+        verb = next((word for word in arguments if not word.startswith("-")), "")
+        if verb in WITH_PROGRAM and hosts is None:
+            raise UsageError.of(
+                f"pulumi {verb}",
+                expected="the hosts of the stack file",
+                got="none",
+                next_step=f"hostler {'up' if verb in ('up', 'update') else 'plan'}",
+            )
         self._ensure()
-        command = self._found()
-        environ = {**inherited(), **environment(self.places), "PATH": search_path(command, os.environ)}
-        with attached(hosts, seen or unseen, self._uid) as (more, flags):
-            program = flags if arguments and arguments[0] in WITH_PROGRAM else []
-            words = [str(command.path), *arguments[:1], *program, *arguments[1:]]
-            return _foreground(words, self.places.work, {**environ, **more})
+        with self._attached(verb, hosts or (), seen or unseen) as (more, flags):
+            command = self._found()
+            environ = {**inherited(), **environment(self.places), "PATH": search_path(command, os.environ)}
+            return _foreground([str(command.path), *arguments, *flags], self.places.work, {**environ, **more})
 
     # -- inside -----------------------------------------------------------------------------------------
 
@@ -132,8 +142,11 @@ class Fleet:
 
         began = time.monotonic()
         failed = Failing(seen)
-        collector = Collector(self._on_event)
-        with served(failed) as port, self._stack({"PULUMI_DEBUG_PROVIDERS": f"hostler:{port}"}) as (stack, cli):
+        collector = Collector(self._on_event, refreshing=verb == "refresh")
+        with (
+            served(failed) as port,
+            self._stack({"PULUMI_DEBUG_PROVIDERS": f"hostler:{port}"}) as (stack, cli),
+        ):
             options: dict[str, Any] = {"on_event": collector, "color": "never", "suppress_progress": True}
             options["program"] = program(hosts, failed, self._uid)
             self._call(lambda: getattr(stack, verb)(**options), cli, collector, failed)
@@ -155,15 +168,15 @@ class Fleet:
 
     @contextmanager
     def _stack(self, more: dict[str, str]) -> Generator[tuple[Stack, Cli]]:
-        from hostler.provision import engine
+        from hostler.provision import automation
 
         self.places.make()
-        cli = engine.Cli(self._found(), self._started)
+        cli = automation.Cli(self._found(), self._started)
         self._cli = cli
         if self._interrupted:
             raise KeyboardInterrupt
         try:
-            with engine.quiet():
+            with automation.quiet():
                 yield self._select(cli, more), cli
         finally:
             self._cli = None
@@ -171,12 +184,24 @@ class Fleet:
     def _select(self, cli: Cli, more: dict[str, str]) -> Stack:
         from pulumi.automation import CommandError
 
-        from hostler.provision import engine
+        from hostler.provision import automation
 
         try:
-            return engine.stack(self.places, cli, more)
+            return automation.stack(self.places, cli, more)
         except CommandError as error:
             self._failed(cli, [], error)
+
+    @contextmanager
+    def _attached(
+        self, verb: str, hosts: Sequence[Host], seen: SeenOf
+    ) -> Generator[tuple[dict[str, str], list[str]]]:
+        if verb not in WITH_PROVIDER:
+            yield {}, []
+            return
+        from hostler.provision.inline import attached
+
+        with attached(hosts, seen, self._uid) as ties:
+            yield ties
 
     def _ensure(self) -> None:
         """The stack is there, for commands of the user's own."""
@@ -188,7 +213,7 @@ class Fleet:
         locks.note_running(self.places, pid)
 
     def _found(self) -> Command:
-        self._command = self._command or find(self._notice)
+        self._command = self._command or find_cli(self._notice)
         return self._command
 
     def _lift(self) -> None:
@@ -205,7 +230,10 @@ class Fleet:
         from hostler.provision.provider import served
 
         collector, failed = Collector(silent), Failing(unseen)
-        with served(None) as port, self._stack({"PULUMI_DEBUG_PROVIDERS": f"hostler:{port}"}) as (stack, cli):
+        with (
+            served(failed) as port,
+            self._stack({"PULUMI_DEBUG_PROVIDERS": f"hostler:{port}"}) as (stack, cli),
+        ):
             options: dict[str, Any] = {"clear_pending_creates": True, "on_event": collector, "color": "never"}
             self._call(lambda: stack.refresh(program=empty, **options), cli, collector, failed)
 
@@ -278,7 +306,7 @@ def _foreground(words: list[str], cwd: Path, environ: dict[str, str]) -> int:
     """The terminal's Ctrl-C goes to the CLI itself; we only wait."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        popen = subprocess.Popen(words, cwd=cwd, env=environ, preexec_fn=_default_interrupt)  # noqa: PLW1509
+        popen = subprocess.Popen(words, cwd=cwd, env=environ, preexec_fn=_default_interrupt)
         return popen.wait()
     finally:
         signal.signal(signal.SIGINT, before)

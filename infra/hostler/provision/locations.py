@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -47,7 +48,7 @@ class Locations:
 
     @property
     def folder(self) -> Path:
-        return self.base / "stacks" / self.stack
+        return self.base / "stacks" / self.stack / "pulumi"
 
     @property
     def work(self) -> Path:
@@ -92,9 +93,9 @@ class Locations:
         return self.checkpoint.exists() and self.settings.exists()
 
     def make(self) -> None:
-        for folder in (self.base, self.base / "stacks", self.folder, self.work, self.state, self.pulumi_home):
+        above = (self.base, self.base / "stacks", self.folder.parent)
+        for folder in (*above, self.folder, self.work, self.state, self.pulumi_home):
             folder.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        for folder in (self.folder, self.work, self.state, self.pulumi_home):
             folder.chmod(PRIVATE_DIRECTORY)
 
 
@@ -155,8 +156,8 @@ def opens(places: Locations) -> bool:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    settings = yaml.safe_load(places.settings.read_text()) if places.settings.exists() else None
-    salted = (settings or {}).get("encryptionsalt", "")
+    settings: Any = yaml.safe_load(places.settings.read_text()) if places.settings.exists() else {}
+    salted = str(settings.get("encryptionsalt", ""))
     if not salted.startswith("v1:"):
         return True
     _, salt, _, nonce, secret = salted.split(":")

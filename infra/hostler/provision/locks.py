@@ -99,9 +99,7 @@ def _started_by_ps(pid: int) -> float | None:
 
 def note_running(places: Locations, cli: int) -> None:
     owner = os.getpid()
-    text = json.dumps(
-        {"cli": cli, "cli_began": started(cli), "owner": owner, "owner_began": started(owner)}
-    )
+    text = json.dumps({"cli": cli, "cli_began": started(cli), "owner": owner, "owner_began": started(owner)})
     handle = os.open(places.running, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
     with os.fdopen(handle, "w") as file:
         file.write(text)

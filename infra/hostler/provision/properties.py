@@ -78,7 +78,7 @@ def check(inputs: Properties) -> dict[str, str]:
     given = [key for key in FACTS if key in inputs]
     if given and len(given) < len(FACTS):
         missing = [key for key in FACTS if key not in inputs]
-        faults |= {key: f"is required where {given[0]} is given" for key in missing}
+        faults |= dict.fromkeys(missing, f"is required where {given[0]} is given")
     for key, value in inputs.items():
         reason = "" if key in faults or value == UNKNOWN else CHECKS[key](value)
         faults |= {key: reason} if reason else {}
@@ -182,11 +182,16 @@ def drift(old: Properties, outputs: Properties, new: Properties) -> dict[str, Ki
 
 
 def difference(old: Properties, new: Properties) -> dict[str, Kind]:
-    plain = sorted({*old, *new} - {"cards"})
-    found = {key: _kind(key, old, new) for key in plain if old.get(key) != new.get(key)}
-    if ("cards" in old) != ("cards" in new) or UNKNOWN in (old.get("cards"), new.get("cards")):
-        return found | ({"cards": _kind("cards", old, new)} if old.get("cards") != new.get("cards") else {})
-    return found | cards_difference(old.get("cards", []), new.get("cards", []))
+    """By property path; cards one by one where both sides are known."""
+    found: dict[str, Kind] = {
+        key: _kind(key, old, new) for key in sorted({*old, *new}) if old.get(key) != new.get(key)
+    }
+    if found.get("cards") != "update" or any(
+        UNKNOWN in (side["cards"], *side["cards"]) for side in (old, new)
+    ):
+        return found
+    del found["cards"]
+    return found | cards_difference(old["cards"], new["cards"])
 
 
 def _kind(key: str, old: Properties, new: Properties) -> Kind:
@@ -200,21 +205,25 @@ def _kind(key: str, old: Properties, new: Properties) -> Kind:
 def cards_difference(old: Sequence[Properties], new: Sequence[Properties]) -> dict[str, Kind]:
     """By UUID: a card that is gone is a delete at its old place, another order is no difference."""
     before, now = _by_uuid(old), _by_uuid(new)
-    found: dict[str, Kind] = {f"cards[{n}]": "delete" for uuid, (n, _) in before.items() if uuid not in now}
-    for uuid, (number, card) in now.items():
-        if uuid not in before:
-            path = f"cards[{number}]"
-            found[path] = "update" if path in found else "add"
-        else:
-            known = before[uuid][1]
-            fields = [key for key in CARD_FIELDS if known.get(key) != card.get(key)]
-            found |= {f"cards[{number}].{key}": "update" for key in fields}
+    gone = {f"cards[{number}]" for uuid, (number, _) in before.items() if uuid not in now}
+    come = {f"cards[{number}]" for uuid, (number, _) in now.items() if uuid not in before}
+    found: dict[str, Kind] = dict.fromkeys(sorted(gone - come), "delete")
+    found |= dict.fromkeys(sorted(come - gone), "add") | dict.fromkeys(sorted(gone & come), "update")
+    for number, field in _changed_fields(before, now):
+        found[f"cards[{number}].{field}"] = "update"
     return found
 
 
+Numbered = Mapping[str, tuple[int, Properties]]
+
+
 def _by_uuid(cards: Sequence[Properties]) -> dict[str, tuple[int, Properties]]:
-    known = [(number, card) for number, card in enumerate(cards) if isinstance(card, Mapping)]
-    return {str(card["uuid"]): (number, card) for number, card in known}
+    return {str(card["uuid"]): (number, card) for number, card in enumerate(cards)}
+
+
+def _changed_fields(before: Numbered, now: Numbered) -> list[tuple[int, str]]:
+    both = [(before[uuid][1], *now[uuid]) for uuid in now if uuid in before]
+    return [(n, field) for old, n, new in both for field in CARD_FIELDS if old.get(field) != new.get(field)]
 
 
 def sentence(path: str, kind: str, old: Properties, new: Properties) -> str:

@@ -5,9 +5,11 @@ infra/plugin/pulumi-resource-hostler for a `pulumi preview` by hand. Not pulumi.
 drops the old inputs.
 """
 
+# ruff: noqa: ARG002 - gRPC hands every method both arguments, by name in its own types
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,8 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc as services
 
 from hostler import __version__
-from hostler.provision import properties
+from hostler.hosts.types import Seen
+from hostler.provision import byhand, properties
 from hostler.provision.types import SeenOf
 
 PACKAGE = "hostler"
@@ -59,7 +62,7 @@ def present(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Provider(services.ResourceProviderServicer):
-    """Accepts, compares and re-reads owned hosts; makes and removes nothing."""
+    """Accepts, compares and re-reads owned hosts; makes and removes nothing. Without `seen` it probes itself."""
 
     def __init__(self, seen: SeenOf | None) -> None:
         self._seen = seen
@@ -119,9 +122,7 @@ class Provider(services.ResourceProviderServicer):
     def Read(self, request: Any, context: Any) -> Any:
         """What is seen goes to the outputs alone; a host that does not answer is never gone."""
         inputs, outputs = plain(request.inputs), plain(request.properties)
-        if self._seen is None:
-            return pb.ReadResponse(id=request.id, properties=struct(outputs), inputs=struct(inputs))
-        seen = properties.facts_of(self._seen(inputs.get("name", request.id)))
+        seen = properties.facts_of(self._look(inputs))
         if seen:
             outputs = {**properties.outputs_of(seen, UP), **inputs}
         return pb.ReadResponse(
@@ -129,6 +130,9 @@ class Provider(services.ResourceProviderServicer):
             properties=struct({**outputs, "status": UP if seen else UNREACHABLE}),
             inputs=struct(inputs),
         )
+
+    def _look(self, inputs: Mapping[str, Any]) -> Seen:
+        return self._seen(inputs["name"]) if self._seen else byhand.look(inputs)
 
     def Delete(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
@@ -142,7 +146,7 @@ def top(path: str) -> str:
     return path.replace("[", ".").split(".")[0]
 
 
-def property_diff(kind: properties.Kind) -> Any:
+def property_diff(kind: str) -> Any:
     name = "UPDATE_REPLACE" if kind == "replace" else kind.upper()
     return pb.PropertyDiff(kind=getattr(pb.PropertyDiff, name), inputDiff=True)
 
@@ -182,6 +186,7 @@ def main(write: Callable[[str], object] = sys.stdout.write) -> None:
     server, port = start(None)
     write(f"{port}\n")
     sys.stdout.flush()
+    signal.signal(signal.SIGINT, lambda *_: server.stop(None))  # the CLI's way to end its plugins
     server.wait_for_termination()
 
 
