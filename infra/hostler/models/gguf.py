@@ -105,8 +105,6 @@ class _Cursor:
             if at + 8 > end:
                 at, end = self._refill(at, 8)
             at += 8 + unpack(self.data, at)[0]
-            if at > end:
-                at, end = self._refill(at, 0)
         self.at = at
 
     def _refill(self, at: int, count: int) -> tuple[int, int]:

@@ -63,6 +63,8 @@ class Resolver:
         text, where = model.source or "", self.where(f"models.{name}.source")
         engine = engine_for(model.engine, source.format_of(text), where=where)
         in_memory = is_in_memory(model, pools, self.rooms)
+        if live and model.cards is None and not _there(self.rooms, pools):
+            in_memory = live.in_memory  # no host answers: what it was is the best that is known
         weights = self._weights(text, model, where, live)
         shape = self._shape(weights)
         context = self._context(name, model, shape, pools, in_memory)
@@ -137,7 +139,7 @@ class Resolver:
 
 def is_in_memory(model: Model, pools: Sequence[str], rooms: Sequence[Room]) -> bool:
     """Main memory: asked for by `cards: 0`, or no host of the pools that answers has a card."""
-    there = [room for room in rooms if room.pool in pools and not room.gone]
+    there = _there(rooms, pools)
     return model.cards == 0 or (model.cards is None and bool(there) and not any(room.cards for room in there))
 
 
@@ -148,8 +150,12 @@ def host_paths(models: Mapping[str, Model], folder: str) -> tuple[str, ...]:
     return tuple(sorted({str(one) for one in parsed}))
 
 
+def _there(rooms: Sequence[Room], pools: Sequence[str]) -> list[Room]:
+    return [room for room in rooms if room.pool in pools and not room.gone]
+
+
 def _free(rooms: Sequence[Room], pools: Sequence[str], in_memory: bool) -> list[list[int]]:
-    there = [room for room in rooms if room.pool in pools and not room.gone]
+    there = _there(rooms, pools)
     return [[room.memory_mib] for room in there] if in_memory else [room.free for room in there if room.cards]
 
 

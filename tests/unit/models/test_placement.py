@@ -97,6 +97,12 @@ def test_a_lost_card_moves_its_replica() -> None:
     assert after.replicas[0].members[0].port == 18081, "the former port may still be held"
 
 
+def test_another_number_of_cards_moves_it() -> None:
+    before = place([model("chat", 6000)], [room("a", 24000, 24000)]).replicas
+    after = place([model("chat", 6000, cards=2)], [room("a", 24000, 24000)], before)
+    assert (seats(after), after.moved) == ({"chat-0": ("a-0", "a-1")}, ("chat-0",))
+
+
 def test_grown_out_of_its_card_it_moves() -> None:
     before = place([model("chat", 6000)], [room("a", 8000, 24000)]).replicas
     after = place([model("chat", 9000)], [room("a", 8000, 24000)], before)

@@ -92,6 +92,12 @@ def test_when_main_memory_is_used() -> None:
     assert not is_in_memory(model(), ("rack",), [room(gone="dead")]), "unknown is not a reason"
 
 
+def test_when_no_host_answers_it_stays_what_it_was(hub: Web) -> None:
+    before = resolver(hub, room()).model("chat", model(), ("rack",))
+    after = resolver(hub, room(gone="dead")).model("chat", model(slots=2), ("rack",), before)
+    assert (after.in_memory, after.image, after.context) == (True, before.image, 8192)
+
+
 def test_context_beyond_what_it_was_trained_for(hub: Web) -> None:
     with pytest.raises(StackFileError, match="at most 131072 tokens") as error:
         resolver(hub, room(24000)).model("chat", model(context=200_000), ("rack",))

@@ -92,7 +92,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: ARG002
             return
 
     return Handler
