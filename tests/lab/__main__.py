@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -35,7 +36,9 @@ def up(words: argparse.Namespace) -> int:
     hosts = lab.hosts(*specs)
     lab.operator()
     for host in hosts:
-        print(f"{host.name:12} {host.address:14} {host.spec.suite:9} {', '.join(host.spec.gpus) or 'no cards'}")
+        print(
+            f"{host.name:12} {host.address:14} {host.spec.suite:9} {', '.join(host.spec.gpus) or 'no cards'}"
+        )
     print(f"up in {time.monotonic() - begin:.1f} s; python -m lab enter | ssh HOST | down", file=sys.stderr)
     return 0
 
@@ -57,7 +60,7 @@ def listed(_: argparse.Namespace) -> int:
 def _become(lab: Lab, argv: list[str], where: str) -> int:
     operator = lab.operator()
     command = operator.command(argv, where)
-    os.execvpe(command[0], command, operator.environment({"PS1": f"({lab.name}) \\w$ "}))
+    return subprocess.call(command, env=operator.environment({"PS1": f"({lab.name}) \\w$ "}))
 
 
 def ssh(words: argparse.Namespace) -> int:
@@ -116,7 +119,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("host")
     one.add_argument("command", nargs=argparse.REMAINDER)
     verb("enter", enter, "a shell as the operator")
-    verb("run", run, "a command as the operator: run -- COMMAND").add_argument("command", nargs=argparse.REMAINDER)
+    verb("run", run, "a command as the operator: run -- COMMAND").add_argument(
+        "command", nargs=argparse.REMAINDER
+    )
     verb("snapshot", snapshot, "keep all hosts and operators as they are").add_argument("snapshot")
     verb("restore", restore, "back to a snapshot").add_argument("snapshot")
     verb("setup", build, "build everything that is built once").add_argument("suites", nargs="*")

@@ -92,11 +92,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         try:
-            path = self.server.file(self.path)
+            self.send(self.server.file(self.path))
         except urllib.error.HTTPError as error:
-            return self.refuse(error.code)
+            self.refuse(error.code)
         except (OSError, ValueError):
-            return self.refuse(502)
+            self.refuse(502)
+
+    do_HEAD = do_GET
+
+    def send(self, path: Path) -> None:
         with path.open("rb") as handle:
             size = os.fstat(handle.fileno()).st_size
             self.send_response(200)
@@ -105,8 +109,6 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             if self.command != "HEAD":
                 shutil.copyfileobj(handle, self.wfile, 1 << 20)
-
-    do_HEAD = do_GET
 
     def refuse(self, status: int) -> None:
         self.send_response(status)

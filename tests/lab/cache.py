@@ -1,5 +1,6 @@
 """Everything built is kept under one directory of the user's cache, keyed by a digest of its recipe."""
 
+import ast
 import fcntl
 import hashlib
 import os
@@ -36,17 +37,33 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
-def digest(*parts: str | bytes | Path) -> str:
+def _content(file: Path) -> bytes:
+    """What of a file matters to what is built: of Python neither comments nor layout."""
+    data = file.read_bytes()
+    return ast.dump(ast.parse(data)).encode() if file.suffix == ".py" else data
+
+
+def digest(*parts: str | Path) -> str:
     """A short digest of texts and of the contents of files and folders."""
     total = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
             files = sorted(f for f in part.rglob("*") if f.is_file()) if part.is_dir() else [part]
-            data = b"".join(f.name.encode() + b"\0" + f.read_bytes() for f in files)
+            data = b"".join(f.name.encode() + b"\0" + _content(f) for f in files)
         else:
-            data = part if isinstance(part, bytes) else part.encode()
+            data = part.encode()
         total.update(len(data).to_bytes(8, "big") + data)
     return total.hexdigest()[:12]
+
+
+def _drop_older(path: Path) -> None:
+    """Removes earlier builds of the same thing, unless a lab is there that may stand on one."""
+    if any(labs().iterdir()):
+        return
+    same = path.name.rpartition("-")[0]
+    for other in path.parent.iterdir():
+        if other != path and other.name.rpartition("-")[0] == same:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def built(kind: str, key: str, build: Callable[[Path], None]) -> Path:
@@ -63,4 +80,5 @@ def built(kind: str, key: str, build: Callable[[Path], None]) -> Path:
         print(f"lab: building {kind} (once)", flush=True)
         build(fresh)
         fresh.rename(path)
+        _drop_older(path)
     return path

@@ -82,11 +82,15 @@ def _build(path: Path) -> None:
     flat.mkdir(parents=True)
     for package in PACKAGES:
         _deb(package, flat)
-    listed = subprocess.run(["apt-ftparchive", "packages", "."], cwd=flat, check=True, capture_output=True).stdout
+    listed = subprocess.run(
+        ["apt-ftparchive", "packages", "."], cwd=flat, check=True, capture_output=True
+    ).stdout
     (flat / "Packages").write_bytes(listed)
     (flat / "Packages.gz").write_bytes(gzip.compress(listed, mtime=0))
     origin = ("-o", "APT::FTPArchive::Release::Origin=https://nvidia.github.io/libnvidia-container")
-    release = subprocess.run(["apt-ftparchive", *origin, "release", "."], cwd=flat, check=True, capture_output=True)
+    release = subprocess.run(
+        ["apt-ftparchive", *origin, "release", "."], cwd=flat, check=True, capture_output=True
+    )
     (flat / "Release").write_bytes(release.stdout)
     source = "deb https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH) /\n"
     (flat.parent / "nvidia-container-toolkit.list").write_text(source)

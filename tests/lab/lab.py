@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from . import network
 from .cache import HERE, labs, locked
 from .debs import nvidia_repository
 from .gobuild import go_binary
-from .hosts import Host, together
+from .hosts import Host
 from .hubdata import REPO, hub_files
 from .images import images
 from .machine import install, require
@@ -23,6 +24,7 @@ from .operators import Operator
 from .pki import pki
 from .roots import base_root
 from .shell import LabError, Process, background, wait_for
+from .side_by_side import side_by_side
 from .spec import HostSpec, Placed
 from .teardown import alive, remove_lab, sweep
 
@@ -106,7 +108,9 @@ class Lab:
 
         def up() -> bool:
             if not started.alive:
-                raise LabError("the services do not start: " + (self.directory / "services.log").read_text()[-1500:])
+                raise LabError(
+                    "the services do not start: " + (self.directory / "services.log").read_text()[-1500:]
+                )
             return (self.directory / "services.up").exists()
 
         wait_for("the lab's services", up)
@@ -119,7 +123,7 @@ class Lab:
 
     def host(self, name: str, **wanted: Any) -> Host:
         """The host of this name; made and booted if it is new. `wanted` are the fields of HostSpec."""
-        return self.hosts(HostSpec(name, **wanted | {"gpus": tuple(wanted.get("gpus", ()))}))[0]
+        return self.hosts(HostSpec(name, **wanted))[0]
 
     def hosts(self, *specs: HostSpec) -> list[Host]:
         """Hosts as specified, new ones booted side by side; without arguments all that there are."""
@@ -128,9 +132,8 @@ class Lab:
         found = [self._place(spec) for spec in specs]
         fresh = [host for host, is_new in found if is_new]
         self.publish()
-        together(fresh, "create")
-        together([host for host, _ in found if host.running], "wait")
-        together(fresh, "wait")
+        side_by_side([host.create for host in fresh])
+        side_by_side([host.wait for host, is_new in found if is_new or host.running])
         return [host for host, _ in found]
 
     def _place(self, spec: HostSpec) -> tuple[Host, bool]:
@@ -180,13 +183,20 @@ class Lab:
         directory = self.directory / "operators" / name
         if directory.exists():
             return Operator(directory, self.gateway)
-        address = f"10.77.{self.number}.{200 + len(self.operators())}" if alone else ""
+        taken = {op.alone for op in self.operators()}
+        free = (f"10.77.{self.number}.{last}" for last in range(200, 250))
+        address = next(a for a in free if a not in taken) if alone else ""
         directory.mkdir(parents=True)
         (directory / "hosts").touch()
         operator = Operator(directory, self.gateway)
         operator.create(address, self.bridge)
         self.publish()
         return operator
+
+    def dismiss(self, operator: Operator) -> None:
+        """Ends an operator's machine and forgets it."""
+        operator.stop()
+        shutil.rmtree(operator.directory)
 
     def operators(self) -> list[Operator]:
         return [Operator(d.parent, self.gateway) for d in sorted(self.directory.glob("operators/*/home"))]
@@ -198,8 +208,7 @@ class Lab:
         target = self.directory / "snapshots" / name
         shutil.rmtree(target, ignore_errors=True)
         (target / "homes").mkdir(parents=True)
-        for host in self.hosts():
-            host.freeze_copy(target / f"{host.name}.img")
+        side_by_side([partial(h.freeze_copy, target / f"{h.name}.img") for h in self.hosts()])
         for operator in self.operators():
             operator.copy_home(target / "homes" / operator.name)
 
@@ -210,15 +219,14 @@ class Lab:
             raise LabError(f"no snapshot {name} in the lab {self.name}")
         self.clear_faults()
         for host in self.hosts():
-            if (source / f"{host.name}.img").exists():
-                host.thaw_copy(source / f"{host.name}.img")
-            else:
+            if not (source / f"{host.name}.img").exists():
                 self.remove(host.name)
+        side_by_side([partial(h.thaw_copy, source / f"{h.name}.img") for h in self.hosts()])
         for operator in self.operators():
             if (source / "homes" / operator.name).exists():
                 operator.restore_home(source / "homes" / operator.name)
         self.publish()
-        together(self.hosts(), "wait")
+        side_by_side([host.wait for host in self.hosts()])
 
     # -- the outside world
 

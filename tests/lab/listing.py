@@ -42,7 +42,15 @@ def _content(path: Path, kind: str, upper: Path, name: str, known: dict[str, str
 def _entry(path: Path, name: str, upper: Path, known: dict[str, str]) -> Entry:
     info = path.lstat()
     mode = info.st_mode
-    kind = "dir" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file" if stat.S_ISREG(mode) else "other"
+    kind = (
+        "dir"
+        if stat.S_ISDIR(mode)
+        else "link"
+        if stat.S_ISLNK(mode)
+        else "file"
+        if stat.S_ISREG(mode)
+        else "other"
+    )
     content = _content(path, kind, upper, name, known)
     size = info.st_size if kind == "file" else 0
     return Entry(kind, stat.S_IMODE(mode), (info.st_uid, info.st_gid), size, content)

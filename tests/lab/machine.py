@@ -63,16 +63,25 @@ def _overlay() -> bool:
 
 
 CHECKS: tuple[tuple[Callable[[], bool], str], ...] = (
-    (lambda: os.uname().sysname == "Linux", "hosts are made of Linux namespaces: run it on Linux, or in a Linux VM"),
+    (
+        lambda: os.uname().sysname == "Linux",
+        "hosts are made of Linux namespaces: run it on Linux, or in a Linux VM",
+    ),
     (lambda: os.uname().machine == "x86_64", "images and packages are amd64 only"),
     (lambda: os.geteuid() == 0, "it needs root: sudo -E"),
-    (lambda: _has_capability(21), "root has no CAP_SYS_ADMIN here (a container?): mounts and namespaces are refused"),
+    (
+        lambda: _has_capability(21),
+        "root has no CAP_SYS_ADMIN here (a container?): mounts and namespaces are refused",
+    ),
     (lambda: _has_capability(12), "root has no CAP_NET_ADMIN here (a container?): bridges are refused"),
     (lambda: Path("/dev/loop-control").exists(), "no /dev/loop-control: hosts' disks are loop devices"),
     (_overlay, "the kernel has no overlay file system"),
     (lambda: unified() or (FS / "systemd").is_dir(), "no control groups under /sys/fs/cgroup"),
     (lambda: bool(shutil.which("apt-get")) or not _missing(), "no apt-get, and some programs are missing"),
-    (lambda: bool(shutil.which("go")), "go is missing: the stub engine and the stand-in nvidia-smi are built with it"),
+    (
+        lambda: bool(shutil.which("go")),
+        "go is missing: the stub engine and the stand-in nvidia-smi are built with it",
+    ),
     (_space, "less than 6 GiB free for the cache"),
 )
 

@@ -40,8 +40,13 @@ class Operator:
         (self.directory / "alone").write_text(alone_as)
         self._hold(bridge)
 
+    @property
+    def alone(self) -> str:
+        """Its own address, or nothing where it shares this machine's network."""
+        return (self.directory / "alone").read_text()
+
     def _hold(self, bridge: str) -> None:
-        alone = (self.directory / "alone").read_text()
+        alone = self.alone
         bundles = [path for path in BUNDLES if Path(path).exists()]
         if not bundles:
             raise LabError("no CA bundle on this machine: install ca-certificates")
@@ -51,7 +56,9 @@ class Operator:
         lines = Path("/etc/passwd").read_text().splitlines()
         mine = ":".join((user.pw_name, user.pw_passwd, str(user.pw_uid), str(user.pw_gid), user.pw_gecos))
         # ssh takes the home from here, whatever HOME says
-        lines = [f"{mine}:{self.home}:/bin/bash" if line.startswith(f"{user.pw_name}:") else line for line in lines]
+        lines = [
+            f"{mine}:{self.home}:/bin/bash" if line.startswith(f"{user.pw_name}:") else line for line in lines
+        ]
         (self.directory / "passwd").write_text("\n".join(lines) + "\n")
         (self.directory / "resolv.conf").write_text(f"nameserver {self.gateway}\n")
         pairs = [str(self.directory / "hosts"), "/etc/hosts", str(self.directory / "passwd"), "/etc/passwd"]
@@ -62,7 +69,19 @@ class Operator:
         ready = self.directory / "ready"
         ready.unlink(missing_ok=True)
         apart = ["--net"] if alone else []
-        command = ["unshare", "--mount", "--propagation", "private", *apart, "sh", "-c", HOLD, "sh", *pairs, ready]
+        command = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            *apart,
+            "sh",
+            "-c",
+            HOLD,
+            "sh",
+            *pairs,
+            ready,
+        ]
         holder = background(command, self.directory / "holder.log")
         holder.save(self.directory / "holder.json")
         wait_for(f"the operator {self.name} ({self.directory}/holder.log)", ready.exists, 10)
@@ -102,7 +121,11 @@ class Operator:
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """This machine's, without proxies and settings that would leak in."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith(DROPPED) and not k.lower().endswith("_proxy")}
+        env = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(DROPPED) and not k.lower().endswith("_proxy")
+        }
         env.pop("SSL_CERT_DIR", None)
         bundle = next(path for path in BUNDLES if Path(path).exists())
         env |= dict.fromkeys(BUNDLE_VARIABLES, bundle)
@@ -118,7 +141,7 @@ class Operator:
         holder = Process.load(self.directory / "holder.json")
         if not (holder and holder.alive):
             raise LabError(f"the operator {self.name} is gone")
-        apart = ["--net"] if (self.directory / "alone").read_text() else []
+        apart = ["--net"] if self.alone else []
         where = f"--wd={Path(cwd) if cwd else self.home}"
         return ["nsenter", "-t", str(holder.pid), "--mount", *apart, where, *argv]
 
@@ -146,7 +169,9 @@ class Operator:
             raise LabError(f"{argv} failed ({done.returncode}):\n{done.stdout}\n{done.stderr}")
         return done
 
-    def popen(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, **how: Any) -> subprocess.Popen[str]:
+    def popen(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, **how: Any
+    ) -> subprocess.Popen[str]:
         """Starts a command; signals sent to it reach the command itself."""
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
         command = self.command(argv, how.pop("cwd", None))
@@ -154,10 +179,10 @@ class Operator:
 
     def network_cut(self) -> None:
         """For an operator that is alone: its cable is pulled."""
-        sh("ip", "link", "set", self._port((self.directory / "alone").read_text()), "down")
+        sh("ip", "link", "set", self._port(self.alone), "down")
 
     def network_restore(self) -> None:
-        sh("ip", "link", "set", self._port((self.directory / "alone").read_text()), "up")
+        sh("ip", "link", "set", self._port(self.alone), "up")
 
     def copy_home(self, target: Path) -> None:
         sh("cp", "-a", self.home, target)

@@ -20,7 +20,18 @@ EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 def _build(path: Path) -> None:
     path.chmod(0o700)
     sh(
-        *("openssl", "req", "-x509", *EC, "-keyout", path / "ca.key", "-out", path / "ca.crt", "-days", "3650"),
+        *(
+            "openssl",
+            "req",
+            "-x509",
+            *EC,
+            "-keyout",
+            path / "ca.key",
+            "-out",
+            path / "ca.crt",
+            "-days",
+            "3650",
+        ),
         *("-subj", "/CN=Hostler lab CA", "-addext", "basicConstraints=critical,CA:TRUE"),
         *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
     )

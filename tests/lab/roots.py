@@ -21,10 +21,16 @@ SUITES = ("bookworm", "trixie")
 SLIM = [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "locale", "info")]
 SSHD = "PermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\nMaxStartups 100:30:200\n"
 # these can only fail, or slow the boot down, in a container
-MASKED = (
-    "systemd-networkd-wait-online.service getty@tty1.service console-getty.service apt-daily.timer "
-    "apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer systemd-modules-load.service"
-).split()
+MASKED = [
+    "systemd-networkd-wait-online.service",
+    "getty@tty1.service",
+    "console-getty.service",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "systemd-modules-load.service",
+]
 # the mirror of this machine may be frozen: its indexes are past their date then
 NO_EXPIRY = 'Acquire::Check-Valid-Until "false";\n'
 
@@ -43,6 +49,7 @@ def apt_through_cache() -> Iterator[list[str]]:
         ]
     finally:
         proxy.shutdown()
+        proxy.server_close()
 
 
 def sources(suite: str) -> str:

@@ -89,16 +89,14 @@ class Process:
 
 def background(argv: Sequence[str | Path], log: Path, env: dict[str, str] | None = None) -> Process:
     """Starts a process of its own session that outlives this one."""
-    with log.open("ab") as out:
-        started = subprocess.Popen(
-            [str(a) for a in argv],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-            env=env,
-        )
-    return Process.of(started.pid)
+    with log.open("ab") as out, Path(os.devnull).open("rb") as nothing:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, source.fileno(), target)
+            for source, target in ((nothing, 0), (out, 1), (out, 2))
+        ]
+        words = [str(a) for a in argv]
+        environment = dict(os.environ) if env is None else env
+        return Process.of(os.posix_spawnp(words[0], words, environment, file_actions=actions, setsid=True))
 
 
 def children(pid: int) -> list[int]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from .debs import nvidia_repository
 from .hubdata import COMMITS, FILE, GATED, TOKEN, hub_files
@@ -56,12 +57,12 @@ class Hub:
         index = self.revision(repo, revision, request)
         if isinstance(index, Response):
             return index
-        siblings: list[dict[str, object]] = []
+        siblings: list[dict[str, Any]] = []
         for name, (size, sha) in self.entries(index).items():
-            blob = hashlib.sha1(name.encode() + sha.encode()).hexdigest()
-            lfs = {"sha256": sha, "oid": sha, "size": size, "pointerSize": 134}
+            blob = hashlib.sha1(name.encode() + sha.encode(), usedforsecurity=False).hexdigest()
+            lfs: dict[str, Any] = {"sha256": sha, "oid": sha, "size": size, "pointerSize": 134}
             if what == "tree":
-                entry = {"type": "file", "oid": blob, "size": size, "path": name}
+                entry: dict[str, Any] = {"type": "file", "oid": blob, "size": size, "path": name}
             elif "blobs" in request.query:
                 entry = {"rfilename": name, "size": size, "blobId": blob}
             else:
@@ -72,8 +73,15 @@ class Hub:
         commit = COMMITS[repo][index]
         about = {"_id": "671fbd8a2a4f0a8a1b4f2c11", "id": repo, "modelId": repo, "author": repo.split("/")[0]}
         about |= {"sha": commit, "lastModified": f"2026-0{index + 1}-01T00:00:00.000Z", "private": False}
-        about |= {"gated": "manual" if repo == GATED else False, "disabled": False, "tags": ["gguf"], "downloads": 1}
-        return Response.json(about | {"likes": 1, "createdAt": "2026-01-01T00:00:00.000Z", "siblings": siblings})
+        about |= {
+            "gated": "manual" if repo == GATED else False,
+            "disabled": False,
+            "tags": ["gguf"],
+            "downloads": 1,
+        }
+        return Response.json(
+            about | {"likes": 1, "createdAt": "2026-01-01T00:00:00.000Z", "siblings": siblings}
+        )
 
     def resolve(self, repo: str, revision: str, name: str, request: Request) -> Response:
         index = self.revision(repo, revision, request)
@@ -81,11 +89,15 @@ class Hub:
             return index
         commit = COMMITS[repo][index]
         if name not in self.entries(index):
-            return Response(404, b"Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
+            return Response(
+                404, b"Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}
+            )
         size, sha = self.entries(index)[name]
         if not sha:
-            tag = hashlib.sha1(name.encode()).hexdigest()
-            return Response(200, README, {"X-Repo-Commit": commit, "ETag": f'"{tag}"', "Accept-Ranges": "none"})
+            tag = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+            return Response(
+                200, README, {"X-Repo-Commit": commit, "ETag": f'"{tag}"', "Accept-Ranges": "none"}
+            )
         headers = {"X-Repo-Commit": commit, "X-Linked-Size": str(size), "X-Linked-Etag": f'"{sha}"'}
         headers |= {"ETag": f'"{sha}"', "Accept-Ranges": "bytes", "Location": f"{CDN}/lfs/{sha}"}
         return Response(302, b"Found. Redirecting", headers | {"Content-Type": "text/plain"})
@@ -128,7 +140,9 @@ class Registry:
             reference = tags.get(moved, "sha256:none")
         path = self.blob(reference)
         if not path:
-            return self.refuse("MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN", "unknown to registry")
+            return self.refuse(
+                "MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN", "unknown to registry"
+            )
         headers = {"Docker-Content-Digest": reference, "Docker-Distribution-Api-Version": "registry/2.0"}
         if kind == "blobs":
             return Response(200, path, headers)

@@ -30,6 +30,7 @@ class HostSpec:
     def __post_init__(self) -> None:
         if not re.fullmatch("[a-z][a-z0-9-]{0,30}", self.name):
             raise LabError(f"not a host name: {self.name}")
+        object.__setattr__(self, "gpus", tuple(self.gpus))  # a list is as welcome
         for name in self.gpus:
             kind_of(name)
 

@@ -22,7 +22,9 @@ def mount(directory: Path, host: Placed) -> None:
     """The host's own disk, and on it the writable layer over the shared root."""
     disk, root = directory / "disk", directory / "root"
     sh("mount", "-t", "proc", "proc", "/proc")
-    sh("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")  # nspawn wants its runtime folder on a tmpfs
+    sh(
+        "mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"
+    )  # nspawn wants its runtime folder on a tmpfs
     sh("mount", "-o", "loop,discard,noatime", directory / "disk.img", disk)
     for name in ("up", "work", "docker"):
         (disk / name).mkdir(exist_ok=True)

@@ -80,7 +80,9 @@ class Web(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], sites: dict[str, tuple[str, Site]], control: Control) -> None:
+    def __init__(
+        self, address: tuple[str, int], sites: dict[str, tuple[str, Site]], control: Control
+    ) -> None:
         super().__init__(address, Handler)
         self.sites = sites
         self.control = control
@@ -175,11 +177,10 @@ class Handler(BaseHTTPRequestHandler):
         slow, cut, wrong = fault.get("slow") or 0, fault.get("cut"), fault.get("wrong")
         with body.open("rb") as handle:
             handle.seek(start)
-            if not (slow or wrong or cut is not None):
-                if end - start == body.stat().st_size:
-                    shutil.copyfileobj(handle, self.wfile, 1 << 20)
-                    self.sent = end
-                    return status
+            if not (slow or wrong or cut is not None) and end - start == body.stat().st_size:
+                shutil.copyfileobj(handle, self.wfile, 1 << 20)
+                self.sent = end
+                return status
             step = max(min(CHUNK, slow // 10), 1) if slow else CHUNK
             while self.sent < end - start:
                 data = handle.read(min(step, end - start - self.sent))

@@ -143,9 +143,10 @@ func runtime(words []string) {
 			if hooks == nil {
 				hooks = map[string]any{}
 			}
-			if _, there := hooks["prestart"]; !there {
-				program := "/usr/bin/nvidia-container-runtime-hook"
-				hooks["prestart"] = []any{map[string]any{"path": program, "args": []string{program, "prestart"}}}
+			program := "/usr/bin/nvidia-container-runtime-hook"
+			first, _ := hooks["prestart"].([]any)
+			if there, _ := json.Marshal(first); !strings.Contains(string(there), program) {
+				hooks["prestart"] = append(first, map[string]any{"path": program, "args": []string{program, "prestart"}})
 				config["hooks"] = hooks
 				data, _ = json.Marshal(config)
 				os.WriteFile(path, data, 0o644)
