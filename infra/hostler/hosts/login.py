@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import paramiko
-from paramiko.agent import Agent, AgentKey, AgentSSH
+from paramiko.agent import AgentKey, AgentSSH
 from paramiko.pkey import UnknownKeyType
 from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType, SSHException
 
@@ -41,23 +42,33 @@ def login(sock: Any, route: Route, where: str) -> paramiko.Transport:
 def _greet(transport: paramiko.Transport, route: Route, where: str) -> None:
     transport.banner_timeout, transport.handshake_timeout, transport.auth_timeout = BANNER_S, KEYS_S, AUTH_S
     _prefer(transport, wanted_kinds(route))
+    started = monotonic()
     try:
         transport.start_client(timeout=BANNER_S + KEYS_S)
     except (SSHException, OSError, EOFError) as error:
-        raise _no_ssh(route, where, str(error)) from error
+        raise _no_ssh(route, where, str(error), monotonic() - started) from error
     if not transport.is_active() or not transport.initial_kex_done:
-        raise _no_ssh(route, where, "no answer to the key exchange")
+        raise _no_ssh(route, where, "", monotonic() - started)
 
 
-def _no_ssh(route: Route, where: str, said: str) -> HostTrouble:
-    slow = "banner" in said or "no answer" in said or "imed out" in said or not said
-    got = "it accepts the connection and says nothing" if slow else said
+def _no_ssh(route: Route, where: str, said: str, waited: float) -> HostTrouble:
+    slow = waited >= min(BANNER_S, KEYS_S)
+    got = (
+        f"it takes the connection and says nothing for {waited:.0f} s"
+        if slow
+        else f"it ends the connection ({said or 'at once'})"
+    )
+    step = (
+        f"ProxyCommand: {route.command}"
+        if route.command
+        else "is it the right port, is the machine overloaded?"
+    )
     return trouble(
         "timeout" if slow else "refused",
         where,
         expected=f"an SSH server at {route.address}:{route.port}",
         got=got,
-        next_step=f"try `ssh -v -p {route.port} {route.user}@{route.address}`; is it the right port, is the machine overloaded?",
+        next_step=f"try `ssh -v -p {route.port} {route.user}@{route.address}`; {step}",
     )
 
 
@@ -141,9 +152,20 @@ def _short(kind: str) -> str:
 
 
 def _authenticate(transport: paramiko.Transport, route: Route, where: str) -> None:
-    tried: list[str] = []
     locked: list[str] = []
-    for label, key in _candidates(route, locked):
+    with agent_keys(route.agent) as held:
+        _try(transport, route, where, _candidates(route, held, locked), locked)
+
+
+def _try(
+    transport: paramiko.Transport,
+    route: Route,
+    where: str,
+    candidates: Iterator[tuple[str, paramiko.PKey]],
+    locked: list[str],
+) -> None:
+    tried: list[str] = []
+    for label, key in candidates:
         tried.append(label)
         try:
             if not transport.auth_publickey(route.user, key):
@@ -180,10 +202,12 @@ def _denied(route: Route, where: str, tried: list[str], locked: list[str], accep
     return trouble("auth", where, expected=f"a login as {route.user} with a key", got=got, next_step=step)
 
 
-def _candidates(route: Route, locked: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
+def _candidates(
+    route: Route, keys: tuple[AgentKey, ...], locked: list[str]
+) -> Iterator[tuple[str, paramiko.PKey]]:
     """Keys in OpenSSH's order: the named files (by the agent where it holds them), then the agent's others.
     Files that need a passphrase are noted in `locked`."""
-    held = {key.asbytes(): key for key in agent_keys(route.agent)}
+    held = {key.asbytes(): key for key in keys}
     if not route.chosen:
         yield from _from_agent(held, set())
     used: set[bytes] = set()
@@ -205,22 +229,17 @@ def _from_agent(held: dict[bytes, AgentKey], used: set[bytes]) -> Iterator[tuple
             yield f"{getattr(key, 'comment', '') or 'a key'} (agent)", key
 
 
-def agent_keys(path: str) -> tuple[AgentKey, ...]:
-    """The keys of the agent at `path`; none when it does not answer."""
-    if not path:
-        return ()
-    if path == os.environ.get("SSH_AUTH_SOCK"):
-        with suppress(SSHException, OSError):
-            return tuple(Agent().get_keys())
-        return ()
-    with suppress(SSHException, OSError):
-        connection = socket.socket(socket.AF_UNIX)
+@contextmanager
+def agent_keys(path: str) -> Generator[tuple[AgentKey, ...]]:
+    """The keys that the agent at the socket `path` holds; none when it does not answer."""
+    with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(AUTH_S)
-        connection.connect(path)
         agent = AgentSSH()
-        agent._connect(connection)  # type: ignore[attr-defined]  # no other way to name a socket
-        return tuple(agent.get_keys())
-    return ()
+        with suppress(SSHException, OSError):
+            if path:
+                connection.connect(path)
+                agent._connect(connection)  # type: ignore[attr-defined]  # no other way to name a socket
+        yield tuple(agent.get_keys())
 
 
 def _public(file: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from time import monotonic
 from typing import Any, BinaryIO, cast
 
 import paramiko
-from paramiko.ssh_exception import ChannelException, ProxyCommandFailure, SSHException
+from paramiko.ssh_exception import ChannelException, SSHException
 
 from . import knownhosts
 from .local import raise_failed, too_slow
@@ -163,10 +164,7 @@ def _connect(way: Route, where: str) -> list[paramiko.Transport]:
 
 def _first_socket(hop: Route, where: str) -> Any:
     if hop.command:
-        try:
-            return paramiko.ProxyCommand(hop.command)
-        except (OSError, ProxyCommandFailure) as error:
-            raise _dead(hop, where, f"ProxyCommand: {error}") from error
+        return _by_command(hop.command)
     try:
         sock = socket.create_connection((hop.address, hop.port), timeout=hop.connect_s)
     except ConnectionRefusedError as error:
@@ -187,6 +185,20 @@ def _first_socket(hop: Route, where: str) -> Any:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
     return sock
+
+
+def _by_command(command: str) -> socket.socket:
+    """A ProxyCommand's both ends as one socket; the command sees its end when we close ours."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            ("sh", "-c", "exec " + command),
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=subprocess.DEVNULL,
+        )
+    threading.Thread(target=process.wait, daemon=True, name="proxy-command").start()
+    return ours
 
 
 def _through(transport: paramiko.Transport, hop: Route, following: Route, where: str) -> paramiko.Channel:
