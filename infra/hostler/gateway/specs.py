@@ -13,6 +13,7 @@ from hostler.manifest.items import ImagePin, SecretRef
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:]+")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"/[A-Za-z0-9/._-]*")
 
@@ -44,10 +45,16 @@ class Route:
     keep_alive: bool = False  # the engine keeps connections open after a streamed answer (llama-server does not)
 
     def __post_init__(self) -> None:
-        _check("name", _WORD, (self.id, self.host))
+        _check("replica", _LABEL, (self.id,))
+        _check("name", _WORD, (self.host,))
         _check("path", _PATH, (self.health_path,))
         if self.edge_address:
             _check("address", _ADDRESS, (self.edge_address,))
+
+    @property
+    def server_name(self) -> str:
+        """What the edge is asked for (SNI). HAProxy checks certificates against it: edge.crt names *.HOST too."""
+        return f"{self.id}.{self.host}"
 
     @property
     def local(self) -> bool:

@@ -47,13 +47,10 @@ def listens(port: int) -> bool:
 def certificate(folder: Path, name: str, host: str, *options: str) -> None:
     """What `hostler-node make-cert NAME --cn HOST` makes on a host."""
     words = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650")
-    subject = ("-subj", f"/CN={host}", "-addext", f"subjectAltName={alternative(host)}")
+    names = f"subjectAltName=DNS:{host},DNS:*.{host}"  # *: the name asked for is REPLICA.HOST
+    subject = ("-subj", f"/CN={host}", "-addext", names, "-addext", "extendedKeyUsage=serverAuth,clientAuth")
     files = ("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt")
     subprocess.run(["openssl", "req", "-x509", *words, *subject, *options, *files], check=True, capture_output=True)
-
-
-def alternative(host: str) -> str:
-    return f"IP:{host}" if host.replace(".", "").isdigit() else f"DNS:{host}"
 
 
 class Engine:
@@ -192,6 +189,10 @@ class Rig:
     def gateway(self, spec: GatewaySpec, secrets: Mapping[str, str] | None = None) -> Proxy:
         self.write(render.gateway_files(spec), secrets)
         return self.start(render.gateway_container(spec), spec.paths.run)
+
+    def gateway_reload(self, proxy: Proxy, spec: GatewaySpec) -> None:
+        self.write(render.gateway_files(spec))
+        proxy.reload()
 
     def edge(self, spec: EdgeSpec) -> Proxy:
         self.write(render.edge_files(spec))
