@@ -117,7 +117,11 @@ def _stop_and_remove(name: str, spec: Spec) -> None:
 def run(request: Request, answers: Answers) -> int:
     """`run ID`, systemd's ExecStart: adopt or start, then wait for the end. Its own end leaves the container alone."""
     signal.signal(signal.SIGTERM, _leave)
-    identifier = identity(request)
+    return run_until_end(identity(request), answers)
+
+
+def run_until_end(identifier: str, answers: Answers) -> int:
+    """Whatever a killed exchange left behind is put right first; an end is noted for who waits for it."""
     _docker_is_there()
     heal.left_behind(identifier)
     spec = applied_or_error(identifier)

@@ -140,7 +140,7 @@ def _into_place(wish: Wish, part: BinaryIO) -> None:
     part.flush()
     os.fchmod(part.fileno(), 0o644)
     os.fsync(part.fileno())
-    digest = str(transfer.transfer.read_notes(wish)["sha256"])
+    digest = str(transfer.read_notes(wish)["sha256"])
     os.rename(part.name, files.at(wish.path))
     files.sync_folder(os.path.dirname(files.at(wish.path)))
     store.write_sidecar(wish.path, digest, wish.url)
