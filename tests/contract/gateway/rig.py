@@ -53,6 +53,22 @@ def certificate(folder: Path, name: str, host: str, *options: str) -> None:
     subprocess.run(["openssl", "req", "-x509", *words, *subject, *options, *files], check=True, capture_output=True)
 
 
+def issue(folder: Path, address: str) -> None:
+    """What `make-cert ca` and `make-cert server --cn ADDRESS` make: an authority, and a certificate that it signed."""
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days", "3650")
+    openssl(folder, *("req", "-x509", *curve, "-subj", "/CN=Hostler test", "-keyout", "ca.key", "-out", "ca.crt"),
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"))  # fmt: skip
+    kind = "IP" if address.replace(".", "").isdigit() else "DNS"
+    extensions = ("basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth", f"subjectAltName={kind}:{address}")
+    added = (word for extension in extensions for word in ("-addext", extension))
+    openssl(folder, *("req", "-x509", "-CA", "ca.crt", "-CAkey", "ca.key", *curve, "-subj", f"/CN={address}"),
+            *("-keyout", "server.key", "-out", "server.crt", *added))  # fmt: skip
+
+
+def openssl(folder: Path, *words: str) -> None:
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+
 class Engine:
     """A stub engine as a process."""
 
