@@ -26,10 +26,12 @@ def encode(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {str(k): encode(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        items = [encode(v) for v in value]
-        return sorted(items) if isinstance(value, (set, frozenset)) else items
+        mapping = typing.cast("Mapping[Any, Any]", value)
+        return {str(key): encode(item) for key, item in mapping.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(encode(item) for item in typing.cast("set[Any]", value))
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in typing.cast("list[Any]", value)]
     return value
 
 
@@ -65,7 +67,9 @@ def _decode(kind: Any, data: Any, at: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(data)
     if kind is float:
-        return float(_checked(isinstance(data, (int, float)) and not isinstance(data, bool), data, at, "a number"))
+        return float(
+            _checked(isinstance(data, (int, float)) and not isinstance(data, bool), data, at, "a number")
+        )
     if kind is int:
         return _checked(isinstance(data, int) and not isinstance(data, bool), data, at, "a whole number")
     if kind is type(None):
@@ -105,7 +109,9 @@ def _dataclass(kind: type, data: Any, at: str) -> Any:
     unknown = set(data) - set(known)
     if unknown:
         raise DecodeError(f"{at}: unknown {', '.join(sorted(map(str, unknown)))}")
-    missing = [n for n, f in known.items() if n not in data and f.default is MISSING and f.default_factory is MISSING]
+    missing = [
+        n for n, f in known.items() if n not in data and f.default is MISSING and f.default_factory is MISSING
+    ]
     if missing:
         raise DecodeError(f"{at}: {', '.join(missing)} missing")
     return kind(**{name: _decode(hints[name], value, f"{at}.{name}") for name, value in data.items()})

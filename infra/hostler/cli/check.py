@@ -24,4 +24,6 @@ def command(file: str | None, as_json: bool) -> None:
     if as_json:
         out.json({"file": loaded.path, "stack": stack.stack, "hosts": hosts, "models": sorted(stack.models)})
     else:
-        out.data(f"{loaded.path}: good: stack {stack.stack}, {hosts} hosts, models {', '.join(sorted(stack.models))}")
+        out.data(
+            f"{loaded.path}: good: stack {stack.stack}, {hosts} hosts, models {', '.join(sorted(stack.models))}"
+        )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import click
 
 from hostler.cli import options
 from hostler.console.out import Out
+
+if TYPE_CHECKING:
+    from hostler.gateway.connect import Kind
 
 KINDS = ("openai", "langchain", "open-webui", "curl")
 
@@ -14,7 +19,9 @@ KINDS = ("openai", "langchain", "open-webui", "curl")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @options.stack
 @options.as_json
-@click.option("--key", "key_name", help="The name of the key to show; the first that this machine knows if not given.")
+@click.option(
+    "--key", "key_name", help="The name of the key to show; the first that this machine knows if not given."
+)
 def command(kind: str | None, file: str | None, as_json: bool, key_name: str | None) -> None:
     """Show address, key and models, or a snippet that works: openai, langchain, open-webui, curl."""
     from hostler.gateway.connect import snippets
@@ -25,7 +32,14 @@ def command(kind: str | None, file: str | None, as_json: bool, key_name: str | N
     if as_json:
         out.json({"address": found.address, "key": found.key, "models": list(found.models), "ca": found.ca})
     elif kind:
-        out.data(snippets(kind, address=found.address, key=found.key, models=found.models, ca=found.ca).rstrip())
+        out.data(
+            snippets(
+                cast("Kind", kind), address=found.address, key=found.key, models=found.models, ca=found.ca
+            ).rstrip()
+        )
     else:
-        out.table(("", ""), [("address", f"{found.address}/v1"), ("key", found.key), ("models", ", ".join(found.models))])
+        out.table(
+            ("", ""),
+            [("address", f"{found.address}/v1"), ("key", found.key), ("models", ", ".join(found.models))],
+        )
         out.say(f"next: `hostler connect {'|'.join(KINDS)}` prints a snippet that works")

@@ -14,7 +14,14 @@ from hostler.errors import UsageError
 @click.command()
 @click.argument("hosts", nargs=-1)
 @options.yes
-@click.option("-o", "--out", "out_file", type=click.Path(dir_okay=False, path_type=Path), default=Path("hostler.yaml"), show_default=True)
+@click.option(
+    "-o",
+    "--out",
+    "out_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("hostler.yaml"),
+    show_default=True,
+)
 def command(hosts: tuple[str, ...], yes: bool, out_file: Path) -> None:
     """Look at HOSTS (names of ~/.ssh/config, addresses, or `local`) and write a commented stack file
     with one model that fits."""
@@ -23,7 +30,10 @@ def command(hosts: tuple[str, ...], yes: bool, out_file: Path) -> None:
     out = Out()
     if out_file.exists():
         raise UsageError.of(
-            str(out_file), expected="no file there yet", got="a file", next_step="choose another name with -o, or edit that one"
+            str(out_file),
+            expected="no file there yet",
+            got="a file",
+            next_step="choose another name with -o, or edit that one",
         )
     text = init.propose(hosts or ("local",), out, yes=yes)
     out_file.write_text(text, encoding="utf-8")

@@ -55,7 +55,9 @@ class Verbs(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             import difflib
 
@@ -131,7 +133,9 @@ def _bug(error: Exception) -> int:
     log = state_home() / "bug.log"
     log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     log.chmod(0o600)
-    sys.stderr.write(f"error: a bug in hostler: {type(error).__name__}: {error}\nnext: report it with {log}\n")
+    sys.stderr.write(
+        f"error: a bug in hostler: {type(error).__name__}: {error}\nnext: report it with {log}\n"
+    )
     return int(Exit.BUG)
 
 

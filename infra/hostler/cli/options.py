@@ -15,12 +15,19 @@ type Decorated = Callable[..., Any]
 
 def stack(function: Decorated) -> Decorated:
     return click.option(
-        "-f", "--file", "file", metavar="FILE", envvar="HOSTLER_STACK", help="The stack file, or its name in ./stacks."
+        "-f",
+        "--file",
+        "file",
+        metavar="FILE",
+        envvar="HOSTLER_STACK",
+        help="The stack file, or its name in ./stacks.",
     )(function)
 
 
 def as_json(function: Decorated) -> Decorated:
-    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output.")(
+        function
+    )
 
 
 def yes(function: Decorated) -> Decorated:
@@ -29,17 +36,21 @@ def yes(function: Decorated) -> Decorated:
 
 def allow_downtime(function: Decorated) -> Decorated:
     return click.option(
-        "--allow-downtime", is_flag=True, help="Go on where requests cannot be served for a while; the plan says how long."
+        "--allow-downtime",
+        is_flag=True,
+        help="Go on where requests cannot be served for a while; the plan says how long.",
     )(function)
 
 
 def cut(function: Decorated) -> Decorated:
-    return click.option("--cut", is_flag=True, help="Cut requests that are still running when the drain limit is over.")(function)
+    return click.option(
+        "--cut", is_flag=True, help="Cut requests that are still running when the drain limit is over."
+    )(function)
 
 
 def load(file: str | None) -> StackFile:
     """The stack file that is meant."""
-    from hostler.stackfile.load import find
+    from hostler.stackfile.find import find
     from hostler.stackfile.load import load as load_file
 
     return load_file(find(file))

@@ -15,10 +15,17 @@ from hostler.errors import Exit
 @options.stack
 @options.as_json
 @click.option("--check", is_flag=True, help="Exit 10 when there are changes, 0 when there are none.")
-@click.option("--out", "out_file", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan for `up --plan`.")
+@click.option(
+    "--out",
+    "out_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the plan for `up --plan`.",
+)
 @click.option("--diff", is_flag=True, help="Show the lines of files that change.")
 @click.option("--restore", is_flag=True, help="Plan with the newest copy of a lost record.")
-def command(file: str | None, as_json: bool, check: bool, out_file: Path | None, diff: bool, restore: bool) -> int:
+def command(
+    file: str | None, as_json: bool, check: bool, out_file: Path | None, diff: bool, restore: bool
+) -> int:
     """Show what `up` would change, and change nothing."""
     from hostler.console import plan as show
     from hostler.rollout import gates, planfile, planning, up

@@ -17,8 +17,15 @@ from hostler.errors import Exit
 @options.yes
 @options.allow_downtime
 @options.cut
-@click.option("--plan", "plan_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Apply exactly this saved plan, or refuse.")
-@click.option("--restore", is_flag=True, help="The gateway's host was lost: go on with the newest copy of the record.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Apply exactly this saved plan, or refuse.",
+)
+@click.option(
+    "--restore", is_flag=True, help="The gateway's host was lost: go on with the newest copy of the record."
+)
 @click.option("--diff", is_flag=True, help="Show the lines of files that change.")
 def command(
     file: str | None,
@@ -53,5 +60,7 @@ def command(
     if not draft.plan.empty:
         from hostler.rollout.address import address_of
 
-        out.say(f"address: {address_of(loaded, draft.observation)}/v1  (`hostler connect` shows key and snippets)")
+        out.say(
+            f"address: {address_of(loaded, draft.observation)}/v1  (`hostler connect` shows key and snippets)"
+        )
     return int(Exit.DONE)

@@ -17,7 +17,9 @@ QUIET_S = 30.0  # one plain line at least this often where nobody watches live
 class Out:
     """Everything that a person reads goes through here."""
 
-    def __init__(self, *, as_json: bool = False, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+    def __init__(
+        self, *, as_json: bool = False, stdout: TextIO | None = None, stderr: TextIO | None = None
+    ) -> None:
         self.as_json = as_json
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
@@ -77,7 +79,10 @@ class Out:
             return True
         if not sys.stdin.isatty():
             raise UsageError.of(
-                "the question", expected="a terminal to ask on", got="none", next_step="look at `hostler plan`, then repeat with --yes"
+                "the question",
+                expected="a terminal to ask on",
+                got="none",
+                next_step="look at `hostler plan`, then repeat with --yes",
             )
         self._clear()
         self.stderr.write(f"{question} [y/N] ")

@@ -14,7 +14,9 @@ from hostler.record.types import Expected, Record
 UNKNOWN = "unknown"
 
 
-def report(hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record | None, now: float | None = None) -> dict[str, Any]:
+def report(
+    hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record | None, now: float | None = None
+) -> dict[str, Any]:
     """Everything that is known now, as JSON values. Ages in seconds, memory in MiB, power in watts."""
     now = time.time() if now is None else now
     replicas = record.replicas if record else ()
@@ -32,7 +34,13 @@ def report(hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record | Non
 
 def _host(host: Host, seen: Seen, now: float) -> dict[str, Any]:
     facts = seen.facts
-    row = {"name": host.name, "pool": host.pool, "reached": seen.reached, "error": seen.error, "next": seen.next_step}
+    row = {
+        "name": host.name,
+        "pool": host.pool,
+        "reached": seen.reached,
+        "error": seen.error,
+        "next": seen.next_step,
+    }
     if not facts:
         return {**row, "age_s": None}
     return {
@@ -81,7 +89,12 @@ def _replica(replica: Replica, seen: Mapping[str, Seen], now: float) -> dict[str
     member = replica.members[0]
     host = seen.get(member.host)
     found: Observed | None = host.observed.get(f"replica:{replica.id}") if host and host.reached else None
-    row: dict[str, Any] = {"id": replica.id, "model": replica.model, "host": member.host, "cards": list(member.cards)}
+    row: dict[str, Any] = {
+        "id": replica.id,
+        "model": replica.model,
+        "host": member.host,
+        "cards": list(member.cards),
+    }
     if not isinstance(found, Value):
         return {**row, "state": _why_not(found, host), "running": None, "waiting": None, "age_s": None}
     value = found.value
@@ -116,7 +129,8 @@ def _models(replicas: Sequence[Replica], seen: Mapping[str, Seen]) -> list[dict[
     for replica in replicas:
         states.setdefault(replica.model, []).append(str(_replica(replica, seen, 0.0)["state"]))
     return [
-        {"name": name, "replicas": len(found), "ready": found.count("ready")} for name, found in sorted(states.items())
+        {"name": name, "replicas": len(found), "ready": found.count("ready")}
+        for name, found in sorted(states.items())
     ]
 
 
@@ -128,13 +142,21 @@ def _part(host: str, identity: str, seen: Mapping[str, Seen]) -> str:
 
 
 def show(report: Mapping[str, Any], out: Out) -> None:
-    out.data(f"stack {report['stack'] or '(not up)'}, release {report['release'] or '-'}, gateway {report['gateway']}")
+    out.data(
+        f"stack {report['stack'] or '(not up)'}, release {report['release'] or '-'}, gateway {report['gateway']}"
+    )
     if report["under_way"]:
         out.data("a change is under way or was interrupted: `hostler up` goes on")
-    out.table(("HOST", "POOL", "STATE", "OS", "DRIVER", "DOCKER", "DISK FREE", "AGE"), map(_host_row, report["hosts"]))
+    out.table(
+        ("HOST", "POOL", "STATE", "OS", "DRIVER", "DOCKER", "DISK FREE", "AGE"),
+        map(_host_row, report["hosts"]),
+    )
     if report["cards"]:
         out.data("")
-        out.table(("HOST", "CARD", "NAME", "MEMORY", "USE", "POWER", "TEMP", "STATE", "AGE"), map(_card_row, report["cards"]))
+        out.table(
+            ("HOST", "CARD", "NAME", "MEMORY", "USE", "POWER", "TEMP", "STATE", "AGE"),
+            map(_card_row, report["cards"]),
+        )
     if report["replicas"]:
         out.data("")
         heads = ("MODEL", "REPLICA", "HOST", "CARDS", "STATE", "IN FLIGHT", "WAITING", "AGE")

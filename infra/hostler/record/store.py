@@ -32,7 +32,10 @@ def load(data: Mapping[str, Any], where: str) -> Record:
         return decode(Record, data, where)
     except (DecodeError, ValueError) as error:
         raise RefusedError.of(
-            where, expected="a whole record", got=str(error), next_step="run `hostler up --restore` to use the newest copy"
+            where,
+            expected="a whole record",
+            got=str(error),
+            next_step="run `hostler up --restore` to use the newest copy",
         ) from error
 
 
@@ -48,7 +51,9 @@ def at_home(seen: Mapping[str, Seen]) -> tuple[str, Record] | None:
 
 def best_copy(seen: Mapping[str, Seen]) -> tuple[str, Record] | None:
     """(host, record) of the newest copy: highest epoch, then highest number."""
-    copies = [(name, load(s.copy, f"{name}: copy of the record")) for name, s in sorted(seen.items()) if s.copy]
+    copies = [
+        (name, load(s.copy, f"{name}: copy of the record")) for name, s in sorted(seen.items()) if s.copy
+    ]
     return max(copies, key=lambda copy: (copy[1].epoch, copy[1].number), default=None)
 
 
@@ -64,7 +69,7 @@ def refuse_foreign(seen: Mapping[str, Seen], record: Record) -> None:
             name,
             expected=f"a host of stack {record.stack} ({record.uid}) or of none",
             got=f"a host of another stack ({uid})",
-            next_step=f"take it out of this file, or run `hostler down` with the other stack's file",
+            next_step="take it out of this file, or run `hostler down` with the other stack's file",
         )
 
 

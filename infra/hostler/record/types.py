@@ -43,9 +43,11 @@ class Record:
     release: int = 0  # the live one
     releases: tuple[Release, ...] = ()
     replicas: tuple[Replica, ...] = ()
-    slots: Mapping[str, Slot] = field(default_factory=dict)
-    hosts: Mapping[str, Host] = field(default_factory=dict)  # as last applied, so that one that left the file is found
-    expected: Mapping[str, Expected] = field(default_factory=dict)
+    slots: Mapping[str, Slot] = field(default_factory=dict[str, Slot])
+    hosts: Mapping[str, Host] = field(
+        default_factory=dict[str, Host]
+    )  # as last applied, so that one that left the file is found
+    expected: Mapping[str, Expected] = field(default_factory=dict[str, Expected])
     keys: tuple[Key, ...] = ()
     ledger: tuple[Mapping[str, Any], ...] = ()
     journal: Mapping[str, Any] | None = None  # of a rollout under way

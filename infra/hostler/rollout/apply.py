@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from hostler.configure.run import Event, run_playbooks
+from hostler.configure.events import Event
+from hostler.configure.run import run_playbooks
+from hostler.configure.variables import secrets_named
 from hostler.console.out import Out
 from hostler.errors import ConfigureError, RolledBackError
+from hostler.rollout import secret
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
 
@@ -24,6 +27,7 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
             changes=here,
             run=run.run,
             cut=cut,
+            secrets=secret.values(draft.observation.file, secrets_named(draft.plan.manifests)),
             on_event=lambda event: tell(event, run.out),
         )
     for name in gone:

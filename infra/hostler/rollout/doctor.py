@@ -11,7 +11,8 @@ from hostler import operator
 from hostler.errors import HostlerError
 from hostler.hosts.types import Seen, Value
 from hostler.rollout.observe import Observation, lost, observe
-from hostler.stackfile.load import find, load
+from hostler.stackfile.find import find
+from hostler.stackfile.load import load
 
 LOW_DISK = 5 * 2**30
 
@@ -44,7 +45,10 @@ def examine(name: str | None) -> list[Finding]:
     try:
         file = load(find(name))
     except HostlerError as error:
-        return [*findings, *(bad(p.where, f"expected {p.expected}; got {p.got}", p.next_step) for p in error.problems)]
+        return [
+            *findings,
+            *(bad(p.where, f"expected {p.expected}; got {p.got}", p.next_step) for p in error.problems),
+        ]
     findings.append(good(file.path, "stack file"))
     observation = observe(file, pulumi=False)
     findings.extend(_stack(observation))
@@ -54,12 +58,21 @@ def examine(name: str | None) -> list[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    for program, why in (("ssh", "`hostler ssh` and Ansible need it"), ("ssh-keygen", "to look up host keys")):
-        yield good("this machine", program) if shutil.which(program) else bad("this machine", f"no {program}: {why}", "install openssh-client")
+    for program, why in (
+        ("ssh", "`hostler ssh` and Ansible need it"),
+        ("ssh-keygen", "to look up host keys"),
+    ):
+        yield (
+            good("this machine", program)
+            if shutil.which(program)
+            else bad("this machine", f"no {program}: {why}", "install openssh-client")
+        )
     yield _pulumi()
     mode = operator.state_home().stat().st_mode & 0o777
     if mode != 0o700:
-        yield bad("this machine", f"{operator.state_home()} has mode {mode:o}", f"chmod 700 {operator.state_home()}")
+        yield bad(
+            "this machine", f"{operator.state_home()} has mode {mode:o}", f"chmod 700 {operator.state_home()}"
+        )
 
 
 def _pulumi() -> Finding:
@@ -83,7 +96,9 @@ def _stack(observation: Observation) -> Iterator[Finding]:
         return
     yield good(record.gateway_host, f"record {record.number} of stack {record.stack} (epoch {record.epoch})")
     if record.journal:
-        yield bad(record.gateway_host, f"a change was interrupted ({record.journal.get('stage')})", "hostler up")
+        yield bad(
+            record.gateway_host, f"a change was interrupted ({record.journal.get('stage')})", "hostler up"
+        )
 
 
 def _host(seen: Seen) -> Iterable[Finding]:
@@ -109,19 +124,29 @@ def _docker(seen: Seen) -> Iterator[Finding]:
     if seen.facts.package_state:
         yield bad(seen.host, f"packages: {seen.facts.package_state}", "hostler up repairs it")
     foreign = seen.facts.docker_foreign
-    yield good(seen.host, f"docker {seen.facts.docker or 'not there yet'}" + (f", {foreign} containers of others" if foreign else ""))
+    yield good(
+        seen.host,
+        f"docker {seen.facts.docker or 'not there yet'}"
+        + (f", {foreign} containers of others" if foreign else ""),
+    )
 
 
 def _disk(seen: Seen) -> Iterator[Finding]:
     assert seen.facts
     if seen.facts.disk_free < LOW_DISK:
-        yield bad(seen.host, f"{seen.facts.disk_free / 2**30:.1f} GiB free for models and images", "free some of it")
+        yield bad(
+            seen.host, f"{seen.facts.disk_free / 2**30:.1f} GiB free for models and images", "free some of it"
+        )
 
 
 def _containers(seen: Seen) -> Iterator[Finding]:
     for key, found in sorted(seen.observed.items()):
         kind, _, name = key.partition(":")
         if kind == "container" and isinstance(found, Value) and not found.value.get("running"):
-            yield bad(seen.host, f"{name} is stopped (exit {found.value.get('exit_code')})", f"hostler logs {name}; hostler up")
+            yield bad(
+                seen.host,
+                f"{name} is stopped (exit {found.value.get('exit_code')})",
+                f"hostler logs {name}; hostler up",
+            )
         if kind == "replica" and isinstance(found, Value) and found.value.get("draining"):
             yield bad(seen.host, f"{name} is draining", "hostler up brings it back")

@@ -84,7 +84,10 @@ def _read_back(observation: Observation, ours: list[str], run: Session) -> None:
     left = rows(look(hosts), keep_models=True)
     if left:
         raise ConfigureError(
-            *(Problem(where=host, expected="gone", got=f"{kind} {name} still there") for host, kind, name in left)
+            *(
+                Problem(where=host, expected="gone", got=f"{kind} {name} still there")
+                for host, kind, name in left
+            )
         )
 
 
@@ -117,12 +120,16 @@ def _uid(observation: Observation) -> str:
 def _refuse_foreign(observation: Observation, uid: str) -> None:
     for name, seen in sorted(observation.seen.items()):
         if seen.uid and seen.uid != uid:
-            raise LockedError.of(name, expected=f"a host of this stack ({uid})", got=f"one of another ({seen.uid})")
+            raise LockedError.of(
+                name, expected=f"a host of this stack ({uid})", got=f"one of another ({seen.uid})"
+            )
 
 
 def _refuse_unreached(observation: Observation) -> None:
     problems = tuple(
-        Problem(where=n, expected="an answer", got=s.error, next_step="run `hostler down` again when it is back")
+        Problem(
+            where=n, expected="an answer", got=s.error, next_step="run `hostler down` again when it is back"
+        )
         for n, s in sorted(observation.seen.items())
         if not s.reached
     )

@@ -68,7 +68,9 @@ def _cards(hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record) -> I
         there = {card.uuid for card in facts.cards}
         for uuid, name, _ in expected.cards:
             if uuid not in there:
-                yield Notice(level="warning", where=host.name, text=f"{name} {uuid} is missing; it was there before")
+                yield Notice(
+                    level="warning", where=host.name, text=f"{name} {uuid} is missing; it was there before"
+                )
 
 
 def _homeless(file: StackFile, placement: Placement) -> Iterator[Notice]:
@@ -116,5 +118,3 @@ def is_public(address: str) -> bool:
         return ipaddress.ip_address(address.partition("%")[0]).is_global
     except ValueError:
         return False
-
-

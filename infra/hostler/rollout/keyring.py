@@ -18,9 +18,19 @@ def add(file: StackFile, name: str, out: Out) -> str:
     """The new key; valid before this returns."""
     observation, record = _running(file)
     if any(key.name == name for key in record.keys):
-        raise UsageError.of("hostler key add", expected="a new name", got=name, next_step="`hostler key list` shows those in use")
+        raise UsageError.of(
+            "hostler key add",
+            expected="a new name",
+            got=name,
+            next_step="`hostler key list` shows those in use",
+        )
     made = keys.make_key()
-    _change(observation, (*record.keys, Key(name=name, sha256=keys.hashed(made), made=time.time())), out, f"key add {name}")
+    _change(
+        observation,
+        (*record.keys, Key(name=name, sha256=keys.hashed(made), made=time.time())),
+        out,
+        f"key add {name}",
+    )
     keys.keep(file.stack.stack, name, made)
     return made
 
@@ -54,7 +64,10 @@ def _running(file: StackFile) -> tuple[Observation, Record]:
     observation = observe(file, pulumi=False)
     if not observation.record:
         raise RefusedError.of(
-            file.stack.stack, expected="a stack that is up", got="no record on its hosts", next_step="run `hostler up` first"
+            file.stack.stack,
+            expected="a stack that is up",
+            got="no record on its hosts",
+            next_step="run `hostler up` first",
         )
     return observation, observation.record
 

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import time
 from pathlib import Path
+from typing import Any
 
 from hostler import operator
 from hostler.record import store
@@ -49,7 +50,7 @@ def first_record(stack: str, gateway_host: str) -> Record:
     data = operator.read_json(pending)
     if not data:
         key = make_key()
-        data = {"uid": store.new_uid(), "key": hashed(key), "made": round(time.time())}
+        data: dict[str, Any] = {"uid": store.new_uid(), "key": hashed(key), "made": round(time.time())}
         keep(stack, FIRST, key)
         operator.write_json(pending, data)
     key = Key(name=FIRST, sha256=data["key"], made=float(data["made"]))

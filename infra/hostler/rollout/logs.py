@@ -37,4 +37,6 @@ def targets(observation: Observation, name: str) -> list[tuple[str, str]]:
 
 
 def known(observation: Observation) -> list[str]:
-    return sorted({identity for seen in observation.seen.values() for identity in seen.ours.get("containers", ())})
+    return sorted(
+        {identity for seen in observation.seen.values() for identity in seen.ours.get("containers", ())}
+    )

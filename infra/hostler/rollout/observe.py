@@ -59,7 +59,9 @@ def observe(file: StackFile, *, pulumi: bool = True, limit_s: float = PROBE_LIMI
         return _with_record(file, hosts, seen, limit_s, preview.result() if preview else None)
 
 
-def look(hosts: tuple[Host, ...], questions: Sequence[str] = (), limit_s: float = PROBE_LIMIT_S) -> Mapping[str, Seen]:
+def look(
+    hosts: tuple[Host, ...], questions: Sequence[str] = (), limit_s: float = PROBE_LIMIT_S
+) -> Mapping[str, Seen]:
     from hostler.hosts.probe import probe
 
     questions = questions or ask.generic()
@@ -77,22 +79,35 @@ def gateway_host(file: StackFile, hosts: tuple[Host, ...]) -> Host:
     return next((host for host in hosts if host.name == wanted), hosts[0])
 
 
-def _preview(file: StackFile, hosts: tuple[Host, ...], waiting: Future[Mapping[str, Seen]]) -> ProvisionPreview:
+def _preview(
+    file: StackFile, hosts: tuple[Host, ...], waiting: Future[Mapping[str, Seen]]
+) -> ProvisionPreview:
     from hostler.provision.fleet import Fleet
 
     return Fleet(file.stack.stack).preview(hosts, lambda name: waiting.result()[name])
 
 
 def _with_record(
-    file: StackFile, hosts: tuple[Host, ...], seen: Mapping[str, Seen], limit_s: float, preview: ProvisionPreview | None
+    file: StackFile,
+    hosts: tuple[Host, ...],
+    seen: Mapping[str, Seen],
+    limit_s: float,
+    preview: ProvisionPreview | None,
 ) -> Observation:
     home = store.at_home(seen)
     record = home[1] if home else None
-    gone = tuple(host for name, host in sorted((record.hosts if record else {}).items()) if name not in seen)
+    before: Mapping[str, Host] = record.hosts if record else {}
+    gone = tuple(host for name, host in sorted(before.items()) if name not in seen)
     if gone:
         seen = {**seen, **look(gone, limit_s=limit_s)}
     return Observation(
-        file=file, hosts=hosts, gone=gone, seen=seen, record=record, gateway=gateway_host(file, hosts), preview=preview
+        file=file,
+        hosts=hosts,
+        gone=gone,
+        seen=seen,
+        record=record,
+        gateway=gateway_host(file, hosts),
+        preview=preview,
     )
 
 
@@ -117,5 +132,3 @@ def lost(observation: Observation) -> str:
         return ""
     copy = store.best_copy(observation.seen)
     return copy[0] if copy else ""
-
-

@@ -57,5 +57,8 @@ def refuse_moved(saved: Plan, now: Plan) -> None:
 
 def _no_plan(path: Path, got: str) -> UsageError:
     return UsageError.of(
-        str(path), expected=f"a plan of hostler {__version__}", got=got, next_step="make one: `hostler plan --out FILE`"
+        str(path),
+        expected=f"a plan of hostler {__version__}",
+        got=got,
+        next_step="make one: `hostler plan --out FILE`",
     )

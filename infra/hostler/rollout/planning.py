@@ -23,7 +23,7 @@ from hostler.record import store
 from hostler.record.types import Expected, Record
 from hostler.rollout import gates, keys, secret
 from hostler.rollout.observe import Observation
-from hostler.stackfile.asked import asked_digest
+from hostler.stackfile.asked import asked_digests
 
 EXCHANGE_S = 20.0  # what a person should reckon with per gateway restart
 
@@ -62,7 +62,9 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         gateway_host=observation.gateway.name,
         file_digest=observation.file.digest,
     )
-    manifests = build.manifests(observation.file, observation.hosts, observation.seen, release, placement, wanted)
+    manifests = build.manifests(
+        observation.file, observation.hosts, observation.seen, release, placement, wanted
+    )
     changes = (*_host_changes(observation, manifests), *_provision_changes(observation))
     notices = gates.notices(observation.file, observation.hosts, observation.seen, placement, record)
     plan = Plan(
@@ -82,13 +84,16 @@ def draft(observation: Observation, record: Record, release: Release, placement:
 
 def _release(observation: Observation, record: Record, rooms: Sequence[Room], why: str) -> Release:
     file = observation.file
-    asked = {name: asked_digest(file.stack, name) for name in file.stack.models}
     weights = Weights(token=secret.value(file, secret.HUB), seen=_files(observation))
-    resolver = Resolver(rooms, weights=weights, where=file.where, folder=str(Path(file.path).resolve().parent))
-    release = next_release(file.stack, record, asked, resolve=resolver)
+    resolver = Resolver(
+        rooms, weights=weights, where=file.where, folder=str(Path(file.path).resolve().parent)
+    )
+    release = next_release(file.stack, record, asked_digests(file.stack), resolve=resolver)
     if any(known.number == release.number for known in record.releases):
         return release
-    return replace(release, who=f"{getpass.getuser()}@{socket.gethostname()}", when=round(time.time()), why=why)
+    return replace(
+        release, who=f"{getpass.getuser()}@{socket.gethostname()}", when=round(time.time()), why=why
+    )
 
 
 def _files(observation: Observation) -> dict[str, SeenFile]:
@@ -175,11 +180,18 @@ def _unreached(seen: Mapping[str, Seen]) -> tuple[Notice, ...]:
 
 
 def downtime(
-    changes: tuple[Change, ...], placement: Placement, seen: Mapping[str, Seen], manifests: Mapping[str, Manifest]
+    changes: tuple[Change, ...],
+    placement: Placement,
+    seen: Mapping[str, Seen],
+    manifests: Mapping[str, Manifest],
 ) -> dict[str, float]:
     """Seconds in which a model that is served now cannot answer, for models whose only serving replica changes."""
     serving = {r.id: r.model for r in placement.replicas if _serves(seen, r.members[0].host, r.id)}
-    touched = {c.replica for c in changes if c.replica in serving and c.effect in (Effect.RESTART, Effect.DRAIN, Effect.REBOOT)}
+    touched = {
+        c.replica
+        for c in changes
+        if c.replica in serving and c.effect in (Effect.RESTART, Effect.DRAIN, Effect.REBOOT)
+    }
     limits = {c.id: c.health.limit_s if c.health else 60 for m in manifests.values() for c in m.containers}
     alone = {replica for replica in touched if list(serving.values()).count(serving[replica]) < 2}
     return {serving[replica]: float(min(limits.get(replica, 60), 60)) for replica in sorted(alone)}

@@ -25,7 +25,9 @@ def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bo
         )
     assert observation.record
     reached = [name for name, seen in observation.seen.items() if seen.reached]
-    with session(observation.record, observation.gateway, observation.every, reached, out, why=f"roll {model}") as run:
+    with session(
+        observation.record, observation.gateway, observation.every, reached, out, why=f"roll {model}"
+    ) as run:
         return [_exchange(run, replica, out, cut=cut) for replica in replicas]
 
 

@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from hostler.configure.doors import TLS_KEY
 from hostler.errors import StackFileError
-from hostler.stackfile.sections import Secret, StackFile
+from hostler.stackfile.sections import Secret, StackFile, TlsFiles
 
 HUB = "HF_TOKEN"
 LIMIT_S = 60.0
@@ -16,6 +17,8 @@ LIMIT_S = 60.0
 
 def value(file: StackFile, name: str) -> str:
     """The secret's value; empty when the stack file does not name it. Its errors never show it."""
+    if name == TLS_KEY:
+        return _tls_key(file)
     secret = file.stack.secrets.get(name)
     if secret is None:
         return ""
@@ -23,6 +26,14 @@ def value(file: StackFile, name: str) -> str:
     if not found:
         raise _lacking(file, name, "nothing")
     return found
+
+
+def _tls_key(file: StackFile) -> str:
+    """The private key that gateway.tls names."""
+    tls = file.stack.gateway.tls
+    if not isinstance(tls, TlsFiles):
+        return ""
+    return (Path(file.path).parent / Path(tls.key).expanduser()).read_text(encoding="utf-8")
 
 
 def values(file: StackFile, names: Iterable[str]) -> dict[str, str]:
@@ -42,7 +53,9 @@ def _from_place(file: StackFile, name: str, secret: Secret) -> str:
 def _from_command(file: StackFile, name: str, command: str) -> str:
     """The user's own shell line from the user's own file; its output is never shown."""
     try:
-        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=LIMIT_S, check=False)  # noqa: S602
+        done = subprocess.run(
+            command, shell=True, capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )  # noqa: S602
     except subprocess.TimeoutExpired as error:
         raise _lacking(file, name, f"a command that did not end in {LIMIT_S:.0f} s") from error
     if done.returncode:

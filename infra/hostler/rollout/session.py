@@ -29,12 +29,12 @@ class Session:
     hosts: tuple[Host, ...]
     out: Out
     record: Record
-    transports: dict[str, Transport] = field(default_factory=dict)
+    transports: dict[str, Transport] = field(default_factory=dict[str, Transport])
 
-    def call(self, host: str, op: str, limit_s: float = 60.0, **request: Any) -> dict[str, Any]:
+    def call(self, name: str, op: str, limit_s: float = 60.0, /, **request: Any) -> dict[str, Any]:
         """One request to one host's agent; raises the host's own error, or that the lock was lost."""
         self.lock.check()
-        return agent_call(self.transports[host], op, run_id=self.run, timeout=limit_s, **request)
+        return agent_call(self.transports[name], op, run_id=self.run, timeout=limit_s, **request)
 
     def everywhere(self, hosts: Sequence[str], work: Callable[[str], Any]) -> dict[str, Any]:
         """`work(host)` on all hosts at once; the first failure is raised after all have ended."""
@@ -49,7 +49,9 @@ class Session:
         self.record = store.committed(record)
         data = store.dump(self.record)
         self.call(self.gateway.name, "record-commit", record=data)
-        for host in store.copy_hosts([h.name for h in self.hosts if h.name in self.transports], self.gateway.name):
+        for host in store.copy_hosts(
+            [h.name for h in self.hosts if h.name in self.transports], self.gateway.name
+        ):
             try:
                 self.call(host, "copy-write", record=data)
             except HostlerError as error:
@@ -60,7 +62,14 @@ class Session:
 
         def work(host: str) -> None:
             self.call(host, "baseline")
-            self.call(host, "claim", uid=self.record.uid, stack=self.record.stack, epoch=self.record.epoch, host=host)
+            self.call(
+                host,
+                "claim",
+                uid=self.record.uid,
+                stack=self.record.stack,
+                epoch=self.record.epoch,
+                host=host,
+            )
 
         self.everywhere(hosts, work)
 
@@ -80,7 +89,15 @@ def session(
     with ExitStack() as stack:
         transports = {h.name: _opened(stack, h) for h in hosts if h.name in reached}
         lock = stack.enter_context(Lock(transports[gateway.name], why))
-        run = Session(run=lock.run_id, lock=lock, gateway=gateway, hosts=tuple(hosts), out=out, record=record, transports=transports)
+        run = Session(
+            run=lock.run_id,
+            lock=lock,
+            gateway=gateway,
+            hosts=tuple(hosts),
+            out=out,
+            record=record,
+            transports=transports,
+        )
         ended = run.everywhere(list(transports), lambda host: run.call(host, "end-run"))
         _say_ended(ended, out)
         yield run

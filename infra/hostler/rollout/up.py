@@ -67,7 +67,12 @@ def look(file: StackFile, options: Options) -> Observation:
 def settled(draft: Draft) -> bool:
     """Nothing differs, and the last run ended well."""
     record = draft.observation.record
-    return draft.plan.empty and record is not None and record.journal is None and record.release == draft.record.release
+    return (
+        draft.plan.empty
+        and record is not None
+        and record.journal is None
+        and record.release == draft.record.release
+    )
 
 
 def change(draft: Draft, out: Out, options: Options) -> Draft:
@@ -132,12 +137,16 @@ def _provision(draft: Draft, out: Out) -> None:
 
     out.live("pulumi: writing down what is expected of the hosts")
     observation = draft.observation
-    Fleet(draft.record.stack, notice=out.say).up(observation.hosts, lambda name: observation.seen[name], observation.preview)
+    Fleet(draft.record.stack, notice=out.say).up(
+        observation.hosts, lambda name: observation.seen[name], observation.preview
+    )
 
 
 def _finish(run: Session, draft: Draft) -> None:
     releases = tuple(
-        replace(release, ended="good") if release.number == draft.record.release and not release.ended else release
+        replace(release, ended="good")
+        if release.number == draft.record.release and not release.ended
+        else release
         for release in draft.record.releases
     )
     run.commit(replace(draft.record, releases=releases, number=run.record.number, journal=None))

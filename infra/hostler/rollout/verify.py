@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,6 @@ class Answer:
     model: str
     text: str
     replica: str
-    tokens_per_second: float | None
 
 
 def differences(draft: Draft, run: Session) -> Draft:
@@ -64,24 +64,36 @@ def _ask(draft: Draft, run: Session, model: str) -> Answer:
     }
     try:
         answer = run.call(
-            run.gateway.name, "ask", ASK_S, method="POST", path="/v1/chat/completions", body=body, timeout=120, ready=60
+            run.gateway.name,
+            "ask",
+            ASK_S,
+            method="POST",
+            path="/v1/chat/completions",
+            body=json.dumps(body),
+            headers={"content-type": "application/json"},
+            timeout=120,
         )
     except HostlerError as error:
         raise _no_answer(model, wanted.prompt, str(error)) from error
-    text = _text(answer)
+    reply = _parsed(str(answer.get("body", "")))
+    text = _text(reply)
     if answer.get("status") != 200 or not text.strip():
         raise _no_answer(model, wanted.prompt, f"HTTP {answer.get('status')}: {answer.get('body')}")
     if wanted.expect and wanted.expect.lower() not in text.lower():
         raise _no_answer(model, f"{wanted.prompt} (an answer with {wanted.expect!r})", text)
-    timings = answer["body"].get("timings") or {}
-    speed = timings.get("predicted_per_second")
-    served = answer.get("headers", {}).get("x-hostler-replica", "")
-    return Answer(model=model, text=text.strip(), replica=served, tokens_per_second=speed)
+    served = str(answer.get("headers", {}).get("x-hostler-replica", ""))
+    return Answer(model=model, text=text.strip(), replica=served)
 
 
-def _text(answer: Mapping[str, Any]) -> str:
-    body = answer.get("body")
-    choices = body.get("choices") if isinstance(body, dict) else None
+def _parsed(body: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(body))
+    except (ValueError, TypeError):
+        return {}
+
+
+def _text(reply: Mapping[str, Any]) -> str:
+    choices: list[Any] = reply.get("choices") or []
     return str(choices[0]["message"].get("content") or "") if choices else ""
 
 
