@@ -10,6 +10,7 @@ from hostler.hosts.types import Card, Driver, Seen
 from hostler.models import source
 from hostler.models.catalogue import CATALOGUE, Entry, propose
 from hostler.models.proposal import Found, stack_text
+from hostler.stackfile.load import loads
 
 from .test_rooms import FACTS
 
@@ -79,6 +80,16 @@ def test_the_file_says_what_was_found() -> None:
     for words in ("2 x NVIDIA GeForce RTX 3090, 24.0 GiB", "NVIDIA driver 580.65", "no cards", "not reached: no route",
                   "on 2 cards", "# gateway:", "runs on basement"):  # fmt: skip
         assert words in text
+
+
+def test_the_file_loads_as_a_stack_file() -> None:
+    text = stack_text("home", [found("basement", *cards(1)), found("ops@10.0.0.5:2222")])
+    stack = loads(text.encode(), "home.yaml").stack
+    assert [host.address for host in stack.pools["home"].hosts] == ["basement", "10.0.0.5"]
+    assert stack.models["chat"].source == "hf:bartowski/Qwen2.5-32B-Instruct-GGUF:Q4_K_M"
+    uncommented = text.replace("    # replicas", "    replicas").replace("    # context", "    context")
+    model = loads(uncommented.encode(), "home.yaml").stack.models["chat"]
+    assert (model.replicas, model.context) == (2, 16384)
 
 
 def test_a_host_cannot_write_into_the_file() -> None:
