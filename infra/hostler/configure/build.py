@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hostler.configure import base, docker, doors, engine, toolkit
 from hostler.hosts.types import Host, Seen
-from hostler.manifest.items import Container, Item, Manifest
+from hostler.manifest.items import Container, Directory, Item, Manifest
 from hostler.models.types import Placement, Release, Replica
 from hostler.record.types import Record
 from hostler.stackfile.sections import StackFile
@@ -68,7 +68,7 @@ def collect(wish: Wish, host: Host, items: Sequence[Item], made: tuple[str, ...]
         epoch=wish.record.epoch,
         release=wish.release.number,
         packages=of(kinds.Package),
-        directories=tuple({d.path: d for d in reversed(of(kinds.Directory))}.values())[::-1],
+        directories=_directories(of(kinds.Directory)),
         files=of(kinds.File),
         merged=tuple(item for item in items if isinstance(item, kinds.MergedJson)),
         images=of(kinds.ImagePin),
@@ -78,6 +78,12 @@ def collect(wish: Wish, host: Host, items: Sequence[Item], made: tuple[str, ...]
         made=made,
         facts=_facts(wish, host),
     )
+
+
+def _directories(found: Sequence[Directory]) -> tuple[Directory, ...]:
+    """Each path once (part base decides where others want the same one), parents first."""
+    once = {item.path: item for item in reversed(found)}
+    return tuple(once[path] for path in sorted(once))
 
 
 def _facts(wish: Wish, host: Host) -> dict[str, str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hostler.configure.variables import Template
-from hostler.hosts.types import Host, Ssh
+from hostler.hosts.openssh import options
+from hostler.hosts.sshconfig import route
+from hostler.hosts.types import Host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,38 +20,19 @@ class Connections:
     folder: str
 
     def variables(self, host: Host) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_async_dir": "/run/hostler/async",
-        }
+        found: dict[str, Any] = {"ansible_python_interpreter": "/usr/bin/python3", "ansible_async_dir": "/run/hostler/async"}
         if host.ssh.local:
             return {**found, "ansible_connection": "local", "ansible_become": os.geteuid() != 0}
-        return {**found, "ansible_host": host.ssh.address, **self._login(host)}
-
-    def _login(self, host: Host) -> dict[str, Any]:
-        from hostler.hosts.sshconfig import route
-
-        ssh = host.ssh
-        given = {
-            "ansible_user": ssh.user,
-            "ansible_port": ssh.port,
-            "ansible_ssh_private_key_file": os.path.expanduser(ssh.key) if ssh.key else None,
-        }
+        known = f"{self.folder}/known_hosts" if host.ssh.host_key and self.folder else ""
         return {
-            **{name: value for name, value in given.items() if value},
-            "ansible_become": route(ssh, host.where or host.name).user != "root",
-            "ansible_ssh_common_args": Template(" ".join(self._words(host.name, ssh))),
+            **found,
+            "ansible_host": host.ssh.address,
+            "ansible_become": route(host.ssh, host.where or host.name).user != "root",
+            "ansible_ssh_common_args": Template(" ".join(options(host.ssh, known))),
         }
 
-    def _words(self, name: str, ssh: Ssh) -> list[str]:
-        """Options of ssh. Host keys are strict: what is not known is refused, never learnt."""
-        words = ["-o StrictHostKeyChecking=yes"]
-        if config := os.environ.get("HOSTLER_SSH_CONFIG"):
-            words.append(f"-F {config}")
-        if ssh.jump:
-            words.append(f"-o ProxyJump={ssh.jump}")
-        if ssh.host_key and self.folder:
-            words.append(
-                f"-o HostKeyAlias={name} -o UserKnownHostsFile={self.folder}/known_hosts -o GlobalKnownHostsFile=/dev/null"
-            )
-        return words
+
+def known_hosts(hosts: Sequence[Host]) -> str:
+    """The host keys that the stack file names."""
+    pinned = [host for host in hosts if host.ssh.host_key]
+    return "".join(f"{route(host.ssh, host.where or host.name).name} {host.ssh.host_key}\n" for host in pinned)

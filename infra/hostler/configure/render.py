@@ -15,7 +15,7 @@ from typing import Any
 
 from hostler import resources
 from hostler.configure import base, variables
-from hostler.configure.connections import Connections
+from hostler.configure.connections import Connections, known_hosts
 from hostler.configure.types import Change
 from hostler.configure.variables import Template
 from hostler.errors import UsageError
@@ -25,7 +25,7 @@ from hostler.manifest.items import Manifest
 MARK = "# Written by hostler; edits here are lost.\n"
 INVENTORY = "inventory.yml"
 PARTS = ("edge", "engine", "gateway")
-HOW = ("site.yml", "prepare.yml", "service.yml", "gateway.yml", "teardown.yml", "prepared.yml")
+HOW = ("site.yml", "prepare.yml", "service.yml", "gateway.yml", "teardown.yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def render(
     source = resources.playbooks()
     for name in HOW:
         shutil.copyfile(source / name, directory / name)
-    for name in ("roles", "library"):
+    for name in ("roles", "library", "tasks"):
         shutil.rmtree(directory / name, ignore_errors=True)
         shutil.copytree(source / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -141,8 +141,7 @@ def write_inventory(directory: Path, made: Inventory, hosts: Sequence[Host]) -> 
         write_yaml(directory / "host_vars" / f"{name}.yml", values)
     packed = base64.encodebytes(base.packed("hostler-node"))
     (directory / "files" / "hostler-node.b64").write_bytes(packed)
-    pinned = [f"{host.name} {host.ssh.host_key}\n" for host in hosts if host.ssh.host_key]
-    (directory / "known_hosts").write_text("".join(pinned))
+    (directory / "known_hosts").write_text(known_hosts(hosts))
 
 
 def write_yaml(path: Path, value: Any) -> None:
