@@ -12,7 +12,9 @@ QUESTION = "What is the capital of France? Answer in one short sentence."
 
 
 def main(hostler: str) -> None:
-    found = json.loads(subprocess.check_output([hostler, "connect", "-f", "stacks/lab.yaml", "--json"], text=True))
+    found = json.loads(
+        subprocess.check_output([hostler, "connect", "-f", "stacks/lab.yaml", "--json"], text=True)
+    )
     client = OpenAI(base_url=f"{found['address']}/v1", api_key=found["key"])
     model = found["models"][0]
     answer = client.chat.completions.create(

@@ -9,7 +9,18 @@ import pytest
 
 from hostler.codec import DecodeError, decode, encode
 from hostler.hosts.types import Absent, Slot
-from hostler.manifest.items import Container, Effect, File, Health, ImagePin, MadeOnHost, Manifest, Mount, Part, Text
+from hostler.manifest.items import (
+    Container,
+    Effect,
+    File,
+    Health,
+    ImagePin,
+    MadeOnHost,
+    Manifest,
+    Mount,
+    Part,
+    Text,
+)
 from hostler.models.types import Member, ModelSource, Release, ReleasedModel, Replica, Runs
 from hostler.record.types import Expected, Key, Record
 
@@ -37,7 +48,9 @@ RUNS = Runs(
 RECORD = Record(
     uid="u",
     stack="s",
-    releases=(Release(number=1, models={"chat": ReleasedModel(asked="a", runs=RUNS)}, parts={"gateway": IMAGE}),),
+    releases=(
+        Release(number=1, models={"chat": ReleasedModel(asked="a", runs=RUNS)}, parts={"gateway": IMAGE}),
+    ),
     replicas=(Replica(id="chat-0", model="chat", members=(Member(host="h", cards=("c",), port=1),)),),
     slots={"burst-0": Slot(name="burst-0", state="parked")},
     expected={"h": Expected(machine_id="m", cards=(("GPU-1", "A10G", 23028),))},
@@ -57,7 +70,9 @@ MANIFEST = Manifest(
 )
 
 
-@pytest.mark.parametrize("value", [RECORD, MANIFEST, CONTAINER, Absent(at=1.0)], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [RECORD, MANIFEST, CONTAINER, Absent(at=1.0)], ids=lambda v: type(v).__name__
+)
 def test_round_trip(value: Any) -> None:
     assert decode(type(value), json.loads(json.dumps(encode(value)))) == value
 

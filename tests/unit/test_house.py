@@ -33,7 +33,18 @@ SIDEWAYS = {  # on one floor, one way only
     ("stackfile", "hosts"),
 }
 TYPES_ONLY = {("record", "models"), ("engines", "models"), ("stackfile", "hosts")}
-HEAVY = {"pulumi", "grpc", "paramiko", "ansible", "ansible_runner", "huggingface_hub", "jinja2", "yaml", "requests", "httpx"}
+HEAVY = {
+    "pulumi",
+    "grpc",
+    "paramiko",
+    "ansible",
+    "ansible_runner",
+    "huggingface_hub",
+    "jinja2",
+    "yaml",
+    "requests",
+    "httpx",
+}
 
 
 def modules() -> list[Path]:
@@ -48,7 +59,9 @@ def imports(path: Path) -> list[tuple[str, int]]:
             found.extend((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found.extend((name, node.lineno) for name in (names if node.module == "hostler" else [node.module]))
+            found.extend(
+                (name, node.lineno) for name in (names if node.module == "hostler" else [node.module])
+            )
     return found
 
 
@@ -71,10 +84,18 @@ def test_imports_go_one_way() -> None:
         room = room_of(path)
         for module, line in imports(path):
             parts = module.split(".")
-            if parts[0] != "hostler" or len(parts) < 2 or parts[1] not in ROOMS or not room or parts[1] == room:
+            if (
+                parts[0] != "hostler"
+                or len(parts) < 2
+                or parts[1] not in ROOMS
+                or not room
+                or parts[1] == room
+            ):
                 continue
             below = floor(parts[1]) < floor(room)
-            beside = (room, parts[1]) in SIDEWAYS and ((room, parts[1]) not in TYPES_ONLY or parts[2:3] == ["types"])
+            beside = (room, parts[1]) in SIDEWAYS and (
+                (room, parts[1]) not in TYPES_ONLY or parts[2:3] == ["types"]
+            )
             if room == "node" or not (below or beside):
                 wrong.append(f"{path.relative_to(ROOT)}:{line}: {room} imports {module}")
     assert not wrong, "\n".join(wrong)
@@ -129,12 +150,16 @@ def imported_by(*argv: str) -> set[str]:
         "rc = run(sys.argv[1:])\n"
         "print('IMPORTED', *sorted({m.split('.')[0] for m in sys.modules}))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv], capture_output=True, text=True, timeout=60, check=True
+    )
     line = next(line for line in done.stdout.splitlines() if line.startswith("IMPORTED"))
     return set(line.split()[1:])
 
 
-@pytest.mark.parametrize("argv", [("--help",), ("--version",), ("up", "--help"), ("plan", "--help"), ("status", "--help")])
+@pytest.mark.parametrize(
+    "argv", [("--help",), ("--version",), ("up", "--help"), ("plan", "--help"), ("status", "--help")]
+)
 def test_help_imports_nothing_heavy(argv: tuple[str, ...]) -> None:
     assert not imported_by(*argv) & HEAVY
 

@@ -36,7 +36,7 @@ def exchange(request: Request, answers: Answers) -> int:
     identifier = identity(request)
     new = wanted(identifier)
     _needs(new, request)
-    with interrupts.caught(), journal.locked([identifier, *_drained_with(new)]):
+    with interrupts.caught(), journal.locked([identifier, *drained_with(new)]):
         healed = healed_now(identifier)
         old = Old(identifier)
         if old.is_already(new) and not request.get("force"):
@@ -62,7 +62,7 @@ def _needs(new: Spec, request: Request) -> None:
         new["need_mib"] = need
 
 
-def _drained_with(new: Spec) -> List[str]:
+def drained_with(new: Spec) -> List[str]:
     """Whose requests would be cut: a replica's own; all replicas' of this host when the edge is exchanged."""
     if drains(new):
         return [new["id"]]
@@ -140,7 +140,7 @@ def _exchange(new: Spec, old: Old, request: Request) -> Dict[str, Any]:
         "new": new,
         "old_container": old.container["Id"] if old.container else "",
         "was_running": old.running,
-        "drained": [name for name in _drained_with(new) if not drain.marked(name)],
+        "drained": [name for name in drained_with(new) if not drain.marked(name)],
     }
     journal.step(record, "drain")
     try:
@@ -162,7 +162,7 @@ def _exchange(new: Spec, old: Old, request: Request) -> Dict[str, Any]:
 
 def drain_all(new: Spec, request: Request) -> None:
     """Wait until nothing is in flight; raises NodeError (refused) when something still is, unless `cut`."""
-    names = _drained_with(new)
+    names = drained_with(new)
     specs = {name: applied(name) or new for name in names}
     for name in names:
         drain.mark(name)

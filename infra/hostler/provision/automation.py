@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import semver
@@ -19,6 +20,7 @@ from pulumi.automation import CommandResult
 from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import create_command_error
 
+from hostler.provision import locks
 from hostler.provision.engine import Command, Process, search_path, words_of
 from hostler.provision.locations import PROJECT, Locations, environment, inherited
 
@@ -27,11 +29,11 @@ class Cli(auto.PulumiCommand):
     """The CLI as the SDK wants it. Not the SDK's own, which asks for the version each time and dies badly
     on a terminal's Ctrl-C."""
 
-    def __init__(self, command: Command, on_start: Callable[[int], object]) -> None:
+    def __init__(self, command: Command, places: Locations) -> None:
         self.command = str(command.path)
         self.version = semver.VersionInfo.parse(command.version)
         self._found = command
-        self._on_start = on_start
+        self._places = places
         self._interrupted = False
         self._process: Process | None = None
         self.last = CommandResult("", "", 0)
@@ -47,7 +49,9 @@ class Cli(auto.PulumiCommand):
         environ = {**inherited(), **additional_env, "PULUMI_AUTOMATION_API": "true"}
         environ["PATH"] = search_path(self._found, os.environ)
         self._process = Process(
-            words=words_of(self._found, args), cwd=cwd, environ=environ, on_start=self._on_start,
+            words=words_of(self._found, args), cwd=cwd, environ=environ,
+            on_start=partial(locks.note_running, self._places),
+            on_end=partial(locks.forget_running, self._places),
             on_output=on_output, on_error=on_error, interrupted=self._interrupted,
         )  # fmt: skip
         code, out, err = self._process.run()

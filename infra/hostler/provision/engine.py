@@ -164,6 +164,7 @@ class Process:
     cwd: str
     environ: Mapping[str, str]
     on_start: Callable[[int], object] = silent
+    on_end: Callable[[int], object] = silent
     on_output: Callable[[str], object] | None = None
     on_error: Callable[[str], object] | None = None
     interrupted: bool = False
@@ -181,6 +182,8 @@ class Process:
             self.interrupt()
             self._wait(popen)
             raise
+        finally:
+            self.on_end(popen.pid)
 
     def interrupt(self) -> bool:
         """Forwards one SIGINT; False when there is nothing to tell it, or it was told already."""

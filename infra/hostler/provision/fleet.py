@@ -83,7 +83,7 @@ class Fleet:
 
     def forget(self) -> None:
         """Removes the stack, its state and its passphrase. Refused while somebody works on it."""
-        locks.end_orphan(self.places, self._notice)
+        locks.end_orphans(self.places, self._notice)
         if holders := [lock for lock in locks.held(self.places) if not lock.stale]:
             raise self._locked(holders)
         if self.places.folder.exists():
@@ -98,7 +98,7 @@ class Fleet:
 
     def recover(self) -> None:
         """Lifts what a killed run left: its process, its lock, its pending operations."""
-        locks.end_orphan(self.places, self._notice)
+        locks.end_orphans(self.places, self._notice)
         if found := locks.stale(self.places):
             for lock in found:
                 self._notice(f"lifting the lock of a process that is gone ({lock})")
@@ -163,15 +163,13 @@ class Fleet:
             if seen.error is not None:
                 raise seen.error from None
             self._failed(cli, collector.problems, error)
-        finally:
-            locks.forget_running(self.places)
 
     @contextmanager
     def _stack(self, more: dict[str, str]) -> Generator[tuple[Stack, Cli]]:
         from hostler.provision import automation
 
         self.places.make()
-        cli = automation.Cli(self._found(), self._started)
+        cli = automation.Cli(self._found(), self.places)
         self._cli = cli
         if self._interrupted:
             raise KeyboardInterrupt
@@ -208,9 +206,6 @@ class Fleet:
         if not self.places.exists:
             with self._stack({}):
                 return
-
-    def _started(self, pid: int) -> None:
-        locks.note_running(self.places, pid)
 
     def _found(self) -> Command:
         self._command = self._command or find_cli(self._notice)

@@ -65,8 +65,8 @@ class Locations:
 
     @property
     def running(self) -> Path:
-        """Which CLI process runs for which of ours; see locks.py."""
-        return self.folder / "running.json"
+        """Which CLI process runs for which of ours, a file each; see locks.py."""
+        return self.folder / "running"
 
     @property
     def pulumi_home(self) -> Path:

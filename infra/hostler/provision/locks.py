@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from hostler.provision.locations import PRIVATE_FILE, Locations
+from hostler.provision.locations import PRIVATE_DIRECTORY, Locations
 
 ORPHAN_GRACE = 20.0  # seconds for a CLI without its hostler to finish what is in flight
 CLOCK_SLACK = 2.0  # seconds between a process's start and its first lock
@@ -99,36 +100,50 @@ def _started_by_ps(pid: int) -> float | None:
 
 def note_running(places: Locations, cli: int) -> None:
     owner = os.getpid()
-    text = json.dumps({"cli": cli, "cli_began": started(cli), "owner": owner, "owner_began": started(owner)})
-    handle = os.open(places.running, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
+    noted = {"cli": cli, "cli_began": started(cli), "owner": owner, "owner_began": started(owner)}
+    places.running.mkdir(exist_ok=True, mode=PRIVATE_DIRECTORY)
+    part = places.running / f"{cli}.part"
+    part.write_text(json.dumps(noted))
+    part.replace(places.running / f"{cli}.json")
 
 
-def forget_running(places: Locations) -> None:
-    places.running.unlink(missing_ok=True)
+def forget_running(places: Locations, cli: int) -> None:
+    (places.running / f"{cli}.json").unlink(missing_ok=True)
 
 
-def orphan(places: Locations) -> int | None:
-    """The pid of a CLI that still runs although the hostler that started it is dead."""
+def orphans(places: Locations) -> list[int]:
+    """The pids of CLIs that still run although the hostler that started them is dead."""
+    found = [(path, _noted(path)) for path in sorted(places.running.glob("*.json"))]
+    for path, noted in found:
+        if not _same(noted.get("cli"), noted.get("cli_began")):
+            path.unlink(missing_ok=True)  # ended long ago
+    return [
+        noted["cli"]
+        for _, noted in found
+        if _same(noted.get("cli"), noted.get("cli_began")) and not _same(noted["owner"], noted["owner_began"])
+    ]
+
+
+def _noted(path: Path) -> dict[str, Any]:
     try:
-        noted = json.loads(places.running.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    runs = noted["cli_began"] is not None and started(noted["cli"]) == noted["cli_began"]
-    alive = noted["owner_began"] is not None and started(noted["owner"]) == noted["owner_began"]
-    return noted["cli"] if runs and not alive else None
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}  # forgotten in between
 
 
-def end_orphan(places: Locations, notice: Callable[[str], object], grace: float = ORPHAN_GRACE) -> None:
-    """One SIGINT, so that calls in flight finish; SIGKILL when it has not gone in `grace` seconds."""
-    pid = orphan(places)
-    if pid is None:
-        return
-    notice(f"an interrupted run left the Pulumi process {pid} behind; waiting for it to stop")
-    _signal(pid, signal.SIGINT)
-    if not _gone(places, grace):
-        _signal(pid, signal.SIGKILL)
+def _same(pid: int | None, began: float | None) -> bool:
+    return pid is not None and began is not None and started(pid) == began
+
+
+def end_orphans(places: Locations, notice: Callable[[str], object], grace: float = ORPHAN_GRACE) -> None:
+    """One SIGINT, so that calls in flight finish; SIGKILL where one has not gone in `grace` seconds."""
+    found = orphans(places)
+    for pid in found:
+        notice(f"an interrupted run left the Pulumi process {pid} behind; waiting for it to stop")
+        _signal(pid, signal.SIGINT)
+    if found and not _gone(places, grace):
+        for pid in orphans(places):
+            _signal(pid, signal.SIGKILL)
         _gone(places, grace)
 
 
@@ -141,7 +156,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def _gone(places: Locations, seconds: float) -> bool:
     until = time.monotonic() + seconds
-    while orphan(places) is not None:
+    while orphans(places):
         if time.monotonic() > until:
             return False
         time.sleep(0.05)

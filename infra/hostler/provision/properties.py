@@ -207,8 +207,9 @@ def cards_difference(old: Sequence[Properties], new: Sequence[Properties]) -> di
     before, now = _by_uuid(old), _by_uuid(new)
     gone = {f"cards[{number}]" for uuid, (number, _) in before.items() if uuid not in now}
     come = {f"cards[{number}]" for uuid, (number, _) in now.items() if uuid not in before}
-    found: dict[str, Kind] = dict.fromkeys(sorted(gone - come), "delete")
-    found |= dict.fromkeys(sorted(come - gone), "add") | dict.fromkeys(sorted(gone & come), "update")
+    found: dict[str, Kind] = {path: "delete" for path in sorted(gone - come)}  # noqa: C420 keeps the type
+    found |= {path: "add" for path in sorted(come - gone)}  # noqa: C420
+    found |= {path: "update" for path in sorted(gone & come)}  # noqa: C420
     for number, field in _changed_fields(before, now):
         found[f"cards[{number}].{field}"] = "update"
     return found

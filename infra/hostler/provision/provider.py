@@ -186,7 +186,7 @@ def main(write: Callable[[str], object] = sys.stdout.write) -> None:
     server, port = start(None)
     write(f"{port}\n")
     sys.stdout.flush()
-    signal.signal(signal.SIGINT, lambda *_: server.stop(None))  # the CLI's way to end its plugins
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the CLI's way to end its plugins: no stack trace
     server.wait_for_termination()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, cast
 
 from .notes import join
 from .sections import Range, Stack, StackFile
@@ -26,7 +26,7 @@ def as_json(file: StackFile) -> dict[str, Any]:
     return {"file": file.path, "digest": file.digest, "stack": _plain(file.stack), "given": given}
 
 
-def _section(kind: type, value: Any, path: str, depth: int, given: frozenset[str]) -> Iterator[str]:
+def _section(kind: type[Any], value: Any, path: str, depth: int, given: frozenset[str]) -> Iterator[str]:
     for key in keys_of(kind):
         if key.built:
             yield from _key(key, getattr(value, key.attribute), join(path, key.name), depth, given)
@@ -46,7 +46,9 @@ def _key(key: Key, value: Any, path: str, depth: int, given: frozenset[str]) -> 
 def _is_line(shape: Shape, value: Any) -> bool:
     if isinstance(shape, Many):
         return not value or not isinstance(shape.item, Section)
-    return not (is_dataclass(value) and not isinstance(value, Range)) and not (isinstance(shape, Table) and value)
+    return not (is_dataclass(value) and not isinstance(value, Range)) and not (
+        isinstance(shape, Table) and value
+    )
 
 
 def _line(shape: Shape, value: Any) -> str:
@@ -58,22 +60,26 @@ def _line(shape: Shape, value: Any) -> str:
 def _block(shape: Shape, value: Any, path: str, depth: int, given: frozenset[str]) -> Iterator[str]:
     if isinstance(shape, Many):
         for index, item in enumerate(value):
-            lines = list(_section(type(item), item, f"{path}[{index}]", depth + 1, given))
+            lines = list(_section(_kind(item), item, f"{path}[{index}]", depth + 1, given))
             yield "  " * depth + "- " + lines[0].lstrip()
             yield from lines[1:]
     elif isinstance(shape, Table):
         for name, item in value.items():
             yield f"{'  ' * depth}{quoted(name)}:"
-            yield from _section(type(item), item, join(path, name), depth + 1, given)
+            yield from _section(_kind(item), item, join(path, name), depth + 1, given)
     else:
-        yield from _section(type(value), value, path, depth, given)
+        yield from _section(_kind(value), value, path, depth, given)
+
+
+def _kind(value: Any) -> type[Any]:
+    return value.__class__
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Range):
         return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {key.name: _plain(getattr(value, key.attribute)) for key in keys_of(type(value)) if key.built}
+    if is_dataclass(value):
+        return {key.name: _plain(getattr(value, key.attribute)) for key in keys_of(_kind(value)) if key.built}
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+        return {str(name): _plain(item) for name, item in cast(Mapping[Any, Any], value).items()}
+    return [_plain(item) for item in cast(tuple[Any, ...], value)] if isinstance(value, tuple) else value

@@ -34,7 +34,9 @@ def _files() -> list[Path]:
     folder = Path(_FOLDER)
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix in _ENDINGS and not path.name.startswith("."))
+    return sorted(
+        path for path in folder.iterdir() if path.suffix in _ENDINGS and not path.name.startswith(".")
+    )
 
 
 def _named(word: str, origin: str) -> Path:
@@ -46,9 +48,19 @@ def _named(word: str, origin: str) -> Path:
             if candidate.is_file():
                 return candidate
     near = difflib.get_close_matches(word.removesuffix(".yaml"), [file.stem for file in _files()], n=1)
-    got = f"{word!r}, a folder" if path.is_dir() else f"{word!r}, which is neither a file nor a name in ./{_FOLDER}"
+    got = (
+        f"{word!r}, a folder"
+        if path.is_dir()
+        else f"{word!r}, which is neither a file nor a name in ./{_FOLDER}"
+    )
     there = ", ".join(file.stem for file in _files())
-    next_step = f"perhaps -f {near[0]}" if near else f"in ./{_FOLDER} there is: {there}" if there else "hostler init makes one"
+    next_step = (
+        f"perhaps -f {near[0]}"
+        if near
+        else f"in ./{_FOLDER} there is: {there}"
+        if there
+        else "hostler init makes one"
+    )
     raise StackFileError.of(origin, expected="a stack file", got=got, next_step=next_step)
 
 

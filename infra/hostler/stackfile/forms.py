@@ -12,7 +12,9 @@ from typing import Any
 
 from .sections import Range
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"
 _DNS = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*(?:%[A-Za-z0-9]+)?"
@@ -153,12 +155,19 @@ def _image(text: str) -> str:
 _FREE = r"[^\0]*[^\s][^\0]*"
 
 FORMS: dict[str, Spec] = {
-    "name": Spec(expected="a name: a-z, 0-9 and -, a letter first", pattern=r"[a-z](?:[a-z0-9-]*[a-z0-9])?", longest=32),
+    "name": Spec(
+        expected="a name: a-z, 0-9 and -, a letter first", pattern=r"[a-z](?:[a-z0-9-]*[a-z0-9])?", longest=32
+    ),
     "host-name": Spec(
-        expected="a host's name: a-z, 0-9 and -", pattern=r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", number=True, longest=63
+        expected="a host's name: a-z, 0-9 and -",
+        pattern=r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?",
+        number=True,
+        longest=63,
     ),
     "model-name": Spec(
-        expected="a model's name: letters, digits and . _ - :", pattern=r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?", longest=96
+        expected="a model's name: letters, digits and . _ - :",
+        pattern=r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?",
+        longest=96,
     ),
     "address": Spec(
         expected="an address: a DNS name, an IP address, a name of ~/.ssh/config, or local",
@@ -167,7 +176,10 @@ FORMS: dict[str, Spec] = {
     ),
     "user": Spec(expected="a login name", pattern=_USER, longest=64),
     "jump": Spec(
-        expected="[USER@]ADDRESS[:PORT], several with commas", pattern=rf"{_HOP}(?:,{_HOP})*", parse=_jump, longest=1024
+        expected="[USER@]ADDRESS[:PORT], several with commas",
+        pattern=rf"{_HOP}(?:,{_HOP})*",
+        parse=_jump,
+        longest=1024,
     ),
     "host-key": Spec(
         expected="a public host key: its type and the base64 text, such as ssh-ed25519 AAAA...",
@@ -186,7 +198,12 @@ FORMS: dict[str, Spec] = {
         parse=_bytes,
         show=_show_bytes,
     ),
-    "watts": Spec(expected="watts, such as 280 W", pattern=r"[0-9]{1,6} ?W", parse=_watts, show=lambda value: f"{value} W"),
+    "watts": Spec(
+        expected="watts, such as 280 W",
+        pattern=r"[0-9]{1,6} ?W",
+        parse=_watts,
+        show=lambda value: f"{value} W",
+    ),
     "tokens": Spec(
         expected="a number of tokens, such as 8192 or 16k",
         pattern=r"[0-9]{1,9}(?:[kKmM])?",
@@ -194,9 +211,18 @@ FORMS: dict[str, Spec] = {
         show=_show_tokens,
         number=True,
     ),
-    "range": Spec(expected="a number or a range, such as 2 or 0-2", pattern=r"[0-9]{1,4}(?:-[0-9]{1,4})?", parse=_range, number=True),
+    "range": Spec(
+        expected="a number or a range, such as 2 or 0-2",
+        pattern=r"[0-9]{1,4}(?:-[0-9]{1,4})?",
+        parse=_range,
+        number=True,
+    ),
     "text": Spec(expected="text", pattern=_FREE, number=True, longest=65536),
-    "path": Spec(expected="a path: relative to this file, absolute, or from ~", pattern=r"[^\0\n\s-][^\0\n]*", longest=4096),
+    "path": Spec(
+        expected="a path: relative to this file, absolute, or from ~",
+        pattern=r"[^\0\n\s-][^\0\n]*",
+        longest=4096,
+    ),
     "source": Spec(
         expected="hf:ORG/REPO[:QUANT][@REVISION], an https address, or a path on the host that starts with / or ./",
         pattern=(
@@ -214,16 +240,35 @@ FORMS: dict[str, Spec] = {
         parse=_image,
         longest=512,
     ),
-    "sha256": Spec(expected="a SHA-256: 64 hexadecimal digits", pattern=r"(?:sha256:)?[0-9A-Fa-f]{64}", parse=_sha256, longest=71, number=True),
-    "secret-name": Spec(expected="the name of a secret, such as HF_TOKEN: A-Z, 0-9 and _", pattern=r"[A-Z][A-Z0-9_]*", longest=64, hidden=True),
-    "variable": Spec(expected="the name of an environment variable", pattern=r"[A-Za-z_][A-Za-z0-9_]*", longest=128, hidden=True),
+    "sha256": Spec(
+        expected="a SHA-256: 64 hexadecimal digits",
+        pattern=r"(?:sha256:)?[0-9A-Fa-f]{64}",
+        parse=_sha256,
+        longest=71,
+        number=True,
+    ),
+    "secret-name": Spec(
+        expected="the name of a secret, such as HF_TOKEN: A-Z, 0-9 and _",
+        pattern=r"[A-Z][A-Z0-9_]*",
+        longest=64,
+        hidden=True,
+    ),
+    "variable": Spec(
+        expected="the name of an environment variable",
+        pattern=r"[A-Za-z_][A-Za-z0-9_]*",
+        longest=128,
+        hidden=True,
+    ),
     "price": Spec(
-        expected="an amount and its currency, such as 300 USD or 0.32 EUR/kWh", pattern=r"[0-9]{1,9}(?:\.[0-9]{1,4})? [A-Z]{3}(?:/(?:kWh|h))?"
+        expected="an amount and its currency, such as 300 USD or 0.32 EUR/kWh",
+        pattern=r"[0-9]{1,9}(?:\.[0-9]{1,4})? [A-Z]{3}(?:/(?:kWh|h))?",
     ),
     "window": Spec(
         expected='days, times and a time zone, such as "Sun 03:00-05:00 Europe/Berlin"',
         pattern=rf"(?:{_DAY}(?:[-,]{_DAY})* )?{_CLOCK}-{_CLOCK}(?: [A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)?",
     ),
-    "word": Spec(expected="one word", pattern=r"[A-Za-z0-9_.:/][A-Za-z0-9_.:/@+=?&%#~,-]*", number=True, longest=1024),
+    "word": Spec(
+        expected="one word", pattern=r"[A-Za-z0-9_.:/][A-Za-z0-9_.:/@+=?&%#~,-]*", number=True, longest=1024
+    ),
     "argument": Spec(expected="one word of a command line", pattern=r"[^\0]*", number=True, longest=8192),
 }

@@ -43,7 +43,9 @@ def main(arguments: list[str]) -> int:
         return 0
     stale = drifted()
     if stale:
-        sys.stderr.write(f"not what the types say: {', '.join(stale)}; run: python -m hostler.stackfile.generate\n")
+        sys.stderr.write(
+            f"not what the types say: {', '.join(stale)}; run: python -m hostler.stackfile.generate\n"
+        )
     return 1 if stale else 0
 
 

@@ -68,5 +68,10 @@ def _shortened(problems: tuple[Problem, ...], path: str) -> tuple[Problem, ...]:
     if len(problems) <= _MOST_PROBLEMS:
         return problems
     more = len(problems) - _MOST_PROBLEMS
-    last = Problem(where=path, expected="a stack file", got=f"{more} problems more", next_step="mend the first ones, then check again")
+    last = Problem(
+        where=path,
+        expected="a stack file",
+        got=f"{more} problems more",
+        next_step="mend the first ones, then check again",
+    )
     return (*problems[:_MOST_PROBLEMS], last)

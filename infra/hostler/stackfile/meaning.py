@@ -20,7 +20,9 @@ def check(stack: Stack, notes: Notes) -> None:
     for name, model in stack.models.items():
         _model(f"models.{name}", model, stack, notes)
     if not stack.models and not notes.troubled("models"):
-        notes.about("models", "at least one model", "none", 'add one, such as chat: "hf:ORG/REPO-GGUF:Q4_K_M"')
+        notes.about(
+            "models", "at least one model", "none", 'add one, such as chat: "hf:ORG/REPO-GGUF:Q4_K_M"'
+        )
     _gateway(stack, notes)
     _secrets(stack, notes)
 
@@ -33,7 +35,12 @@ def _pools(pools: Mapping[str, Pool], notes: Notes) -> None:
         if pool.hosts and pool.aws:
             notes.about(path, "hosts or aws", "both", "make it two pools; a model may name both")
         elif not pool.hosts and not pool.aws and not notes.troubled(path):
-            notes.about(path, "at least one host", "none", "add one, such as hosts: [basement]; `local` is this machine")
+            notes.about(
+                path,
+                "at least one host",
+                "none",
+                "add one, such as hosts: [basement]; `local` is this machine",
+            )
 
 
 def _all_hosts(pools: Mapping[str, Pool]) -> Iterator[tuple[str, HostEntry]]:
@@ -51,30 +58,50 @@ def _hosts(pools: Mapping[str, Pool], notes: Notes) -> None:
         name = host.name or ""
         if door in doors:
             line = notes.place(doors[door])[0]
-            notes.about(path, "each machine once", f"{host.address}, as in line {line}", "take one of the two out")
+            notes.about(
+                path, "each machine once", f"{host.address}, as in line {line}", "take one of the two out"
+            )
         elif name in names:
             line = notes.place(names[name])[0]
             got = f"{name}, as in line {line}"
             notes.about(path, "a name of its own for each host", got, "add `name:` to one of the two")
         if host.address == "local" and (extra := _ssh_keys(host)):
-            notes.about(path, "no SSH keys beside `address: local`", extra, "take it out; this machine is not logged in to")
+            notes.about(
+                path,
+                "no SSH keys beside `address: local`",
+                extra,
+                "take it out; this machine is not logged in to",
+            )
         names.setdefault(name, path)
         doors.setdefault(door, path)
 
 
 def _ssh_keys(host: HostEntry) -> str:
-    given = {"user": host.user, "port": host.port, "key": host.key, "jump": host.jump, "host_key": host.host_key}
+    given = {
+        "user": host.user,
+        "port": host.port,
+        "key": host.key,
+        "jump": host.jump,
+        "host_key": host.host_key,
+    }
     return ", ".join(key for key, value in given.items() if value is not None)
 
 
 def _model(path: str, model: Model, stack: Stack, notes: Notes) -> None:
     if model.cloud and model.source:
-        notes.about(path, "source or cloud", "both", "make it two models; `else` of the one may name the other")
+        notes.about(
+            path, "source or cloud", "both", "make it two models; `else` of the one may name the other"
+        )
     elif not model.cloud and not model.source and model.engine != "container" and not notes.troubled(path):
         notes.about(path, "a source", "a model without one", 'add source: "hf:ORG/REPO-GGUF:Q4_K_M"')
     _model_pools(path, model, stack, notes)
     if model.sha256 and model.source and model.source.startswith("hf:"):
-        notes.about(f"{path}.sha256", "sha256 beside an https address or a path", "a hub's repository, which tells its checksums", "take it out; @REVISION pins a repository")
+        notes.about(
+            f"{path}.sha256",
+            "sha256 beside an https address or a path",
+            "a hub's repository, which tells its checksums",
+            "take it out; @REVISION pins a repository",
+        )
     for index, other in enumerate(model.otherwise):
         _known(f"{path}.else[{index}]", other, stack.models, "models", notes)
 
@@ -82,9 +109,19 @@ def _model(path: str, model: Model, stack: Stack, notes: Notes) -> None:
 def _model_pools(path: str, model: Model, stack: Stack, notes: Notes) -> None:
     if model.cloud and model.pool:
         notes.about(f"{path}.pool", "no pool beside `cloud`", ", ".join(model.pool), "take it out")
-    if not model.pool and not model.cloud and len(_names(stack.pools, "pools", notes)) > 1 and not notes.troubled(f"{path}.pool"):
+    if (
+        not model.pool
+        and not model.cloud
+        and len(_names(stack.pools, "pools", notes)) > 1
+        and not notes.troubled(f"{path}.pool")
+    ):
         pools = ", ".join(stack.pools)
-        notes.about(path, f"a pool, since there are several: {pools}", "a model without one", f"add `pool: {next(iter(stack.pools), '')}`")
+        notes.about(
+            path,
+            f"a pool, since there are several: {pools}",
+            "a model without one",
+            f"add `pool: {next(iter(stack.pools), '')}`",
+        )
     for index, name in enumerate(model.pool):
         if f"{path}.pool" in notes.given:
             _known(f"{path}.pool[{index}]", name, stack.pools, "pools", notes)
@@ -95,7 +132,9 @@ def _model_pools(path: str, model: Model, stack: Stack, notes: Notes) -> None:
 def _names(known: Mapping[str, object], section: str, notes: Notes) -> set[str]:
     """Also names whose section was wrong."""
     given = {path.removeprefix(f"{section}.") for path in notes.given if path.startswith(f"{section}.")}
-    return set(known) | {name for name in given if "[" not in name and (section == "models" or "." not in name)}
+    return set(known) | {
+        name for name in given if "[" not in name and (section == "models" or "." not in name)
+    }
 
 
 def _known(path: str, name: str, known: Mapping[str, object], section: str, notes: Notes) -> None:
@@ -103,7 +142,12 @@ def _known(path: str, name: str, known: Mapping[str, object], section: str, note
         return
     near = nearest(name, known)
     got = name + (f": did you mean {near}?" if near else "")
-    notes.about(path, f"one of {section}: {', '.join(known)}", got, f"write {near}" if near else f"add it to {section}")
+    notes.about(
+        path,
+        f"one of {section}: {', '.join(known)}",
+        got,
+        f"write {near}" if near else f"add it to {section}",
+    )
 
 
 def _gateway(stack: Stack, notes: Notes) -> None:
@@ -111,7 +155,12 @@ def _gateway(stack: Stack, notes: Notes) -> None:
     port = stack.gateway.port
     if port in OWN_PORTS or port in ENGINE_PORTS:
         used = OWN_PORTS.get(port, "engines")
-        notes.about("gateway.port", "a port that nothing else uses", f"{port}, which is for {used}", "choose another, such as 8000 or 443")
+        notes.about(
+            "gateway.port",
+            "a port that nothing else uses",
+            f"{port}, which is for {used}",
+            "choose another, such as 8000 or 443",
+        )
 
 
 def _gateway_host(stack: Stack, notes: Notes) -> None:
@@ -121,19 +170,34 @@ def _gateway_host(stack: Stack, notes: Notes) -> None:
         return
     step = "name an owned host that stays"
     if name is None:
-        notes.about("gateway", "an owned host that the gateway can run on", "only pools whose hosts may be given back", "add a pool with `hosts`")
+        notes.about(
+            "gateway",
+            "an owned host that the gateway can run on",
+            "only pools whose hosts may be given back",
+            "add a pool with `hosts`",
+        )
     elif name in hosts and ends(hosts[name]):
-        notes.about("gateway.host", "a host that stays", f"{name}, of a pool whose idle hosts are ended", step)
+        notes.about(
+            "gateway.host", "a host that stays", f"{name}, of a pool whose idle hosts are ended", step
+        )
     elif name not in hosts and _is_rented(name, stack):
         notes.about("gateway.host", "a host that stays", f"{name}, of a rented pool that terminates", step)
     elif name not in hosts:
-        near = nearest(name, hosts) or next((host.name or "" for _, host in _all_hosts(stack.pools) if host.address == name), "")
+        near = nearest(name, hosts) or next(
+            (host.name or "" for _, host in _all_hosts(stack.pools) if host.address == name), ""
+        )
         got = name + (f": did you mean {near}?" if near else "")
-        notes.about("gateway.host", f"one of the hosts {', '.join(hosts)}", got, f"write {near}" if near else step)
+        notes.about(
+            "gateway.host", f"one of the hosts {', '.join(hosts)}", got, f"write {near}" if near else step
+        )
 
 
 def _is_rented(name: str, stack: Stack) -> bool:
-    return any(re.fullmatch(rf"{re.escape(pool)}(-[0-9]+)?", name) for pool, section in stack.pools.items() if section.aws)
+    return any(
+        re.fullmatch(rf"{re.escape(pool)}(-[0-9]+)?", name)
+        for pool, section in stack.pools.items()
+        if section.aws
+    )
 
 
 def _secrets(stack: Stack, notes: Notes) -> None:
@@ -144,4 +208,9 @@ def _secrets(stack: Stack, notes: Notes) -> None:
             notes.about(f"secrets.{name}", "one of env, command, file", got, "keep one")
     for name, model in stack.models.items():
         if model.key and model.key not in stack.secrets and not notes.troubled("secrets"):
-            notes.about(f"models.{name}.key", "a name under `secrets`", f"{model.key}, which is not there", f"add it to secrets: {{{model.key}: env}}")
+            notes.about(
+                f"models.{name}.key",
+                "a name under `secrets`",
+                f"{model.key}, which is not there",
+                f"add it to secrets: {{{model.key}: env}}",
+            )

@@ -24,18 +24,18 @@ _HABITS = {
 
 @dataclass(slots=True)
 class Notes:
-    """`problems` with their line and column, so that they come out in the file's order."""
+    """`problems` with their line, column and path, so that they come out in the file's order."""
 
     path: str
-    problems: list[tuple[int, int, Problem]] = field(default_factory=list)
-    positions: dict[str, tuple[int, int]] = field(default_factory=dict)
-    given: set[str] = field(default_factory=set)
+    problems: list[tuple[int, int, str, Problem]] = field(default_factory=list[tuple[int, int, str, Problem]])
+    positions: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    given: set[str] = field(default_factory=set[str])
 
     def add(self, at: tuple[int, int], path: str, expected: str, got: str, next_step: str = "") -> None:
         """A problem at (line, column) with the part of the stack file that it is about."""
         where = f"{self.path}:{at[0]}:{at[1]} {path}".rstrip()
         problem = Problem(where=where, expected=expected, got=got, next_step=next_step)
-        self.problems.append((*at, problem))
+        self.problems.append((*at, path, problem))
 
     def about(self, path: str, expected: str, got: str, next_step: str = "") -> None:
         """A problem at the place where `path`, or the nearest part around it, stands."""
@@ -55,12 +55,10 @@ class Notes:
 
     def troubled(self, path: str) -> bool:
         """Whether something at or below `path` was found wrong already."""
-        prefix = tuple(f"{path}{end}" for end in (".", "[")) + (path,)
-        wheres = (problem.where.partition(" ")[2] for _, _, problem in self.problems)
-        return any(where == path or where.startswith(prefix[:2]) for where in wheres)
+        return any(at == path or at.startswith((f"{path}.", f"{path}[")) for _, _, at, _ in self.problems)
 
     def in_order(self) -> tuple[Problem, ...]:
-        return tuple(problem for _, _, problem in sorted(self.problems, key=lambda entry: entry[:2]))
+        return tuple(problem for *_, problem in sorted(self.problems, key=lambda entry: entry[:2]))
 
 
 def join(path: str, name: str) -> str:

@@ -7,10 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import forms
+from .advice import (
+    advice,
+    good_text,
+    masked,
+    names_of,
+    other_words,
+    printable,
+    read_as,
+    section_words,
+    what_stands,
+)
 from .notes import Notes, join, kind_words, nearest, secret
 from .scalars import shown
 from .shapes import Either, Flag, Key, Many, Number, Scalar, Section, Shape, Table, Words, keys_of
-from .shorts import SHORT, expand
+from .shorts import expand
 from .tree import Items, Node, Pairs, Word
 
 BAD: Any = object()  # was noted as a problem
@@ -25,7 +36,7 @@ class Reader:
         """`node` as a `kind`, BAD if something it needs is wrong or missing. `name`: the key above."""
         pairs = node if isinstance(node, Pairs) else expand(kind, node, name)
         if pairs is None:
-            self._wrong(node, path, _section_words(kind))
+            self._wrong(node, path, section_words(kind))
             return BAD
         keys = keys_of(kind)
         by_name = {key.name: key for key in keys}
@@ -51,12 +62,19 @@ class Reader:
         for key in missing:
             at = self._notes.place(path) if path in self._notes.positions else (node.line, node.column)
             example = f", such as `{key.name}: {key.example}`" if key.example else ""
-            self._notes.add(at, path or key.name, f"the key `{key.name}`", "a section without it", f"add `{key.name}`: {key.help}{example}")
-        bad = [key for key in keys if values.get(key.attribute) is BAD]
-        if missing or any(key.required for key in bad):
+            self._notes.add(
+                at,
+                path or key.name,
+                f"the key `{key.name}`",
+                "a section without it",
+                f"add `{key.name}`: {key.help}{example}",
+            )
+        lacking = (*missing, *(key for key in keys if values.get(key.attribute) is BAD))
+        instead: dict[str, Any] = {key.attribute: {} for key in lacking if isinstance(key.shape, Table)}
+        if any(key.required and key.attribute not in instead for key in lacking):
             return BAD
-        filled = {key.attribute: "" for key in keys if key.filled and key.attribute not in values}
-        return kind(**filled, **{name: value for name, value in values.items() if value is not BAD or name in filled})
+        instead.update({key.attribute: "" for key in keys if key.filled})  # the loader finds it out
+        return kind(**{**instead, **{name: value for name, value in values.items() if value is not BAD}})
 
     def _value(self, key: Key, node: Node, path: str) -> Any:
         before = len(self._notes.problems)
@@ -64,7 +82,9 @@ class Reader:
         if not key.built and len(self._notes.problems) == before:
             self._notes.about(path, "a key that works already", f"{key.name}: not built yet", _UNBUILT)
         elif value in key.unbuilt if isinstance(value, str) else False:
-            self._notes.about(path, "a word that works already", f"{key.name}: {value}: not built yet", _other(key))
+            self._notes.about(
+                path, "a word that works already", f"{key.name}: {value}: not built yet", other_words(key)
+            )
         return value
 
     def _read(self, shape: Shape, node: Node, path: str, key: Key | None = None) -> Any:
@@ -86,13 +106,15 @@ class Reader:
             case Either():
                 if isinstance(node, Pairs):
                     return self.section(shape.section.kind, node, path)
-                return self._word(shape.words.words, node, path, f", or a mapping of {_names(shape.section.kind)}")
+                return self._word(
+                    shape.words.words, node, path, f", or a mapping of {names_of(shape.section.kind)}"
+                )
 
     def _scalar(self, form: str, node: Node, path: str) -> Any:
         spec = forms.FORMS[form]
         if not isinstance(node, Word):
             return self._wrong(node, path, spec.expected)
-        if node.kind == "nothing" or (node.kind in ("whole", "number", "flag") and not _as_text(spec, node)):
+        if node.kind == "nothing" or (node.kind in ("whole", "number", "flag") and not good_text(spec, node)):
             return self._wrong(node, path, spec.expected)
         try:
             return forms.parse(form, node.text)
@@ -100,9 +122,9 @@ class Reader:
             return self._bad_form(spec, node, path, str(error))
 
     def _bad_form(self, spec: forms.Spec, node: Word, path: str, why: str) -> Any:
-        text = "text that is not shown" if spec.hidden or secret(path) else shown(_masked(node.text))
+        text = "text that is not shown" if spec.hidden or secret(path) else shown(masked(node.text))
         got = f"{text}, {why}" if why else text
-        self._notes.add((node.line, node.column), path, spec.expected, got, _advice(spec, node.text))
+        self._notes.add((node.line, node.column), path, spec.expected, got, advice(spec, node.text))
         return BAD
 
     def _word(self, words: Sequence[str], node: Node, path: str, more: str = "") -> Any:
@@ -113,7 +135,9 @@ class Reader:
             return node.text
         near = nearest(node.text, words)
         got = shown(node.text) + (f": did you mean {near}?" if near else "")
-        self._notes.add((node.line, node.column), path, expected, got, f"write {near or 'one of these words'}")
+        self._notes.add(
+            (node.line, node.column), path, expected, got, f"write {near or 'one of these words'}"
+        )
         return BAD
 
     def _flag(self, node: Node, path: str) -> Any:
@@ -125,7 +149,11 @@ class Reader:
         least, most = (key.least, key.most) if key else (None, None)
         low, high = least or 0, most if most is not None else 10**9
         expected = f"a whole number, {low} to {high}"
-        if not isinstance(node, Word) or not node.plain or not re.fullmatch(r"0|-?[1-9][0-9]{0,17}", node.text):
+        if (
+            not isinstance(node, Word)
+            or not node.plain
+            or not re.fullmatch(r"0|-?[1-9][0-9]{0,17}", node.text)
+        ):
             return self._wrong(node, path, expected)
         if low <= int(node.text) <= high:
             return int(node.text)
@@ -149,7 +177,14 @@ class Reader:
         values: dict[str, Any] = {}
         for word, child in self._unique(node, path):
             name = self._scalar(shape.form, word, path)
-            at = join(path, _printable(word.text) if name is BAD and not secret(path) else name if name is not BAD else "?")
+            at = join(
+                path,
+                printable(word.text)
+                if name is BAD and not secret(path)
+                else name
+                if name is not BAD
+                else "?",
+            )
             self._notes.saw(at, child, word)
             value = self._read(shape.item, child, at)
             if name is not BAD and value is not BAD:
@@ -166,7 +201,13 @@ class Reader:
                 merged += self._merged(word, value, path)
             elif word.kind in ("flag", "nothing"):
                 text = shown(word.text)
-                self._notes.add((word.line, word.column), path, "a word as key", f"{text}, which YAML reads as {_read_as(word)}", f'write "{word.text}" with quotes, or another word')
+                self._notes.add(
+                    (word.line, word.column),
+                    path,
+                    "a word as key",
+                    f"{text}, which YAML reads as {read_as(word)}",
+                    f'write "{word.text}" with quotes, or another word',
+                )
             elif word.text in first:
                 self._twice(word, first[word.text], path)
             else:
@@ -179,7 +220,13 @@ class Reader:
         found: dict[str, tuple[Word, Node]] = {}
         for node in nodes:
             if not isinstance(node, Pairs):
-                self._notes.add((word.line, word.column), path, "a mapping behind <<", kind_words(node), "write <<: *NAME of a mapping above")
+                self._notes.add(
+                    (word.line, word.column),
+                    path,
+                    "a mapping behind <<",
+                    kind_words(node),
+                    "write <<: *NAME of a mapping above",
+                )
                 continue
             for key, child in self._unique(node, path):
                 found.setdefault(key.text, (key, child))
@@ -188,79 +235,31 @@ class Reader:
     def _twice(self, word: Word, first: Word, path: str) -> None:
         text = "a key" if secret(path) else f"`{word.text}`"
         got = f"{text} a second time; the first is in line {first.line}"
-        self._notes.add((word.line, word.column), join(path, "?") if secret(path) else join(path, word.text), "each key once", got, "keep one of the two")
+        self._notes.add(
+            (word.line, word.column),
+            join(path, "?") if secret(path) else join(path, word.text),
+            "each key once",
+            got,
+            "keep one of the two",
+        )
 
     def _unknown(self, word: Word, path: str, names: dict[str, Key]) -> None:
         near = nearest(word.text, names)
         text = "an unknown key" if secret(path) and not near else shown(word.text)
         got = text + (f": did you mean {near}?" if near else "")
         built = ", ".join(name for name, key in names.items() if key.built)
-        at = path if text == "an unknown key" else join(path, _printable(word.text))
-        self._notes.add((word.line, word.column), at, f"one of the keys {built}", got, f"write {near}" if near else "take it out")
+        at = path if text == "an unknown key" else join(path, printable(word.text))
+        self._notes.add(
+            (word.line, word.column),
+            at,
+            f"one of the keys {built}",
+            got,
+            f"write {near}" if near else "take it out",
+        )
 
     def _wrong(self, node: Node, path: str, expected: str) -> Any:
         """Not even the right kind of value."""
         at = self._notes.positions.get(path) if not isinstance(node, Word) else None
-        got, next_step = _what(node, path)
+        got, next_step = what_stands(node, path)
         self._notes.add(at or (node.line, node.column), path, expected, got, next_step)
         return BAD
-
-
-def _as_text(spec: forms.Spec, node: Word) -> bool:
-    return node.kind != "flag" and (spec.number or not re.fullmatch(r"[0-9.]+", node.text) or spec is forms.FORMS["address"])
-
-
-def _what(node: Node, path: str) -> tuple[str, str]:
-    if not isinstance(node, Word):
-        return kind_words(node), ""
-    if node.kind == "nothing":
-        return "nothing", "write a value, or take the key out to get its default"
-    text = "text that is not shown" if secret(path) else shown(_masked(node.text))
-    if node.kind == "flag":
-        return f"{text}, which YAML reads as {_read_as(node)}", "write true or false for a switch, and quotes around a word"
-    return text, ""
-
-
-def _read_as(word: Word) -> str:
-    if word.kind == "nothing":
-        return "nothing"
-    return "true" if word.text.lower() in ("y", "yes", "true", "on") else "false"
-
-
-def _masked(text: str) -> str:
-    """Without the user and password of an address."""
-    return re.sub(r"(?<=://)[^/@]*@", "...@", text)
-
-
-def _advice(spec: forms.Spec, text: str) -> str:
-    if spec is forms.FORMS["source"] and re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+(?::[\w.-]+)?", text):
-        return f"write hf:{text} for a repository of the Hugging Face hub"
-    if spec is forms.FORMS["source"] and text.startswith("http://"):
-        return "use https; a file that is on the hosts already is named by its path"
-    if text.startswith("-"):
-        return "no name or address may begin with -, which programs read as an option"
-    if spec is forms.FORMS["image"]:
-        return "name a tag or, better, the digest"
-    if spec is forms.FORMS["name"]:
-        fixed = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-0123456789")
-        return f"write {fixed[:32]}" if fixed else ""
-    return ""
-
-
-def _printable(text: str) -> str:
-    """The text as a part of a path, if it can be one."""
-    return text if re.fullmatch(r"[\w.:-]{1,64}", text) else "?"
-
-
-def _other(key: Key) -> str:
-    words = key.shape.words if isinstance(key.shape, Words) else ()
-    return f"write {' or '.join(word for word in words if word not in key.unbuilt)}"
-
-
-def _names(kind: type) -> str:
-    return ", ".join(key.name for key in keys_of(kind))
-
-
-def _section_words(kind: type) -> str:
-    mapping = f"a mapping of {_names(kind)}"
-    return f"{SHORT[kind].words}, or {mapping}" if kind in SHORT else mapping

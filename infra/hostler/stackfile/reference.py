@@ -91,7 +91,9 @@ def _words(shape: Shape) -> str:
 
 
 def _limits(key: Key) -> str:
-    return f", {key.least or 0} to {key.most}" if isinstance(key.shape, Number) and key.most is not None else ""
+    return (
+        f", {key.least or 0} to {key.most}" if isinstance(key.shape, Number) and key.most is not None else ""
+    )
 
 
 def _cell(text: str) -> str:

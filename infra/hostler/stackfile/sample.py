@@ -16,7 +16,15 @@ from .shapes import Either, Flag, Key, Many, Section, Table, Words, keys_of
 from .yamlwords import default_text
 
 _NAMES = {"pools": "rack", "models": "chat", "secrets": "HF_TOKEN"}
-_LIVE = ("stack", "pools.rack.hosts", "models.chat.source", "gateway", "gateway.port", "secrets", "secrets.HF_TOKEN.env")
+_LIVE = (
+    "stack",
+    "pools.rack.hosts",
+    "models.chat.source",
+    "gateway",
+    "gateway.port",
+    "secrets",
+    "secrets.HF_TOKEN.env",
+)
 _WIDTH = 110
 _HEAD = """\
 # A stack file with every key. What begins with # in the first column is not needed: it shows an example,

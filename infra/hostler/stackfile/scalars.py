@@ -10,7 +10,9 @@ type Kind = Literal["text", "flag", "nothing", "whole", "number"]
 _FLAG = re.compile(r"y|n|yes|no|true|false|on|off", re.IGNORECASE)
 _NOTHING = re.compile(r"~|null|", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?[0-9][0-9_]*|0[xob][0-9A-Fa-f_]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?\.inf|\.nan", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?\.inf|\.nan", re.IGNORECASE
+)
 _LONGEST_SHOWN = 60
 
 

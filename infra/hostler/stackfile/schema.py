@@ -65,7 +65,11 @@ def _shape(shape: Shape, definitions: dict[str, Any], key: Key | None = None) ->
             return {"anyOf": [{"type": "array", "items": item}, item]}
         case Table():
             names = {"pattern": _whole(forms.FORMS[shape.form].pattern)}
-            return {"type": "object", "propertyNames": names, "additionalProperties": _shape(shape.item, definitions)}
+            return {
+                "type": "object",
+                "propertyNames": names,
+                "additionalProperties": _shape(shape.item, definitions),
+            }
         case Section():
             return _section(shape.kind, definitions)
         case Either():
@@ -85,7 +89,9 @@ def _section(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:
         definitions[name] = {}  # there before its parts are, which may lead back here
         whole = _object(kind, definitions)
         short = _short(kind, definitions)
-        definitions[name] = {"description": whole["description"], "anyOf": [*short, whole]} if short else whole
+        definitions[name] = (
+            {"description": whole["description"], "anyOf": [*short, whole]} if short else whole
+        )
     return {"$ref": f"#/$defs/{name}"}
 
 
@@ -96,7 +102,13 @@ def _short(kind: type, definitions: dict[str, Any]) -> list[dict[str, Any]]:
     if short.form == "env":
         return [{"const": "env"}]
     if short.form == "host":
-        return [{"type": "string", "pattern": _whole(forms.HOST), "description": f"{short.words[:1].upper()}{short.words[1:]}."}]
+        return [
+            {
+                "type": "string",
+                "pattern": _whole(forms.HOST),
+                "description": f"{short.words[:1].upper()}{short.words[1:]}.",
+            }
+        ]
     keys = {key.name: key for key in keys_of(kind)}
     return [_shape(keys[short.keys[0]].shape, definitions)]
 

@@ -91,9 +91,15 @@ class HostEntry:
     """One machine of an owned pool. Short form: its address, `user@address` or `user@address:port`."""
 
     address: Address = entry("DNS name, IP address, a name of ~/.ssh/config, or `local`", example="gpu1.lan")
-    name: HostName | None = entry("the host's identity in plans and records; from the address if not given", None, example="gpu1")
-    user: User | None = entry("user to log in as; ~/.ssh/config or your own name if not given", None, example="ops")
-    port: int | None = entry("SSH port; from ~/.ssh/config or 22 if not given", None, example="22", least=1, most=65535)
+    name: HostName | None = entry(
+        "the host's identity in plans and records; from the address if not given", None, example="gpu1"
+    )
+    user: User | None = entry(
+        "user to log in as; ~/.ssh/config or your own name if not given", None, example="ops"
+    )
+    port: int | None = entry(
+        "SSH port; from ~/.ssh/config or 22 if not given", None, example="22", least=1, most=65535
+    )
     key: Path | None = entry("private key to log in with", None, example="~/.ssh/id_ed25519")
     jump: Jump | None = entry("host to jump through, as in ssh -J", None, example="bastion")
     host_key: HostKey | None = entry("the only SSH host key to trust", None, example="ssh-ed25519 AAAA...")
@@ -104,14 +110,18 @@ class Aws:
     """Rented instances of a pool."""
 
     regions: tuple[Word, ...] = entry("regions, tried in this order", example="[eu-central-1]")
-    instances: tuple[Word, ...] = entry("instance types, tried in this order", example="[g5.2xlarge, g6.2xlarge]")
+    instances: tuple[Word, ...] = entry(
+        "instance types, tried in this order", example="[g5.2xlarge, g6.2xlarge]"
+    )
     spot: Literal["never", "prefer", "only"] = entry("spot market", "never")
     max_price: Price | None = entry("refuse candidates above this price an hour", None, example="1.20 USD")
     disk: Bytes = entry("size of the encrypted root disk", 200 * 2**30, example="200 GiB")
     image: Word = entry("what it boots: nvidia (driver baked in), ubuntu-24.04, or an AMI id", "nvidia")
     ssh_from: tuple[Word, ...] = entry("`auto` or the networks that may reach SSH", ("auto",), example="auto")
     gateway_from: tuple[Word, ...] = entry("networks that may reach the edge", ("auto",), example="auto")
-    subnet: Word | None = entry("an existing subnet; else a network of its own is made", None, example="subnet-0a1b2c3d")
+    subnet: Word | None = entry(
+        "an existing subnet; else a network of its own is made", None, example="subnet-0a1b2c3d"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +159,17 @@ class Pool:
 
     hosts: tuple[HostEntry, ...] = entry("owned machines", (), example="[gpu1.lan, gpu2.lan]")
     aws: Aws | None = entry("rented machines", None, built=False)
-    count: Range | None = entry("how many rented machines; a range parks what is given back", None, example="0-2", built=False)
+    count: Range | None = entry(
+        "how many rented machines; a range parks what is given back", None, example="0-2", built=False
+    )
     start: Start | None = entry("when a rented machine is started on demand", None, built=False)
     idle: Idle | None = entry("what happens to idle machines", None, built=False)
     power: Power | None = entry("electrical power", None, built=False)
-    driver: Literal["keep", "install"] = entry("NVIDIA's driver. keep: one that works stays, and where one is missing `up` stops with the commands to install it", "keep", unbuilt=("install",))
+    driver: Literal["keep", "install"] = entry(
+        "NVIDIA's driver. keep: one that works stays, and where one is missing `up` stops with the commands to install it",
+        "keep",
+        unbuilt=("install",),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,25 +184,54 @@ class Smoke:
 class Model:
     """What clients ask for by name. Short form: its source."""
 
-    source: Source | None = entry("where the weights come from", None, example='"hf:bartowski/Meta-Llama-3-8B-Instruct-GGUF:Q4_K_M"')
+    source: Source | None = entry(
+        "where the weights come from", None, example='"hf:bartowski/Meta-Llama-3-8B-Instruct-GGUF:Q4_K_M"'
+    )
     pool: tuple[Name, ...] = entry("pools it may run in; the only pool if not given", (), example="[rack]")
-    engine: Literal["llama.cpp", "vllm", "embeddings", "images", "container"] | None = entry("by the source's format if not given", None, example="llama.cpp", unbuilt=("vllm", "embeddings", "images", "container"))
-    image: Image | None = entry("the engine's image instead of the published one", None, example="ghcr.io/ggml-org/llama.cpp:server-cuda")
-    args: tuple[Argument, ...] = entry("further words for the engine's command line", (), example='["--threads", "8"]')
+    engine: Literal["llama.cpp", "vllm", "embeddings", "images", "container"] | None = entry(
+        "by the source's format if not given",
+        None,
+        example="llama.cpp",
+        unbuilt=("vllm", "embeddings", "images", "container"),
+    )
+    image: Image | None = entry(
+        "the engine's image instead of the published one",
+        None,
+        example="ghcr.io/ggml-org/llama.cpp:server-cuda",
+    )
+    args: tuple[Argument, ...] = entry(
+        "further words for the engine's command line", (), example='["--threads", "8"]'
+    )
     replicas: int = entry("how many engines serve it", 1, least=1, most=256)
-    cards: int | None = entry("cards a replica; as many as it needs if not given, 0: none", None, example="1", least=0, most=64)
-    context: Tokens | None = entry("tokens of context a request; 8k or what fits if not given", None, example="16k")
-    slots: int = entry("requests served at once by a replica, each with the whole context", 1, least=1, most=1024)
+    cards: int | None = entry(
+        "cards a replica; as many as it needs if not given, 0: none", None, example="1", least=0, most=64
+    )
+    context: Tokens | None = entry(
+        "tokens of context a request; 8k or what fits if not given", None, example="16k"
+    )
+    slots: int = entry(
+        "requests served at once by a replica, each with the whole context", 1, least=1, most=1024
+    )
     cache: Literal["f16", "q8_0", "q4_0"] = entry("type of the key-value cache", "f16", example="q8_0")
     sha256: Sha256 | None = entry("checksum of a file from an https address", None, example="0" * 64)
     private: bool = entry("never sent to a cloud API", False)
     smoke: Smoke = entry("what it must answer after a change", Smoke)
-    drain: Seconds = entry("how long a change waits for requests in flight before it stops and says so", 600.0, example="10m")
-    cloud: Word | None = entry("a cloud API's model instead of one of your own", None, example="anthropic/claude-sonnet", built=False)
-    key: SecretName | None = entry("the cloud API's key, a name under `secrets`", None, example="ANTHROPIC_API_KEY", built=False)
-    otherwise: tuple[ModelName, ...] = entry("models that answer when this one cannot", (), example="[small]", name="else", built=False)
+    drain: Seconds = entry(
+        "how long a change waits for requests in flight before it stops and says so", 600.0, example="10m"
+    )
+    cloud: Word | None = entry(
+        "a cloud API's model instead of one of your own", None, example="anthropic/claude-sonnet", built=False
+    )
+    key: SecretName | None = entry(
+        "the cloud API's key, a name under `secrets`", None, example="ANTHROPIC_API_KEY", built=False
+    )
+    otherwise: tuple[ModelName, ...] = entry(
+        "models that answer when this one cannot", (), example="[small]", name="else", built=False
+    )
     idle: Idle | None = entry("what happens to idle replicas", None, built=False)
-    bake: Seconds | None = entry("how long a canary takes a share of real traffic", None, example="10m", built=False)
+    bake: Seconds | None = entry(
+        "how long a canary takes a share of real traffic", None, example="10m", built=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,10 +246,16 @@ class TlsFiles:
 class Gateway:
     """The one OpenAI-compatible address."""
 
-    host: HostName | None = entry("the host it runs on; the first owned one if not given", None, example="gpu1")
-    address: Address | None = entry("the name or IP that clients use; the host's address if not given", None, example="llm.office.example")
+    host: HostName | None = entry(
+        "the host it runs on; the first owned one if not given", None, example="gpu1"
+    )
+    address: Address | None = entry(
+        "the name or IP that clients use; the host's address if not given", None, example="llm.office.example"
+    )
     port: int = entry("TCP port", 8000, least=1, most=65535)
-    tls: Literal["none", "private-ca"] | TlsFiles | None = entry("encryption; private addresses default to none", None, example="private-ca")
+    tls: Literal["none", "private-ca"] | TlsFiles | None = entry(
+        "encryption; private addresses default to none", None, example="private-ca"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,11 +265,15 @@ class Updates:
     engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry("engine images", "report")
     models: Literal["never", "report", "daily", "weekly", "monthly"] = entry("model revisions", "report")
     hostler: Literal["never", "report", "daily", "weekly", "monthly"] = entry("Hostler itself", "report")
-    packages: Literal["never", "report", "daily", "weekly", "monthly"] = entry("security packages of the OS, never drivers", "never")
+    packages: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
+        "security packages of the OS, never drivers", "never"
+    )
     window: Window | None = entry("when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"')
     min_age: Seconds = entry("how old a candidate must be", 3 * 86400.0, example="3d")
     bake: Seconds = entry("how long the first replica is watched", 600.0, example="10m")
-    notify: tuple[Word, ...] = entry("webhooks told of the outcome", (), example="[https://chat.office.example/hook]")
+    notify: tuple[Word, ...] = entry(
+        "webhooks told of the outcome", (), example="[https://chat.office.example/hook]"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +300,11 @@ class Mirror:
     images: Text | None = entry("a registry", None, example="https://registry.office.example", built=False)
     hub: Text | None = entry("a Hugging Face hub", None, example="https://hub.office.example", built=False)
     apt: Text | None = entry("Debian packages", None, example="https://apt.office.example", built=False)
-    toolkit_key: Path | None = entry("the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own", None, example="~/.config/hostler/toolkit.asc")
+    toolkit_key: Path | None = entry(
+        "the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own",
+        None,
+        example="~/.config/hostler/toolkit.asc",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +312,13 @@ class Stack:
     """A whole stack file."""
 
     stack: Name = entry("the stack's name; the file's name if not given", example="office", filled=True)
-    state: Text | None = entry("where Pulumi keeps the state of rented machines", None, example="s3://office-hostler", built=False)
+    state: Text | None = entry(
+        "where Pulumi keeps the state of rented machines", None, example="s3://office-hostler", built=False
+    )
     pools: Mapping[Name, Pool] = entry("machines", example="{home: [basement]}")
-    models: Mapping[ModelName, Model] = entry("what clients can ask for", example='{chat: "hf:ORG/REPO-GGUF:Q4_K_M"}')
+    models: Mapping[ModelName, Model] = entry(
+        "what clients can ask for", example='{chat: "hf:ORG/REPO-GGUF:Q4_K_M"}'
+    )
     gateway: Gateway = entry("the address in front", Gateway)
     updates: Updates | None = entry("the update routine", None, built=False)
     budget: Budget | None = entry("what may be spent", None, built=False)

@@ -157,5 +157,6 @@ def _union(shapes: list[Shape]) -> Shape:
     if len(shapes) == 1:
         return shapes[0]
     words, section = shapes
-    assert isinstance(words, Words) and isinstance(section, Section)  # noqa: S101  the only union there is
+    assert isinstance(words, Words)  # noqa: S101  the only union there is
+    assert isinstance(section, Section)  # noqa: S101
     return Either(words, section)

@@ -44,7 +44,9 @@ def expand(kind: type, node: Node, name: str) -> Pairs | None:
         return _host(node)
     if kind is Secret and isinstance(node, Word):
         return _pairs(node, {"env": name}) if node.text == "env" else None
-    return Pairs(node.line, node.column, [(Word(node.line, node.column, key, False), node) for key in short.keys])
+    return Pairs(
+        node.line, node.column, [(Word(node.line, node.column, key, False), node) for key in short.keys]
+    )
 
 
 def _host(node: Word) -> Pairs:
@@ -60,5 +62,8 @@ def _pairs(node: Word, values: dict[str, str]) -> Pairs:
     return Pairs(
         node.line,
         node.column,
-        [(Word(node.line, node.column, key, False), Word(node.line, node.column, text, text.isdigit())) for key, text in values.items()],
+        [
+            (Word(node.line, node.column, key, False), Word(node.line, node.column, text, text.isdigit()))
+            for key, text in values.items()
+        ],
     )

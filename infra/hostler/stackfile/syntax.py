@@ -37,7 +37,12 @@ def problem_of(error: Any, text: str, path: str) -> Problem:
         ((good, step) for part, good, step in _MESSAGES if re.search(part, said)),
         ("YAML", "put quotes around text with special characters"),
     )
-    return Problem(where=f"{path}:{line}:{column}", expected=expected, got="YAML that cannot be read", next_step=next_step)
+    return Problem(
+        where=f"{path}:{line}:{column}",
+        expected=expected,
+        got="YAML that cannot be read",
+        next_step=next_step,
+    )
 
 
 def _tab_near(text: str, line: int) -> tuple[int, int] | None:

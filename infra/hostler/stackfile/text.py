@@ -16,7 +16,9 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
 _MOST_SHOWN = 5
 
 
@@ -46,7 +48,9 @@ def _unreadable(path: Path, error: OSError) -> StackFileError:
         str(path),
         expected="a stack file that can be read",
         got=(error.strerror or "an error").lower(),
-        next_step=f"perhaps {path.parent / near[0]} is meant" if near else "name another file with -f, or make one: hostler init",
+        next_step=f"perhaps {path.parent / near[0]} is meant"
+        if near
+        else "name another file with -f, or make one: hostler init",
     )
 
 

@@ -6,7 +6,8 @@ number of nodes with aliases expanded, tags, several documents, keys that are no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from hostler.errors import Problem, StackFileError
@@ -38,7 +39,7 @@ class Items:
 
     line: int
     column: int
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[Node]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Pairs:
 
     line: int
     column: int
-    nodes: list[tuple[Word, Node]] = field(default_factory=list)
+    nodes: list[tuple[Word, Node]]
 
 
 type Node = Word | Items | Pairs
@@ -73,9 +74,10 @@ def build(text: str, path: str) -> tuple[Node | None, list[Problem]]:
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    parse: Callable[..., Iterator[Any]] = getattr(yaml, "parse")  # noqa: B009  its types say nothing
     builder = _Builder(path)
     try:
-        for event in yaml.parse(text, Loader=loader):
+        for event in parse(text, Loader=loader):
             builder.take(type(event).__name__, event)
     except _Stop:
         raise StackFileError(*builder.problems) from None
@@ -104,9 +106,9 @@ class _Builder:
                 self._grow(1, event)
                 self._place(Word(*_position(event), event.value, event.implicit[0]), event.anchor, 1)
             case "SequenceStartEvent":
-                self._open(event, Items(*_position(event)))
+                self._open(event, Items(*_position(event), []))
             case "MappingStartEvent":
-                self._open(event, Pairs(*_position(event)))
+                self._open(event, Pairs(*_position(event), []))
             case "SequenceEndEvent" | "MappingEndEvent":
                 frame = self._frames.pop()
                 self._place(frame.node, frame.anchor, frame.size)
@@ -120,7 +122,9 @@ class _Builder:
     def _document(self, event: Any) -> None:
         self._documents += 1
         if self._documents > 1:
-            self._refuse(event, "one document", "a second one (after ---)", "one file is one stack: make it two files")
+            self._refuse(
+                event, "one document", "a second one (after ---)", "one file is one stack: make it two files"
+            )
             raise _Stop
 
     def _open(self, event: Any, node: Items | Pairs) -> None:
@@ -136,7 +140,9 @@ class _Builder:
         if found is None:
             inside = any(frame.anchor == event.anchor for frame in self._frames)
             got = "one that repeats what it stands in" if inside else "one that names nothing above"
-            self._refuse(event, "an alias (*) of something above", got, "write the value itself, or text in quotes")
+            self._refuse(
+                event, "an alias (*) of something above", got, "write the value itself, or text in quotes"
+            )
             raise _Stop
         self._grow(found[1], event)
         self._place(found[0], None, found[1])
@@ -151,7 +157,9 @@ class _Builder:
     def _untagged(self, event: Any) -> None:
         if event.tag not in (None, "!"):
             got = "a tag (a word that begins with !)"
-            self._refuse(event, "plain YAML", got, "leave the tag out, and put quotes around text that begins with !")
+            self._refuse(
+                event, "plain YAML", got, "leave the tag out, and put quotes around text that begins with !"
+            )
 
     def _place(self, node: Node, anchor: str | None, size: int) -> None:
         """Put a finished node where the parser is."""

@@ -10,7 +10,9 @@ from . import forms
 from .scalars import kind_of
 from .shapes import Key, Many, Scalar, Shape
 
-_BARE = re.compile(r"(?:[A-Za-z/~.][A-Za-z0-9_./~@+-]*(?: [A-Za-z0-9][A-Za-z0-9_./-]*)*|[0-9]+(?:\.[0-9]+)? ?[A-Za-z/]+|[0-9]+-[0-9]{1,3})")
+_BARE = re.compile(
+    r"(?:[A-Za-z/~.][A-Za-z0-9_./~@+-]*(?: [A-Za-z0-9][A-Za-z0-9_./-]*)*|[0-9]+(?:\.[0-9]+)? ?[A-Za-z/]+|[0-9]+-[0-9]{1,3})"
+)
 
 
 def quoted(text: str) -> str:

@@ -44,7 +44,9 @@ def json_verbs() -> list[str]:
 
 
 @pytest.mark.parametrize("verb", json_verbs())
-def test_json_is_json_under_a_failing_run(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_json_under_a_failing_run(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("pools: {home: [a]}\nmodles: {}\n")
     words = ["chat"] if verb == "roll" else []

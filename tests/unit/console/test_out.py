@@ -12,14 +12,23 @@ from hostler.errors import HostError, Problem, UsageError
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (5400, "2 h"), (86400, "24 h"), (3 * 86400, "3 d")],
+    [
+        (0, "0 s"),
+        (89, "89 s"),
+        (90, "2 min"),
+        (3600, "60 min"),
+        (5400, "2 h"),
+        (86400, "24 h"),
+        (3 * 86400, "3 d"),
+    ],
 )
 def test_age(seconds: float, text: str) -> None:
     assert age(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (24 * 2**30, "24.0 GiB"), (3 * 2**40, "3.0 TiB")]
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (24 * 2**30, "24.0 GiB"), (3 * 2**40, "3.0 TiB")],
 )
 def test_size(count: float, text: str) -> None:
     assert size(count) == text
@@ -32,7 +41,9 @@ def test_a_table_aligns_and_wraps_the_last_column() -> None:
 
 def test_errors_say_where_expected_got_and_next() -> None:
     err = io.StringIO()
-    problem = Problem(where="gpu-1", expected="an answer", got="silence", next_step="switch it on", detail="a\nb")
+    problem = Problem(
+        where="gpu-1", expected="an answer", got="silence", next_step="switch it on", detail="a\nb"
+    )
     Out(stdout=io.StringIO(), stderr=err).error(HostError(problem))
     assert err.getvalue().splitlines() == [
         "error: gpu-1: expected an answer; got silence",
