@@ -4,6 +4,7 @@ The CLI starts it with the engine's address, reads its port from stdout, and ask
 The real one runs the program in a process of its own; this one in its own process, by the same SDK code.
 """
 
+# ruff: noqa: ARG002 - gRPC hands every method both arguments
 from __future__ import annotations
 
 import os
@@ -11,6 +12,7 @@ import runpy
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,13 @@ class LanguageHost(LanguageServer):
         folder = Path(request.info.program_directory or request.pwd)
         os.chdir(folder)
         sys.path.insert(0, str(folder))
-        self.program = lambda: runpy.run_path(str(folder / "__main__.py"), run_name="__main__") and None
+        self.program = partial(_run, folder / "__main__.py")
         request.args[:] = [self._engine]
         return super().Run(request, context)
+
+
+def _run(path: Path) -> None:
+    runpy.run_path(str(path), run_name="__main__")
 
 
 def main() -> None:
@@ -46,7 +52,7 @@ def main() -> None:
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()
-    signal.signal(signal.SIGINT, lambda *_: server.stop(None))  # the CLI's way to end its plugins
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the CLI's way to end its plugins: no stack trace
     server.wait_for_termination()
 
 

@@ -15,7 +15,12 @@ from hostler.provision.locations import Locations, environment, inherited, passp
 def _empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:/usr/bin:/bin")
-    for name in ("HOSTLER_PULUMI", "HOSTLER_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+    for name in (
+        "HOSTLER_PULUMI",
+        "HOSTLER_PASSPHRASE",
+        "PULUMI_CONFIG_PASSPHRASE",
+        "PULUMI_CONFIG_PASSPHRASE_FILE",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -60,7 +65,9 @@ def test_the_named_one_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("HOSTLER_PULUMI", str(tmp_path / "nowhere"))
     with pytest.raises(ProvisionError, match="HOSTLER_PULUMI: expected"):
         engine.find_cli()
-    monkeypatch.setenv("HOSTLER_PULUMI", str(fake(tmp_path / "root" / "bin" / "pulumi", "echo v3.260.0").parents[1]))
+    monkeypatch.setenv(
+        "HOSTLER_PULUMI", str(fake(tmp_path / "root" / "bin" / "pulumi", "echo v3.260.0").parents[1])
+    )
     assert engine.find_cli().version == "3.260.0"
 
 

@@ -93,7 +93,9 @@ DIFFERENCES = [
 ]
 
 
-@pytest.mark.parametrize(("change", "found"), [case[1:] for case in DIFFERENCES], ids=[c[0] for c in DIFFERENCES])
+@pytest.mark.parametrize(
+    ("change", "found"), [case[1:] for case in DIFFERENCES], ids=[c[0] for c in DIFFERENCES]
+)
 def test_difference(change: dict[str, Any], found: dict[str, str]) -> None:
     new = {key: value for key, value in {**GOOD, **change}.items() if value is not None}
     assert properties.difference(GOOD, new) == found
