@@ -64,9 +64,13 @@ def _build(home: Path) -> None:
 
 def _bootstrap(root: Path) -> None:
     if not shutil.which("mmdebstrap"):
-        subprocess.run(["apt-get", "install", "-y", "-q", "mmdebstrap"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-q", "mmdebstrap"], check=True, stdout=subprocess.DEVNULL
+        )
     source = f"deb [signed-by={KEYRING}] {_mirror()}"
-    setup = f'mkdir -p "$1"/etc/apt/preferences.d; printf "{PREFERENCES}" > "$1"/etc/apt/preferences.d/haproxy'
+    setup = (
+        f'mkdir -p "$1"/etc/apt/preferences.d; printf "{PREFERENCES}" > "$1"/etc/apt/preferences.d/haproxy'
+    )
     subprocess.run(
         [
             *("mmdebstrap", "--quiet", "--variant=extract", "--include=haproxy"),

@@ -71,7 +71,11 @@ def _curl(target: _Target) -> str:
 
 
 def _open_webui(target: _Target) -> str:
-    settings = {"OPENAI_API_BASE_URL": target.base, "OPENAI_API_KEY": target.key, "ENABLE_OLLAMA_API": "false"}
+    settings = {
+        "OPENAI_API_BASE_URL": target.base,
+        "OPENAI_API_KEY": target.key,
+        "ENABLE_OLLAMA_API": "false",
+    }
     words = ["docker run -d --name open-webui -p 3000:8080 -v open-webui:/app/backend/data"]
     if target.ca:
         settings |= {"SSL_CERT_FILE": f"/{CA_FILE}", "REQUESTS_CA_BUNDLE": f"/{CA_FILE}"}

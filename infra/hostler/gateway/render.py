@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ def gateway_made(spec: GatewaySpec) -> tuple[str, ...]:
     return (*own, "ca", "server") if spec.tls == "private-ca" else own
 
 
-def edge_made(spec: EdgeSpec) -> tuple[str, ...]:
+def edge_made(_spec: EdgeSpec) -> tuple[str, ...]:
     return ("edge",)
 
 
@@ -195,17 +196,22 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "lua": _lua,
         "json": _json,
         "model_json": _model_json,
-        "bracketed": lambda address: f"[{address}]" if ":" in address else address,
+        "bracketed": _bracketed,
     }
+    environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]  jinja2 leaves its values untyped
     return environment
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _lua(text: str) -> str:

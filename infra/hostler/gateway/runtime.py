@@ -37,6 +37,6 @@ def shown_keys(answer: str) -> dict[str, str]:
 def sync_keys(paths: Paths, wanted: Iterable[tuple[str, str]], live: Mapping[str, str]) -> tuple[str, ...]:
     """What turns the live keys into the wanted ones: revoked first."""
     rows = dict(wanted)
-    gone = (revoke_key(paths, digest) for digest in sorted(live.keys() - rows.keys()))
-    new = (add_key(paths, digest, rows[digest]) for digest in sorted(rows.keys() - live.keys()))
+    gone = (revoke_key(paths, digest) for digest, _ in sorted(live.items() - rows.items()))
+    new = (add_key(paths, digest, name) for digest, name in sorted(rows.items() - live.items()))
     return (*gone, *new)

@@ -42,7 +42,9 @@ class Route:
     edge_port: int = 8443
     slots: int = 0  # requests served at once; more wait in the gateway. 0: no limit
     health_path: str = "/health"
-    keep_alive: bool = False  # the engine keeps connections open after a streamed answer (llama-server does not)
+    keep_alive: bool = (
+        False  # the engine keeps connections open after a streamed answer (llama-server does not)
+    )
 
     def __post_init__(self) -> None:
         _check("replica", _LABEL, (self.id,))
@@ -112,7 +114,9 @@ class GatewaySpec:
     tls: Literal["none", "private-ca"] | OwnTls = "none"
     pins: Mapping[str, str] = field(default_factory=dict[str, str])
     account: str = "hostler"
-    paths: Paths = field(default_factory=lambda: Paths(etc="/etc/hostler/gateway", run="/run/hostler/gateway"))
+    paths: Paths = field(
+        default_factory=lambda: Paths(etc="/etc/hostler/gateway", run="/run/hostler/gateway")
+    )
     ports: Ports = field(default_factory=Ports)
 
     def __post_init__(self) -> None:

@@ -60,9 +60,7 @@ async def clients(rig: Rig, count: int, tally: Tally) -> AsyncIterator[list[Clie
         await asyncio.gather(*(session.close() for session in made))
 
 
-def under_load(
-    rig: Rig, count: int, body: dict[str, Any], work: Callable[[Tally], Awaitable[None]]
-) -> Tally:
+def under_load(rig: Rig, count: int, body: dict[str, Any], work: Callable[[Tally], Awaitable[None]]) -> Tally:
     """What `count` clients saw that asked again and again while `work` went on."""
 
     async def run() -> Tally:

@@ -50,7 +50,9 @@ def certificate(folder: Path, name: str, host: str, *options: str) -> None:
     names = f"subjectAltName=DNS:{host},DNS:*.{host}"  # *: the name asked for is REPLICA.HOST
     subject = ("-subj", f"/CN={host}", "-addext", names, "-addext", "extendedKeyUsage=serverAuth,clientAuth")
     files = ("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt")
-    subprocess.run(["openssl", "req", "-x509", *words, *subject, *options, *files], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "req", "-x509", *words, *subject, *options, *files], check=True, capture_output=True
+    )
 
 
 def issue(folder: Path, address: str) -> None:
@@ -59,7 +61,11 @@ def issue(folder: Path, address: str) -> None:
     openssl(folder, *("req", "-x509", *curve, "-subj", "/CN=Hostler test", "-keyout", "ca.key", "-out", "ca.crt"),
             *("-addext", "keyUsage=critical,keyCertSign,cRLSign"))  # fmt: skip
     kind = "IP" if address.replace(".", "").isdigit() else "DNS"
-    extensions = ("basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth", f"subjectAltName={kind}:{address}")
+    extensions = (
+        "basicConstraints=critical,CA:FALSE",
+        "extendedKeyUsage=serverAuth",
+        f"subjectAltName={kind}:{address}",
+    )
     added = (word for extension in extensions for word in ("-addext", extension))
     openssl(folder, *("req", "-x509", "-CA", "ca.crt", "-CAkey", "ca.key", *curve, "-subj", f"/CN={address}"),
             *("-keyout", "server.key", "-out", "server.crt", *added))  # fmt: skip
@@ -101,7 +107,13 @@ class Answer:
 
 
 def ask(
-    method: str, path: str, body: Any = None, *, port: int, headers: Mapping[str, str] | None = None, timeout: float = 30
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    port: int,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 30,
 ) -> Answer:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
@@ -176,12 +188,21 @@ class Rig:
         return Route(**({"id": name, "host": "gpu-1", "port": engine.port} | more))
 
     def model(self, name: str, replicas: int, **more: Any) -> ServedModel:
-        return ServedModel(name=name, replicas=tuple(self.route(f"{name}-{n}", **more) for n in range(replicas)))
+        return ServedModel(
+            name=name, replicas=tuple(self.route(f"{name}-{n}", **more) for n in range(replicas))
+        )
 
     def spec(self, *models: ServedModel, **more: Any) -> GatewaySpec:
         keys = ((runtime.key_hash(KEY), "me"),)
         paths = self.paths("gateway", "gpu-1")
-        values = {"uid": "u", "host": "gpu-1", "image": IMAGE, "models": models, "keys": keys, "port": self.port}
+        values = {
+            "uid": "u",
+            "host": "gpu-1",
+            "image": IMAGE,
+            "models": models,
+            "keys": keys,
+            "port": self.port,
+        }
         return GatewaySpec(**(values | {"bind": "127.0.0.1", "paths": paths, "ports": self.ports} | more))
 
     def edge_spec(self, host: str, port: int, *routes: Route) -> EdgeSpec:

@@ -47,7 +47,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             await stream(writer, body)
             return False
         size = len(raw)
-        return reply(writer, 200, completion(body) | {"name": NAME, "size": size, "path": path, "headers": headers})
+        return reply(
+            writer, 200, completion(body) | {"name": NAME, "size": size, "path": path, "headers": headers}
+        )
     finally:
         busy -= 1
 

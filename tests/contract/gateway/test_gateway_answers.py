@@ -28,7 +28,14 @@ def shape(answer: Answer) -> tuple[int, str]:
 
 
 CASES: list[tuple[str, str, str, Any, dict[str, str], tuple[int, str]]] = [
-    ("no key", "POST", "/v1/chat/completions", {"model": "big"}, {"authorization": ""}, (401, "invalid_api_key")),
+    (
+        "no key",
+        "POST",
+        "/v1/chat/completions",
+        {"model": "big"},
+        {"authorization": ""},
+        (401, "invalid_api_key"),
+    ),
     ("wrong key", "GET", "/v1/models", None, {"authorization": "Bearer x"}, (401, "invalid_api_key")),
     ("a hash is no key", "GET", "/v1/models", None, {"authorization": "Basic x"}, (401, "invalid_api_key")),
     ("no model", "POST", "/v1/chat/completions", {"messages": []}, {}, (400, "missing_model")),
@@ -84,9 +91,13 @@ def test_what_cannot_be_parsed(office: Rig, request_line: str, expected: tuple[i
         ("absent", KEY, openai.InternalServerError),
     ],
 )
-def test_the_openai_client_reads_them(office: Rig, model: str, key: str, error: type[openai.APIStatusError]) -> None:
+def test_the_openai_client_reads_them(
+    office: Rig, model: str, key: str, error: type[openai.APIStatusError]
+) -> None:
     with pytest.raises(error) as caught:
-        client(office, key).chat.completions.create(model=model, messages=[{"role": "user", "content": "x" * 3_000_000}])
+        client(office, key).chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "x" * 3_000_000}]
+        )
     assert caught.value.body["message"]  # pyright: ignore
 
 
@@ -153,7 +164,9 @@ def test_health_needs_no_key(office: Rig) -> None:
 
 def test_metrics_on_loopback(office: Rig) -> None:
     office.chat("big")
-    with urllib.request.urlopen(f"http://127.0.0.1:{office.ports.gateway_metrics}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{office.ports.gateway_metrics}/metrics", timeout=5
+    ) as answer:
         text = answer.read().decode()
     assert 'haproxy_server_current_sessions{proxy="model_big",server="big-0"}' in text
 

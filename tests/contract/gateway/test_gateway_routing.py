@@ -56,7 +56,9 @@ def test_engine_sees_no_key_and_no_forged_header(office: Rig) -> None:
 
 def test_headers_say_who_served(office: Rig) -> None:
     answer = office.chat("big")
-    found = {name: answer.headers.get_all(name) for name in ("x-hostler-model", "x-hostler-replica", "server")}
+    found = {
+        name: answer.headers.get_all(name) for name in ("x-hostler-model", "x-hostler-replica", "server")
+    }
     assert found == {"x-hostler-model": ["big"], "x-hostler-replica": ["big-0"], "server": None}
     assert len(answer.headers["x-request-id"]) == 36
 
