@@ -35,7 +35,7 @@ def what_stands(node: Node, path: str) -> tuple[str, str]:
 def read_as(word: Word) -> str:
     if word.kind == "nothing":
         return "nothing"
-    return "true" if word.text.lower() in ("y", "yes", "true", "on") else "false"
+    return "true" if word.text.lower() in ("yes", "true", "on") else "false"
 
 
 def masked(text: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any, cast
 
+from .fields import Range
 from .notes import join
-from .sections import Range, Stack, StackFile
+from .sections import Stack, StackFile
 from .shapes import Key, Many, Section, Shape, Table, keys_of
 from .yamlwords import inline, quoted, scalar
 

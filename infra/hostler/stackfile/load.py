@@ -14,7 +14,7 @@ from .notes import Notes
 from .reader import BAD, Reader
 from .sections import Stack, StackFile
 from .text import decode, read
-from .tree import Node, build
+from .tree import Node, Word, build
 
 __all__ = ["find", "load", "loads"]
 _MOST_PROBLEMS = 100
@@ -29,7 +29,7 @@ def load(path: str | Path) -> StackFile:
 def loads(data: bytes, path: str) -> StackFile:
     """The same of a file's bytes; `path` is what errors and the default name say."""
     root, problems = build(decode(data, path), path)
-    if root is None:
+    if root is None or (isinstance(root, Word) and root.kind == "nothing"):
         raise StackFileError(*problems, _empty(path))
     notes = Notes(path)
     stack = _stack(root, notes)

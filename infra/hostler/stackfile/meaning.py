@@ -112,7 +112,7 @@ def _model_pools(path: str, model: Model, stack: Stack, notes: Notes) -> None:
     if (
         not model.pool
         and not model.cloud
-        and len(_names(stack.pools, "pools", notes)) > 1
+        and len(notes.names.get("pools", ())) > 1
         and not notes.troubled(f"{path}.pool")
     ):
         pools = ", ".join(stack.pools)
@@ -129,16 +129,8 @@ def _model_pools(path: str, model: Model, stack: Stack, notes: Notes) -> None:
         notes.about(f"{path}.pool", "each pool once", ", ".join(model.pool), "take out what is there twice")
 
 
-def _names(known: Mapping[str, object], section: str, notes: Notes) -> set[str]:
-    """Also names whose section was wrong."""
-    given = {path.removeprefix(f"{section}.") for path in notes.given if path.startswith(f"{section}.")}
-    return set(known) | {
-        name for name in given if "[" not in name and (section == "models" or "." not in name)
-    }
-
-
 def _known(path: str, name: str, known: Mapping[str, object], section: str, notes: Notes) -> None:
-    if name in _names(known, section, notes):
+    if name in notes.names.get(section, ()):
         return
     near = nearest(name, known)
     got = name + (f": did you mean {near}?" if near else "")
@@ -166,7 +158,7 @@ def _gateway(stack: Stack, notes: Notes) -> None:
 def _gateway_host(stack: Stack, notes: Notes) -> None:
     hosts = {host.name or "": pool for pool in stack.pools.values() for host in pool.hosts}
     name = stack.gateway.host
-    if notes.troubled("pools") and name not in hosts:
+    if name not in hosts and (notes.troubled("pools") or (name is None and "pools" in notes.unbuilt)):
         return
     step = "name an owned host that stays"
     if name is None:

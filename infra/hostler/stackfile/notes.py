@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hostler.errors import Problem
@@ -24,22 +25,37 @@ _HABITS = {
 
 @dataclass(slots=True)
 class Notes:
-    """`problems` with their line, column and path, so that they come out in the file's order."""
+    """`problems` with their line and column, so that they come out in the file's order; `wrong` has the
+    paths of those, and of all that they stand in."""
 
     path: str
-    problems: list[tuple[int, int, str, Problem]] = field(default_factory=list[tuple[int, int, str, Problem]])
+    problems: list[tuple[int, int, Problem]] = field(default_factory=list[tuple[int, int, Problem]])
     positions: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     given: set[str] = field(default_factory=set[str])
+    wrong: set[str] = field(default_factory=set[str])
+    names: dict[str, set[str]] = field(default_factory=dict[str, set[str]])  # of a table, wrong ones too
+    unbuilt: set[str] = field(default_factory=set[str])
 
     def add(self, at: tuple[int, int], path: str, expected: str, got: str, next_step: str = "") -> None:
         """A problem at (line, column) with the part of the stack file that it is about."""
         where = f"{self.path}:{at[0]}:{at[1]} {path}".rstrip()
         problem = Problem(where=where, expected=expected, got=got, next_step=next_step)
-        self.problems.append((*at, path, problem))
+        self.problems.append((*at, problem))
+        self.wrong.update(_around(path))
 
     def about(self, path: str, expected: str, got: str, next_step: str = "") -> None:
         """A problem at the place where `path`, or the nearest part around it, stands."""
         self.add(self.place(path), path, expected, got, next_step)
+
+    def not_built(self, path: str, expected: str, got: str, next_step: str) -> None:
+        """What is right, but cannot be done yet."""
+        problem = Problem(where=self.where(path), expected=expected, got=got, next_step=next_step)
+        self.problems.append((*self.place(path), problem))
+        self.unbuilt.update(_around(path))
+
+    def where(self, path: str) -> str:
+        line, column = self.place(path)
+        return f"{self.path}:{line}:{column} {path}"
 
     def place(self, path: str) -> tuple[int, int]:
         probe = path
@@ -55,10 +71,16 @@ class Notes:
 
     def troubled(self, path: str) -> bool:
         """Whether something at or below `path` was found wrong already."""
-        return any(at == path or at.startswith((f"{path}.", f"{path}[")) for _, _, at, _ in self.problems)
+        return path in self.wrong
 
     def in_order(self) -> tuple[Problem, ...]:
-        return tuple(problem for *_, problem in sorted(self.problems, key=lambda entry: entry[:2]))
+        return tuple(problem for _, _, problem in sorted(self.problems, key=lambda entry: entry[:2]))
+
+
+def _around(path: str) -> Iterator[str]:
+    """The path and all that it stands in."""
+    for found in re.finditer(r"[.\[]|$", path):
+        yield path[: found.start()]
 
 
 def join(path: str, name: str) -> str:

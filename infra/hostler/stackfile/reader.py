@@ -80,9 +80,9 @@ class Reader:
         before = len(self._notes.problems)
         value = self._read(key.shape, node, path, key)
         if not key.built and len(self._notes.problems) == before:
-            self._notes.about(path, "a key that works already", f"{key.name}: not built yet", _UNBUILT)
+            self._notes.not_built(path, "a key that works already", f"{key.name}: not built yet", _UNBUILT)
         elif value in key.unbuilt if isinstance(value, str) else False:
-            self._notes.about(
+            self._notes.not_built(
                 path, "a word that works already", f"{key.name}: {value}: not built yet", other_words(key)
             )
         return value
@@ -149,15 +149,11 @@ class Reader:
         least, most = (key.least, key.most) if key else (None, None)
         low, high = least or 0, most if most is not None else 10**9
         expected = f"a whole number, {low} to {high}"
-        if (
-            not isinstance(node, Word)
-            or not node.plain
-            or not re.fullmatch(r"0|-?[1-9][0-9]{0,17}", node.text)
-        ):
+        if not isinstance(node, Word) or not re.fullmatch(r"0|-?[1-9][0-9]{0,17}", node.text):
             return self._wrong(node, path, expected)
-        if low <= int(node.text) <= high:
-            return int(node.text)
-        return self._wrong(node, path, expected)
+        if not low <= int(node.text) <= high:
+            return self._wrong(node, path, expected)
+        return int(node.text) if node.plain else self._wrong(node, path, expected, "write it without quotes")
 
     def _many(self, item: Shape, node: Node, path: str) -> Any:
         if not isinstance(node, Items):
@@ -176,6 +172,7 @@ class Reader:
             return self._wrong(node, path, "a mapping of names")
         values: dict[str, Any] = {}
         for word, child in self._unique(node, path):
+            self._notes.names.setdefault(path, set()).add(word.text)
             name = self._scalar(shape.form, word, path)
             at = join(
                 path,
@@ -257,9 +254,9 @@ class Reader:
             f"write {near}" if near else "take it out",
         )
 
-    def _wrong(self, node: Node, path: str, expected: str) -> Any:
+    def _wrong(self, node: Node, path: str, expected: str, instead: str = "") -> Any:
         """Not even the right kind of value."""
         at = self._notes.positions.get(path) if not isinstance(node, Word) else None
         got, next_step = what_stands(node, path)
-        self._notes.add(at or (node.line, node.column), path, expected, got, next_step)
+        self._notes.add(at or (node.line, node.column), path, expected, got, instead or next_step)
         return BAD

@@ -7,7 +7,7 @@ from typing import Literal
 
 type Kind = Literal["text", "flag", "nothing", "whole", "number"]
 
-_FLAG = re.compile(r"y|n|yes|no|true|false|on|off", re.IGNORECASE)
+_FLAG = re.compile(r"yes|no|true|false|on|off", re.IGNORECASE)
 _NOTHING = re.compile(r"~|null|", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?[0-9][0-9_]*|0[xob][0-9A-Fa-f_]+")
 _NUMBER = re.compile(
@@ -17,7 +17,7 @@ _LONGEST_SHOWN = 60
 
 
 def kind_of(text: str) -> Kind:
-    """Of YAML 1.1 and 1.2 what reads more into it; `y` and `n` too."""
+    """Of YAML 1.1 and 1.2 what reads more into it."""
     if _NOTHING.fullmatch(text):
         return "nothing"
     if _FLAG.fullmatch(text):

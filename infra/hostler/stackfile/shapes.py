@@ -9,7 +9,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from .sections import Form, Range
+from .fields import Form, Range
 
 
 @dataclass(frozen=True, slots=True)

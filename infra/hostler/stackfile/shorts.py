@@ -43,7 +43,7 @@ def expand(kind: type, node: Node, name: str) -> Pairs | None:
     if kind is HostEntry and isinstance(node, Word):
         return _host(node)
     if kind is Secret and isinstance(node, Word):
-        return _pairs(node, {"env": name}) if node.text == "env" else None
+        return _pairs(node, {"env": name.strip("?") or "NAME"}) if node.text == "env" else None
     return Pairs(
         node.line, node.column, [(Word(node.line, node.column, key, False), node) for key in short.keys]
     )

@@ -27,7 +27,7 @@ def read(path: str | Path) -> bytes:
     try:
         with open(path, "rb") as file:
             data = file.read(LARGEST + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(Path(path), error) from None
     if len(data) > LARGEST:
         raise StackFileError.of(
@@ -39,7 +39,7 @@ def read(path: str | Path) -> bytes:
     return data
 
 
-def _unreadable(path: Path, error: OSError) -> StackFileError:
+def _unreadable(path: Path, error: OSError | ValueError) -> StackFileError:
     near: list[str] = []
     if isinstance(error, FileNotFoundError) and path.parent.is_dir():
         names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml")]
@@ -47,7 +47,7 @@ def _unreadable(path: Path, error: OSError) -> StackFileError:
     return StackFileError.of(
         str(path),
         expected="a stack file that can be read",
-        got=(error.strerror or "an error").lower(),
+        got=str(getattr(error, "strerror", None) or error).lower(),
         next_step=f"perhaps {path.parent / near[0]} is meant"
         if near
         else "name another file with -f, or make one: hostler init",
