@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .debs import nvidia_repository
 from .pki import NAMES, pki
 from .shell import LabError, Process, background, sh, wait_for
 
@@ -37,8 +38,15 @@ class Operator:
         shutil.copy(pki() / "id_ed25519", self.home / ".ssh/id_ed25519")
         shutil.copy(pki() / "id_ed25519.pub", self.home / ".ssh/id_ed25519.pub")
         (self.home / ".ssh/id_ed25519").chmod(0o600)
+        self._trust_the_mirror()
         (self.directory / "alone").write_text(alone_as)
         self._hold(bridge)
+
+    def _trust_the_mirror(self) -> None:
+        """The lab signs NVIDIA's repository anew, as every mirror does: its key, for `mirror.toolkit_key`."""
+        own = self.home / ".config/hostler"
+        own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copy(nvidia_repository() / "libnvidia-container/gpgkey", own / "toolkit.asc")
 
     @property
     def alone(self) -> str:

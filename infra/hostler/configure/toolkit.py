@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hostler.configure.docker import has_cards
+from hostler.errors import StackFileError
 from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import Effect, File, Item, Package, Part, Text
 from hostler.stackfile.sections import StackFile
@@ -60,8 +61,20 @@ def key(file: StackFile) -> str:
     """The OpenPGP key that signs the repository: the stack file's, or the pinned one of NVIDIA."""
     mirror = file.stack.mirror
     if mirror and mirror.toolkit_key:
-        return (Path(file.path).parent / Path(mirror.toolkit_key).expanduser()).read_text()
+        return _own(file, Path(file.path).parent / Path(mirror.toolkit_key).expanduser())
     return _pinned()
+
+
+def _own(file: StackFile, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StackFileError.of(
+            file.where("mirror.toolkit_key"),
+            expected="a readable OpenPGP key in a file",
+            got=f"{path}: {error}",
+            next_step="ask whoever keeps the mirror for the key that signs its packages",
+        ) from error
 
 
 @cache
