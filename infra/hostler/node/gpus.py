@@ -100,9 +100,9 @@ def card(row: Sequence[str]) -> Json:
 
 def parse_apps(text: str) -> List[Json]:
     """Processes on cards; a name may hold commas."""
-    rows = [[field.strip() for field in line.split(",")] for line in text.splitlines()]
+    rows = [line.strip().split(", ") for line in text.splitlines()]
     return [
-        {"card": row[0], "pid": int(row[1]), "name": ",".join(row[2:-1]), "used_mib": whole(row[-1])}
+        {"card": row[0], "pid": int(row[1]), "name": ", ".join(row[2:-1]), "used_mib": whole(row[-1])}
         for row in rows
         if len(row) >= len(APP) and row[1].isdigit()
     ]

@@ -1,6 +1,7 @@
 """The probe: one request, one answer with all that hosts.types.Seen has. Reads only.
 
-request {"op": "probe", "ask": ["kind:name", ...]}; a path's text is asked for as "text:/etc/x".
+request {"op": "probe", "ask": ["kind:name", ...]}; a path's text is asked for as "text:/etc/x", all that is ours
+        as "ours:*".
 answer  {"now", "took_ms", "facts", "observed": {"kind:name": {"value": ...} | {"absent": true} | {"unknown": why}},
          "ours", "uid", "epoch", "baseline", "record", "copy"}
 """
@@ -12,7 +13,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
-from . import files, gpus, machine, packages, paths, signals, units
+from . import everything, files, gpus, machine, packages, paths, signals, units
 from .containers import Engine
 from .dockerapi import NotAnswering
 from .protocol import Answers, NodeError, Request, as_dict
@@ -23,7 +24,7 @@ Seen = Dict[str, Any]
 
 def probe(request: Request, answers: Answers) -> int:
     started = time.monotonic()
-    asked = sort(request.get("ask") or [])
+    asked = everything.expand(sort(request.get("ask") or []))
     work = Together()
     engine = work.start(Engine)
     look_at_cards = work.start(gpus.look)
@@ -36,6 +37,7 @@ def probe(request: Request, answers: Answers) -> int:
     cards = look_at_cards()
     cards["processes"] = gpus.owned(cards["processes"], docker.ours)
     found.update(observe_docker(docker, asked))
+    found["images:*"] = everything.images(docker)
     found.update(("unit:" + name, seen(state)) for name, state in unit_states().items())
     found.update(("replica:" + name, seen(state)) for name, state in replica_signals().items())
     facts = {"docker": docker.version, "docker_foreign": docker.foreign, "package_state": packages.trouble()}
@@ -126,7 +128,7 @@ FILE_KINDS: Mapping[str, Tuple[str, Callable[[str], Any]]] = {  # ask -> name of
     "applied": ("applied", applied),
     "made": ("made", made),
 }
-KINDS = (*FILE_KINDS, "package", "image", "tag", "unit", "container", "replica")
+KINDS = (everything.ALL, *FILE_KINDS, "package", "image", "tag", "unit", "container", "replica")
 
 
 def observe_files(asked: Mapping[str, List[str]]) -> Dict[str, Seen]:

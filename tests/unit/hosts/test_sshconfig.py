@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,14 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     monkeypatch.setenv("HOSTLER_SSH_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
-    return lambda text: (tmp_path / "config").write_text(text) and None
+
+    def write(text: str) -> None:
+        (tmp_path / "config").write_text(text)
+
+    return write
 
 
-def to(address: str, **words: str) -> Route:
+def to(address: str, **words: Any) -> Route:
     return route(Ssh(address=address, **words), "test")
 
 

@@ -160,7 +160,7 @@ def llama() -> Iterator[int]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
