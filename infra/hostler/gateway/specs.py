@@ -81,6 +81,11 @@ class ServedModel:
     def __post_init__(self) -> None:
         _check("name", _WORD, (self.name,))
 
+    @property
+    def closes(self) -> bool:
+        """Whether an engine that the gateway itself asks may close a connection without saying so."""
+        return any(route.local and not route.keep_alive for route in self.replicas)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTls:

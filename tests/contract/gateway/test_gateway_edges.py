@@ -113,6 +113,14 @@ def test_drained_by_a_file_on_its_own_host(fleet: Fleet) -> None:
     assert fleet.gateway.states()["other-0"] == "UP"
 
 
+def test_clients_that_keep_connections_lose_nothing(fleet: Fleet) -> None:
+    async def enough(tally: Tally) -> None:
+        await soon(lambda: tally.whole + len(tally.lost) >= 200)
+
+    body = chat("other", stream=True, pad="x" * 200_000)  # too long to be sent again
+    assert not under_load(fleet.rig, 4, body, enough).lost
+
+
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 def test_nothing_is_lost_while_edge_and_gateway_reload(fleet: Fleet, stream: bool) -> None:
     async def reloads(tally: Tally) -> None:

@@ -59,6 +59,22 @@ def broken(case: dict[str, Any]) -> GatewaySpec:
     return gateway(*(ServedModel(**model) for _ in range(times)), **case.get("spec", {}))
 
 
+@pytest.mark.parametrize(
+    ("routes", "closes"),
+    [
+        ((Route(**LOCAL),), True),
+        ((Route(**LOCAL), FAR), True),
+        ((FAR,), False),
+        ((Route(**LOCAL, keep_alive=True),), False),
+        ((), False),
+    ],
+    ids=["local", "mixed", "behind an edge", "local, keeps connections", "none"],
+)
+def test_connections_that_engines_close_are_not_kept(routes: tuple[Route, ...], closes: bool) -> None:
+    lines = text(render.gateway_files(gateway(served(*routes))), "/etc/hostler/gateway/haproxy.cfg")
+    assert ("option http-server-close" in lines.partition("backend model_chat")[2]) == closes
+
+
 @pytest.mark.parametrize("case", cases("refused"), ids=lambda case: case["id"])
 def test_words_that_are_none_are_refused(case: dict[str, Any]) -> None:
     with pytest.raises(HostlerError) as caught:
