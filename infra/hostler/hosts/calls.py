@@ -119,23 +119,26 @@ class Conversation:
         self.stream.stdin.flush()
 
     def hear(self, timeout: float) -> Json | None:
-        """The next line, None at the end. Raises HostTrouble of kind timeout or protocol."""
-        try:
-            line = self.lines.get(timeout=timeout)
-        except queue.Empty:
-            raise trouble(
-                "timeout", self.host, expected=f"a sign of life within {timeout:g} s", got="silence", next_step="look at the host, then try again"
-            ) from None  # fmt: skip
-        if not line:
-            return None
-        if (value := _parsed(line)) is None:
-            raise trouble(
-                "protocol",
-                self.host,
-                expected="the agent's JSON",
-                got=line.decode("utf-8", "replace").strip()[:200],
-            )
-        return value
+        """The next answer, None at the end; what a login's own scripts print is passed over. Raises HostTrouble of
+        kind timeout."""
+        while True:
+            try:
+                line = self.lines.get(timeout=timeout)
+            except queue.Empty:
+                raise self._silent(timeout) from None
+            if not line:
+                return None
+            if (value := _parsed(line)) is not None:
+                return value
+
+    def _silent(self, timeout: float) -> HostTrouble:
+        return trouble(
+            "timeout",
+            self.host,
+            expected=f"a sign of life within {timeout:g} s",
+            got="silence",
+            next_step="look at the host, then try again",
+        )
 
     def wait(self, timeout: float) -> int:
         return self.stream.wait(timeout)

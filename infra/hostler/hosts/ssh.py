@@ -65,9 +65,10 @@ class SshTransport:
 
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float = 60.0, root: bool = False) -> Result:
         prepared = prepare(argv, root=root)
+        deadline = monotonic() + timeout
         with self._channel(prepared) as channel:
-            out, err = _exchange(self.name, channel, stdin, timeout)
-            rc = _status(self.name, channel, monotonic() + 5, timeout)
+            out, err = _exchange(self.name, channel, stdin, deadline, timeout)
+            rc = _status(self.name, channel, deadline, timeout)
         if refusal := prepared.refusal(self.name, rc, err):
             raise refusal
         return Result(host=self.name, argv=tuple(argv), rc=rc, stdout=out, stderr=err)
@@ -248,9 +249,10 @@ def _start(host: str, channel: paramiko.Channel, prepared: Prepared) -> None:
     channel.settimeout(None)
 
 
-def _exchange(host: str, channel: paramiko.Channel, stdin: bytes, timeout: float) -> tuple[bytes, bytes]:
-    """Both outputs of a command, up to `timeout` seconds."""
-    deadline = monotonic() + timeout
+def _exchange(
+    host: str, channel: paramiko.Channel, stdin: bytes, deadline: float, timeout: float
+) -> tuple[bytes, bytes]:
+    """Both outputs of a command; `timeout` is only for the error's words."""
     err = bytearray()
     reader = threading.Thread(target=_drain, args=(channel, err), daemon=True)
     reader.start()

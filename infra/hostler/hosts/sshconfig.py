@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .trouble import trouble
+from .trouble import HostTrouble, trouble
 from .types import Ssh
 
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -51,7 +51,10 @@ def config_paths() -> tuple[str, ...]:
 
 def route(ssh: Ssh, where: str) -> Route:
     """How `ssh` is reached. Raises HostTrouble for a configuration that cannot be read or goes in circles."""
-    return _route(ssh, where, DEEPEST)
+    try:
+        return _route(ssh, where, DEEPEST)
+    except ValueError as error:  # a port or a time that is no number
+        raise _unreadable(ssh, where, error) from error
 
 
 def _route(ssh: Ssh, where: str, depth: int) -> Route:
@@ -92,13 +95,17 @@ def _lookup(ssh: Ssh, where: str) -> Mapping[str, Any]:
     try:
         return _config(config_paths(), _stamps(config_paths())).lookup(ssh.address)
     except (ConfigParseError, CouldNotCanonicalize, ImportError) as error:
-        raise trouble(
-            "dead",
-            where,
-            expected="a readable ~/.ssh/config",
-            got=str(error),
-            next_step=f"try `ssh -G {ssh.address}`, and mend what it complains about",
-        ) from error
+        raise _unreadable(ssh, where, error) from error
+
+
+def _unreadable(ssh: Ssh, where: str, error: Exception) -> HostTrouble:
+    return trouble(
+        "dead",
+        where,
+        expected="a readable ~/.ssh/config",
+        got=str(error),
+        next_step=f"try `ssh -G {ssh.address}`, and mend what it complains about",
+    )
 
 
 def _stamps(paths: tuple[str, ...]) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ import errno
 import importlib
 import os
 import sys
+import traceback
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from .protocol import Answers, NodeError, Request, parse
@@ -70,6 +71,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         return error.rc
     except OSError as error:
         answers.say(error=kind_of(error), message=str(error), next="")
+        return 1
+    except Exception as error:  # noqa: BLE001 - a bug is an answer too, with its trace for the report
+        said = "%s: %s" % (type(error).__name__, error)
+        answers.say(error="bug", message=said, next="please report this", log=traceback.format_exc())
         return 1
 
 

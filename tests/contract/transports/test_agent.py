@@ -99,7 +99,12 @@ def test_no_python_and_old_python(settings: Settings, key: Key, tmp_path: Path) 
     assert "python 3.6" in probe_one(old).error
 
 
-def test_a_login_that_talks_is_told_apart() -> None:
+def test_a_login_that_greets_is_no_obstacle() -> None:
+    noisy = RecordingTransport("h", [b'Welcome\n{"progress":1}\n{"done":true}\n'])
+    assert list(agent_stream(noisy, "fetch")) == [{"progress": 1}, {"done": True}]
+
+
+def test_a_login_that_only_greets_is_told_apart() -> None:
     seen = probe_one(RecordingTransport("h", [b"Welcome to the machine\n"]))
     assert seen.error_kind == "protocol"
     assert "Welcome" in seen.error

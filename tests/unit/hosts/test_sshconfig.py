@@ -104,7 +104,8 @@ def test_a_change_is_read(config: Write, tmp_path: Path) -> None:
     assert to("a").port == 2
 
 
-def test_what_cannot_be_read_is_said(config: Write) -> None:
-    config("Host a\nnonsense\n")
+@pytest.mark.parametrize("text", ["Host a\nnonsense\n", "Host a\n Port many\n"])
+def test_what_cannot_be_read_is_said(config: Write, text: str) -> None:
+    config(text)
     with pytest.raises(HostTrouble, match=r"readable ~/\.ssh/config"):
         to("a")

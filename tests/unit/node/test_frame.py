@@ -56,6 +56,16 @@ def test_a_bad_request_is_one_json_line(data: bytes, monkeypatch: pytest.MonkeyP
     assert json.loads(out.buffer.getvalue())["error"] == "usage"
 
 
+def test_a_bug_is_an_answer_with_its_trace(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Pipe()
+    monkeypatch.setattr(front, "find", lambda _: {}["gone"])
+    monkeypatch.setattr(sys, "stdout", out)
+    assert front.main(["probe"]) == 1
+    answer = json.loads(out.buffer.getvalue())
+    assert (answer["error"], answer["message"]) == ("bug", "KeyError: 'gone'")
+    assert "Traceback" in answer["log"]
+
+
 @pytest.mark.parametrize("name", ["", "-x", ".x", "a/b", "a b", "ä", "a\n", None, 3])
 def test_what_is_no_name(name: Any) -> None:
     with pytest.raises(NodeError):
