@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -116,5 +117,7 @@ def quiet() -> Generator[None]:
         yield
     finally:
         if sys.exc_info()[0] is not None:
-            gc.collect()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)  # the SDK's event loop of the failed run
+                gc.collect()
         sys.unraisablehook = before

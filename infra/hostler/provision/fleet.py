@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 
 WITH_PROGRAM = {"preview", "pre", "up", "update"}
 WITH_PROVIDER = {*WITH_PROGRAM, "refresh", "destroy", "down"}
+VALUED_FLAGS = {
+    "--color",
+    "-C",
+    "--cwd",
+    "-v",
+    "--verbose",
+    "--tracing",
+    "--otel-traces",
+    "--profiling",
+    "--memprofilerate",
+}
 Preview = ProvisionPreview
 
 
@@ -119,7 +130,7 @@ class Fleet:
 
         `preview` and `up` need the hosts: without them the program would be empty, and they would be deleted.
         """
-        verb = next((word for word in arguments if not word.startswith("-")), "")
+        verb = verb_of(arguments)
         if verb in WITH_PROGRAM and hosts is None:
             raise UsageError.of(
                 f"pulumi {verb}",
@@ -271,6 +282,13 @@ class Fleet:
             got="; ".join(str(lock) for lock in holders) or "another process that has just finished",
             next_step="wait for it; if that machine is gone for good: hostler pulumi -- cancel --yes",
         )
+
+
+def verb_of(arguments: Sequence[str]) -> str:
+    """The first word that is neither a global flag nor a global flag's value."""
+    values = {number + 1 for number, word in enumerate(arguments) if word in VALUED_FLAGS}
+    rest = (word for number, word in enumerate(arguments) if number not in values)
+    return next((word for word in rest if not word.startswith("-")), "")
 
 
 class Failing:

@@ -1,0 +1,110 @@
+"""The Pulumi CLI driven by a person: in infra/, and through `hostler pulumi --`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contract.provision.scene import Scene
+from hostler.errors import UsageError
+from hostler.provision.locations import environment
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+FILE = 'stack: lab\npools: {home: [local]}\nmodels: {chat: "hf:bartowski/Meta-Llama-3-8B-Instruct-GGUF:Q4_K_M"}\n'
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, cli: Path):
+    """Runs the CLI in a copy of infra/ with the stand-in of its language host on PATH."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    language = tools / "pulumi-language-python"
+    language.write_text(f'#!/bin/sh\nexec {sys.executable} {CHECKOUT}/tests/tools/language_host.py "$@"\n')
+    language.chmod(0o755)
+    infra = tmp_path / "checkout" / "infra"
+    infra.mkdir(parents=True)
+    for name in ("Pulumi.yaml", "__main__.py", "plugin", "hostler"):
+        (infra / name).symlink_to(CHECKOUT / "infra" / name)
+    (tmp_path / "lab.yaml").write_text(FILE)
+    (tmp_path / "backend").mkdir()
+    environ = {
+        **os.environ, "PATH": f"{tools}:{cli.parent}:{os.environ['PATH']}", "PYTHONPATH": str(infra),
+        "HOSTLER_PYTHON": sys.executable, "HOSTLER_STACK": str(tmp_path / "lab.yaml"),
+        "PULUMI_BACKEND_URL": f"file://{tmp_path}/backend", "PULUMI_HOME": str(tmp_path / "home"),
+        "PULUMI_CONFIG_PASSPHRASE": "x", "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }  # fmt: skip
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        flags = ("--non-interactive", "--color", "never")
+        return subprocess.run(
+            [str(cli), *words, *flags],
+            cwd=infra,
+            env=environ | more,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_pulumi_preview_by_hand(pulumi) -> None:
+    assert pulumi("stack", "init", "lab").returncode == 0
+    shown = pulumi("preview", "--stack", "lab", "--diff")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "+ hostler:index:OwnedHost: (create)" in shown.stdout
+    assert f'machineId: "{Path("/etc/machine-id").read_text().strip()}"' in shown.stdout
+    assert pulumi("up", "--yes", "--skip-preview", "--stack", "lab").returncode == 0
+    again = pulumi("preview", "--stack", "lab", "--expect-no-changes")
+    assert again.returncode == 0, again.stdout + again.stderr
+    refreshed = pulumi("refresh", "--yes", "--skip-preview", "--stack", "lab", "--expect-no-changes")
+    assert refreshed.returncode == 0, refreshed.stdout + refreshed.stderr
+    assert "Traceback" not in again.stdout + again.stderr + refreshed.stdout + refreshed.stderr
+
+
+def test_a_wrong_stack_file_by_hand_is_one_line(pulumi, tmp_path: Path) -> None:
+    pulumi("stack", "init", "lab")
+    shown = pulumi("preview", "--stack", "lab", HOSTLER_STACK=str(tmp_path / "nowhere.yaml"))
+    assert shown.returncode != 0
+    assert "expected a stack file" in shown.stdout + shown.stderr
+    assert "Traceback" not in shown.stdout + shown.stderr
+
+
+def test_passthrough_is_the_real_cli_on_this_stack(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.up()
+    capfd.readouterr()
+    assert scene.fleet().passthrough(["stack", "export"]) == 0
+    exported = json.loads(capfd.readouterr().out)
+    assert len([item for item in exported["deployment"]["resources"] if item.get("id")]) == 3
+    assert scene.fleet().passthrough(["preview", "--expect-no-changes"], scene.hosts, scene.seen) == 0
+    assert "unchanged" in capfd.readouterr().out
+    assert scene.fleet().passthrough(["no-such-verb"]) != 0
+
+
+@pytest.mark.parametrize("words", [("up", "--yes"), ("preview",), ("--color", "never", "up")])
+def test_passthrough_without_hosts_cannot_delete_them(scene: Scene, words: tuple[str, ...]) -> None:
+    scene.up()
+    with pytest.raises(UsageError):
+        scene.fleet().passthrough(words)
+    assert sorted(scene.resources()) == ["gpu-1", "gpu-2"]
+
+
+def test_our_own_state_with_the_cli_by_hand(scene: Scene, cli: Path) -> None:
+    """What the README of the room says: backend and passphrase file are all that it needs."""
+    scene.up()
+    known = environment(scene.fleet().places)
+    names = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE")
+    environ = {
+        **os.environ,
+        **{name: known[name] for name in names},
+        "PULUMI_HOME": str(scene.base / "other"),
+    }
+    words = [str(cli), "stack", "export", "--stack", "organization/hostler/lab"]
+    done = subprocess.run(words, cwd=scene.base, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
