@@ -254,8 +254,16 @@ def failed(outcome: str, error: Exception, changed: bool, also: str = "") -> Nod
 
 def healed_now(identifier: str) -> str:
     """With the lock held: what a killed exchange left behind, put right, and running again."""
+    found = journal.read(identifier)
+    if found is None:
+        return ""
+    touched = found["phase"] not in (*heal.FORWARD, *heal.UNTOUCHED)
+    if touched:
+        instances.stop(identifier)  # its `run` must not see the names change
     healed = heal.settle(identifier)
-    if healed and applied(identifier) is not None:
+    spec = applied(identifier)
+    if spec is not None and (found["phase"] in heal.FORWARD or found.get("was_running", True)):
         container.forget_end(identifier)
         instances.start(identifier)
+        wait.started(spec)
     return healed

@@ -83,6 +83,9 @@ def _alone(wish: Wish, progress: Progress) -> bool:
     os.makedirs(os.path.dirname(files.at(wish.path)), exist_ok=True)
     with _part(wish, progress) as part:
         if _known(wish):
+            os.unlink(
+                part.name
+            )  # made by us a moment ago, after another process had moved its own into place
             return False
         transfer.download_into(wish, part, progress)
         _into_place(wish, part)

@@ -48,11 +48,11 @@ def _path(identifier: str) -> str:
 
 
 @contextlib.contextmanager
-def locked(identifiers: Iterable[str], limit_s: float = LOCK_S) -> Generator[None, None, None]:
+def locked(identifiers: Iterable[str], limit_s: Optional[float] = None) -> Generator[None, None, None]:
     """Hold the locks of containers, in one order for everybody; raises NodeError (refused) when another holds one."""
     with contextlib.ExitStack() as stack:
         for identifier in sorted(set(identifiers)):
-            stack.enter_context(_one(identifier, limit_s))
+            stack.enter_context(_one(identifier, LOCK_S if limit_s is None else limit_s))
         yield
 
 

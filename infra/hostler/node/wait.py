@@ -13,6 +13,7 @@ from .spec import Spec, container_name, port
 PAUSE = 0.25
 SYSTEMD_EVERY = 20  # rounds
 LIMIT_S = 600.0
+STARTED_S = 30.0
 ANSWER_S = 180.0
 TOKENS = 32
 PROMPT = "Say hello."
@@ -51,6 +52,16 @@ def ready(spec: Spec) -> None:
         if time.monotonic() >= until:
             raise fail(spec, "not ready in %g s: %s" % (limit, said(health)))
         time.sleep(PAUSE)
+
+
+def started(spec: Spec) -> bool:
+    """Until its container runs, or cannot; not until it is ready. Whether it runs."""
+    until = time.monotonic() + STARTED_S
+    while not docker.running(docker.inspect(container_name(spec["id"]))):
+        if container.died(spec["id"]) is not None or time.monotonic() >= until:
+            return False
+        time.sleep(PAUSE)
+    return True
 
 
 def _alive(spec: Spec, ask_systemd: bool) -> None:

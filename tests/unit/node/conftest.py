@@ -14,6 +14,10 @@ from hostler.node import files
 from hostler.node.__main__ import find
 from hostler.node.protocol import Answers
 
+from .fixtures import heard, host, quick, short_root
+
+__all__ = ["heard", "host", "quick", "short_root"]
+
 Call = Callable[..., dict[str, Any]]
 
 

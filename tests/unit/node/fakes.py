@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import shutil
 import socketserver
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,9 @@ class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    answer: Callable[["Handler"], None]
+
+    def answer(self) -> None:
+        raise NotImplementedError
 
     def do_GET(self) -> None:
         self.answer()
@@ -231,17 +235,17 @@ class FakeDocker:
                 self.changed.wait_for(lambda: not found["State"]["Running"], timeout=60)
             return request.say(200, {"StatusCode": found["State"]["ExitCode"]})
         if verb == "logs":
-            frames = [b"\2\0\0\0" + len(line).to_bytes(4, "big") + line for line in found["Log"]]
+            frames = [b"\2\0\0\0" + len(line).to_bytes(4, "big") + line.encode() for line in found["Log"]]
             return request.say(200, b"".join(frames), "application/octet-stream")
         return request.say(500, {"message": f"the fake does not know {verb}"})
 
     def start(self, found: dict[str, Any]) -> None:
         behaviour, port, context = found["Config"]["Cmd"][:3]
         found["State"].update(Running=True, Status="running")
-        found["Log"].append(b"loading\n")
+        found["Log"].append("loading\n")
         self.most_running = max(self.most_running, len(self.running()))
         if behaviour == "exits":
-            found["Log"].append(b"error: out of memory\n")
+            found["Log"].append("error: out of memory\n")
             self.end(found, 1)
         else:
             self.engines[found["Id"]] = FakeEngine(int(port), behaviour, int(context))
@@ -269,11 +273,15 @@ class FakeSystemd:
             self.threads[name] = threading.Thread(target=self.run, args=(name,), daemon=True)
             self.threads[name].start()
         elif verb == "stop" and self.alive(name):
-            docker.stop("hostler-" + name, 1)
-            self.threads[name].join(10)
+            until(lambda: self.ended(name), "the waiter ends")
         elif verb == "is-active":
             said = "active" if self.alive(name) else "inactive"
         return Result(words, 0 if said != "inactive" else 3, said, "")
+
+    def ended(self, name: str) -> bool:
+        """ExecStop, and again for a `run` that was about to start it: systemd would end that one by SIGTERM."""
+        docker.stop("hostler-" + name, 1)
+        return not self.alive(name)
 
     def alive(self, name: str) -> bool:
         thread = self.threads.get(name)
@@ -294,3 +302,54 @@ def until(holds: Callable[[], bool], what: str, limit: float = 10.0) -> None:
     while not holds():
         assert time.monotonic() < end, f"not in {limit} s: {what}"
         time.sleep(0.01)
+
+
+@dataclass
+class Host:
+    """A whole host below a directory."""
+
+    root: Path
+    docker: FakeDocker
+    systemd: FakeSystemd
+    port: int
+
+    def want(
+        self, behaviour: str = "good", name: str = "chat-0", tag: str = "", **more: Any
+    ) -> dict[str, Any]:
+        """Write a wanted specification; another `tag` is another digest."""
+        spec: dict[str, Any] = {
+            "id": name,
+            "uid": "u1",
+            "part": "engine",
+            "effect": "drain",
+            "image": {"name": "llama", "tag": "b1", "digest": DIGEST},
+            "argv": [behaviour, str(self.port), "4096"],
+            "model": "chat",
+            "user": "hostler",
+            "port": self.port,
+            "context": 4096,
+            "slots": 2,
+            "health": {"port": self.port, "path": "/health", "limit_s": 2, "unix": ""},
+            "drain_s": 1,
+            "stop_s": 1,
+            "smoke": ["What is the capital of France?", "Paris"],
+            **more,
+        }
+        spec["spec"] = "-".join(spec["argv"]) + tag
+        files.write_json(f"{files.WANTED}/{name}.json", spec)
+        return spec
+
+    def runs(self, name: str = "chat-0") -> str:
+        """The specification that a running container carries; empty when none runs."""
+        found = docker.inspect("hostler-" + name)
+        return docker.label(found, "hostler.spec") if docker.running(found) else ""
+
+    def dark(self) -> bool:
+        self.docker.power_cut()
+        return not any(thread.is_alive() for thread in self.systemd.threads.values())
+
+    def reboot(self) -> None:
+        """Power cut: nothing runs, /run is empty; then boot."""
+        until(self.dark, "the waiters end")
+        shutil.rmtree(self.root / "run")
+        self.systemd.boot()

@@ -7,8 +7,8 @@ import pytest
 
 from hostler.node import container, docker, drain, exchange, heal, instances, journal, retire, spec
 from hostler.node.protocol import NodeError
-from unit.node.conftest import Host
-from unit.node.fakes import Heard, until
+
+from .fakes import Heard, Host, until
 
 
 class KilledError(BaseException):
@@ -341,7 +341,7 @@ def test_a_busy_one_is_not_retired(host: Host) -> None:
     calm(host)
 
 
-def test_enabled_by_hand(root: Path) -> None:
+def test_enabled_by_hand(short_root: Path) -> None:
     assert instances.set_enabled("chat-0", True)
     assert not instances.set_enabled("chat-0", True)
     assert instances.set_enabled("chat-0", False)

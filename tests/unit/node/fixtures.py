@@ -1,0 +1,52 @@
+"""A whole host below a directory: fake Docker, fake systemd, no waiting."""
+
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from hostler.node import cards, container, drain, files, instances, journal, transfer, wait
+
+from .fakes import DIGEST, FakeDocker, FakeSystemd, Heard, Host, free_port, until
+
+
+@pytest.fixture
+def short_root(monkeypatch: pytest.MonkeyPatch) -> Generator[Path, None, None]:
+    """In place of /; a socket's path may have 108 bytes only."""
+    folder = Path(tempfile.mkdtemp(prefix="hn-", dir="/tmp"))
+    monkeypatch.setattr(files, "root", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (wait, drain, journal, container, cards):
+        monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(drain, "SETTLE_S", 0.05)
+    monkeypatch.setattr(drain, "SERVED_S", 0.05)
+    monkeypatch.setattr(journal, "LOCK_S", 0.1)
+    monkeypatch.setattr(transfer, "PAUSE_S", 0.01)
+    monkeypatch.setattr(transfer, "EVERY_S", 0.0)
+
+
+@pytest.fixture
+def host(short_root: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Generator[Host, None, None]:
+    fake = FakeDocker(short_root / "var/run/docker.sock")
+    fake.images["llama@" + DIGEST] = "sha256:image"
+    systemd = FakeSystemd()
+    monkeypatch.setattr(instances, "systemctl", systemd.systemctl)
+    monkeypatch.setattr(
+        files, "ids", lambda owner="", group="": (990, 990) if owner == "hostler" else (-1, -1)
+    )
+    made = Host(short_root, fake, systemd, free_port())
+    yield made
+    until(made.dark, "the waiters end")
+    fake.close()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
