@@ -1,10 +1,11 @@
 """Everything built is kept under one directory of the user's cache, keyed by a digest of its recipe."""
 
-import ast
 import fcntl
 import hashlib
 import os
 import shutil
+import time
+import tokenize
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,10 +38,16 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
+LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+
+
 def _content(file: Path) -> bytes:
-    """What of a file matters to what is built: of Python neither comments nor layout."""
-    data = file.read_bytes()
-    return ast.dump(ast.parse(data)).encode() if file.suffix == ".py" else data
+    """What of a file matters to what is built: of Python neither comments nor layout, nor this Python's version."""
+    if file.suffix != ".py":
+        return file.read_bytes()
+    with file.open("rb") as handle:
+        words = [t.string for t in tokenize.tokenize(handle.readline) if t.type not in LAYOUT]
+    return "\0".join(words).encode()
 
 
 def digest(*parts: str | Path) -> str:
@@ -57,12 +64,13 @@ def digest(*parts: str | Path) -> str:
 
 
 def _drop_older(path: Path) -> None:
-    """Removes earlier builds of the same thing, unless a lab is there that may stand on one."""
+    """Removes builds of the same thing from days before, unless a lab is there that may stand on one."""
     if any(labs().iterdir()):
         return
+    yesterday = time.time() - 24 * 3600
     same = path.name.rpartition("-")[0]
     for other in path.parent.iterdir():
-        if other != path and other.name.rpartition("-")[0] == same:
+        if other.name.rpartition("-")[0] == same and other.stat().st_mtime < yesterday and other != path:
             shutil.rmtree(other, ignore_errors=True)
 
 

@@ -108,4 +108,8 @@ def base_root(suite: str) -> Path:
         _wrap(root)
         (path / "hashes.json").write_text(json.dumps(_hashes(root)))
 
-    return built("roots", f"{suite}-{digest(Path(__file__), HERE / 'guest', pki().name)}", build)
+    return built(
+        "roots",
+        f"{suite}-{digest(Path(__file__), HERE / 'guest', pki() / 'ca.crt', pki() / 'id_ed25519.pub')}",
+        build,
+    )
