@@ -8,6 +8,7 @@ from hostler.configure import base, docker, toolkit
 from hostler.hosts.types import Seen
 from hostler.manifest.items import Manifest, Package, Text
 
+DOORS = tuple(f"{top}/{part}" for top in ("/etc/hostler", "/run/hostler") for part in ("gateway", "edge"))
 EVERYTHING = "ours:*"  # all that carries this product's mark: files, units, containers, weights, certificates
 
 
@@ -15,6 +16,7 @@ def generic() -> tuple[str, ...]:
     """Asked of every host, known or not: what of other people's things concerns a manifest, and all of ours."""
     packages = (*base.PACKAGES, docker.PACKAGE, *docker.ALTERNATIVES, toolkit.PACKAGE)
     paths = (
+        *DOORS,
         base.NODE,
         base.UNIT,
         base.BOOT,

@@ -20,7 +20,10 @@ class Connections:
     folder: str
 
     def variables(self, host: Host) -> dict[str, Any]:
-        found: dict[str, Any] = {"ansible_python_interpreter": "/usr/bin/python3", "ansible_async_dir": "/run/hostler/async"}
+        found: dict[str, Any] = {
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_async_dir": "/run/hostler/async",
+        }
         if host.ssh.local:
             return {**found, "ansible_connection": "local", "ansible_become": os.geteuid() != 0}
         known = f"{self.folder}/known_hosts" if host.ssh.host_key and self.folder else ""
@@ -35,4 +38,6 @@ class Connections:
 def known_hosts(hosts: Sequence[Host]) -> str:
     """The host keys that the stack file names."""
     pinned = [host for host in hosts if host.ssh.host_key]
-    return "".join(f"{route(host.ssh, host.where or host.name).name} {host.ssh.host_key}\n" for host in pinned)
+    return "".join(
+        f"{route(host.ssh, host.where or host.name).name} {host.ssh.host_key}\n" for host in pinned
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Status = Literal["started", "ok", "changed", "skipped", "waiting", "failed", "unreachable", "said"]
-ITEM = ("runner_item_on_ok", "runner_item_on_failed")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ def event_of(line: Mapping[str, Any]) -> Event | None:
     """None for what says nothing to a person."""
     kind = str(line["event"])
     if kind in ("error", "verbose"):
-        text = str(line.get("stdout", "")).strip()
+        text = COLOURS.sub("", str(line.get("stdout", ""))).strip()
         return Event(host="", task="", status="said", message=text) if text else None
     if (status := status_of(kind, line)) is None:
         return None

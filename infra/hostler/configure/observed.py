@@ -6,9 +6,10 @@ from typing import Any
 
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 
-# Lists of `ours` are complete: what they do not name is not there.
-COMPLETE = {"container": "containers", "applied": "applied", "made": "made", "model": "models"}
-OWN_FOLDERS = ("/etc/hostler/",)
+# What is ours was asked for as a whole: a name of these kinds that was not answered is not there.
+OWN_KINDS = ("container", "applied", "made", "replica")
+OWN_PLACES = (("path", "/etc/hostler/"), ("unit", "hostler@"), ("model", "/var/lib/hostler/models/"))
+IMAGES = "images:*"  # the digests of all images on a host
 
 
 def of(seen: Seen, name: str) -> Observed:
@@ -17,11 +18,13 @@ def of(seen: Seen, name: str) -> Observed:
         return found
     if _left_out(seen, name):
         return Absent(seen.at)
+    if name.startswith("image:") and isinstance(seen.observed.get(IMAGES), Value):
+        return Value({}, seen.at)
     return Unknown("the host was not asked", seen.at)
 
 
 def known(seen: Seen, name: str) -> bool:
-    return name in seen.observed or _left_out(seen, name)
+    return not isinstance(of(seen, name), Unknown) or name in seen.observed
 
 
 def value(seen: Seen, name: str) -> Any:
@@ -32,9 +35,13 @@ def value(seen: Seen, name: str) -> Any:
 
 def _left_out(seen: Seen, name: str) -> bool:
     kind, _, rest = name.partition(":")
-    if kind == "path" and rest.startswith(OWN_FOLDERS):
-        return "files" in seen.ours and rest not in seen.ours["files"]
-    if kind == "unit" and rest.startswith("hostler@"):
-        return "units" in seen.ours and rest not in seen.ours["units"]
-    listed = seen.ours.get(COMPLETE.get(kind, ""))
-    return listed is not None and rest not in listed
+    if kind == "image":
+        here = seen.observed.get(IMAGES)
+        return isinstance(here, Value) and short(rest) not in {short(ref) for ref in here.value}
+    own = kind in OWN_KINDS or any(kind == k and rest.startswith(start) for k, start in OWN_PLACES)
+    return own and "files" in seen.ours
+
+
+def short(ref: str) -> str:
+    """An image's name as Docker shows it."""
+    return ref.removeprefix("docker.io/").removeprefix("library/")

@@ -25,6 +25,7 @@ from hostler.configure.variables import Template
 from hostler.hosts.types import Host
 from hostler.manifest.items import Manifest
 
+LONGEST = 40  # characters of the path of a place for private folders
 STOP_S = 20.0  # how long an interrupted run may take to end
 KEPT = (
     "HOME",
@@ -46,6 +47,7 @@ class Job:
     run: str
     cut: bool = False
     secrets: Mapping[str, str] | None = None
+    claimed: bool = False  # the hosts know already that they are this stack's
     playbook: str = "site.yml"
     check: bool = False
 
@@ -59,10 +61,14 @@ def run_playbooks(
     on_event: Callable[[Event], None],
     cut: bool = False,
     secrets: Mapping[str, str] | None = None,
+    claimed: bool = True,
 ) -> None:
     """Makes `changes` true, on their hosts and parts only. Raises ConfigureError, RolledBackError or RefusedError
-    with the hosts' own words; KeyboardInterrupt after Ansible has ended."""
-    play(Job(manifests=manifests, hosts=hosts, changes=changes, run=run, cut=cut, secrets=secrets), on_event)
+    with the hosts' own words; KeyboardInterrupt after Ansible has ended. `claimed`: the hosts were claimed before."""
+    job = Job(
+        manifests=manifests, hosts=hosts, changes=changes, run=run, cut=cut, secrets=secrets, claimed=claimed
+    )
+    play(job, on_event)
 
 
 def play(job: Job, on_event: Callable[[Event], None]) -> tuple[Event, ...]:
@@ -91,8 +97,9 @@ def private_folder() -> Generator[Path]:
 
 
 def _memory() -> str | None:
-    places = (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm")  # noqa: S108 - mkdtemp makes it private
-    return next((place for place in places if place and os.access(place, os.W_OK | os.X_OK)), None)
+    """Sockets are made below it, whose paths have at most 104 characters."""
+    places = (os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm")  # noqa: S108 - mkdtemp makes it private
+    return next((p for p in places if 0 < len(p) < LONGEST and os.access(p, os.W_OK | os.X_OK)), None)
 
 
 def prepare(folder: Path, job: Job) -> None:
@@ -104,7 +111,7 @@ def prepare(folder: Path, job: Job) -> None:
         )
         for name in names
     }
-    every = {**render.common(job.run, where), "engine_cut": job.cut}
+    every = {**render.common(job.run, where), "engine_cut": job.cut, "base_claimed": job.claimed}
     gone = render.variables_of_removed(job.changes)
     made = render.inventory(
         job.hosts, job.manifests, job.changes, every, Connections(folder=str(folder)), gone
@@ -116,7 +123,6 @@ def prepare(folder: Path, job: Job) -> None:
         secret.write_text((job.secrets or {}).get(name, ""))
     render.write_inventory(folder, made, job.hosts)
     (folder / "ansible.cfg").write_text(render.MARK + render.configuration(len(job.hosts)))
-    (folder / "tmp").mkdir()
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -129,10 +135,10 @@ def environment(folder: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(Path(hostler.__file__).parent.parent),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "TMPDIR": str(folder / "tmp"),
+        "TMPDIR": str(folder),
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
         "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
         "ANSIBLE_ROLES_PATH": str(resources.playbooks() / "roles"),

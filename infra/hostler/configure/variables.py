@@ -34,6 +34,8 @@ def host_variables(manifest: Manifest, changes: Sequence[Change] | None = None) 
     found: dict[str, Any] = {"hostler_parts": [part.value for part in parts]}
     for part in parts:
         found |= MAKERS[part](manifest, changes)
+    if changes is None or any(change.item.startswith("package:") for change in changes):
+        found |= {"packages_wanted": [_package(item) for item in manifest.packages]}
     if not {Part.ENGINE, *DOORS}.isdisjoint(parts):
         found |= {"engine_images": _images(manifest, changes), "engine_tags": _tags(changes)}
     return found
@@ -72,7 +74,6 @@ def _base(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any
     }
     return {
         "base_claim": claim,
-        "base_packages": _packages(manifest, Part.BASE),
         "base_directories": _directories(manifest, Part.BASE),
         "base_files": _files(manifest, Part.BASE),
         "base_made": list(manifest.made),
@@ -87,7 +88,6 @@ def _docker(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
         if m.part is Part.DOCKER
     ]
     return {
-        "docker_packages": _packages(manifest, Part.DOCKER),
         "docker_merged": merged,
         "docker_remove": _removed(changes, Part.DOCKER),
     }
@@ -95,7 +95,6 @@ def _docker(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
 
 def _toolkit(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
     return {
-        "toolkit_packages": _packages(manifest, Part.TOOLKIT),
         "toolkit_files": _files(manifest, Part.TOOLKIT),
         "toolkit_remove": _removed(changes, Part.TOOLKIT),
     }
@@ -156,10 +155,6 @@ def retired(changes: Sequence[Change] | None) -> dict[str, Any]:
         for end in (".json", ".part.json", ".part", "")
     ]
     return {"engine_retire": list(names), "engine_remove": entries} if names or entries else {}
-
-
-def _packages(manifest: Manifest, part: Part) -> list[dict[str, Any]]:
-    return [_package(item) for item in manifest.packages if item.part is part]
 
 
 def _package(item: Package) -> dict[str, Any]:

@@ -137,5 +137,13 @@ def read(pid: int) -> Optional[Process]:
     fields = rest.split()
     if len(fields) < 20 or fields[0] in "ZX":
         return None
-    run = next((v[len(MARK) :].decode("utf-8", "replace") for v in variables if v.startswith(MARK)), "")
-    return Process(pid, int(fields[1]), name, run, fields[19])
+    marks = (v[len(MARK) :].decode("utf-8", "replace") for v in variables if v.startswith(MARK))
+    return Process(pid, int(fields[1]), name, next(marks, "") if is_at_home(pid) else "", fields[19])
+
+
+def is_at_home(pid: int) -> bool:
+    """Not in a container or guest of this machine, whose runs are not this machine's."""
+    try:
+        return os.readlink(files.at("/proc/%d/ns/pid" % pid)) == os.readlink(files.at("/proc/self/ns/pid"))
+    except OSError:
+        return True

@@ -1,0 +1,94 @@
+"""`ours:*`: all that may be asked about what is ours, so that one probe is enough without knowing its names."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from . import files, spec
+from .containers import Engine
+from .dockerapi import NotAnswering
+from .instances import WANTS
+from .paths import below
+from .protocol import NodeError
+
+ALL = "ours"
+PRIVATE = (".key",)  # what is in them is nobody's business: only their mode and checksum
+
+
+def expand(asked: Dict[str, List[str]]) -> Dict[str, List[str]]:
+    """The questions with `ours:*` replaced by all that it stands for."""
+    asked = {kind: list(names) for kind, names in asked.items()}
+    if not asked.pop(ALL, None):
+        return asked
+    for kind, names in questions().items():
+        known = asked.setdefault(kind, [])
+        known += [name for name in names if name not in known]
+    return asked
+
+
+def questions() -> Dict[str, List[str]]:
+    ids = sorted({*spec.names(files.WANTED), *spec.names(files.APPLIED), *_linked()})
+    wishes = [wish for wish in map(_wish, ids) if wish]
+    own = _listed("/etc/hostler")
+    return {
+        "text": [path for path in own if not path.endswith(PRIVATE)],
+        "path": [path for path in own if path.endswith(PRIVATE)],
+        "made": [name for name in (_certificate(path) for path in own) if name],
+        "model": [path for path in _listed(files.MODELS) if not path.endswith((".json", ".part"))]
+        + _models(wishes),
+        "applied": ids,
+        "container": ids,
+        "unit": ["hostler@%s.service" % name for name in ids],
+        "replica": spec.replicas(),
+        "image": sorted({spec.image_ref(wish) for wish in wishes}),
+        "tag": sorted({"%s:%s" % (wish["image"]["name"], wish["image"]["tag"]) for wish in wishes}),
+    }
+
+
+def images(docker: Engine) -> Dict[str, Any]:
+    """The digests of all images here, ours or not: what is not among them is not here."""
+    if docker.absent:
+        return {"value": []}
+    try:
+        found: List[str] = [ref for image in docker.images() for ref in image.get("RepoDigests") or []]
+    except NotAnswering as error:
+        return {"unknown": str(error)}
+    return {"unknown": docker.reason} if docker.reason else {"value": sorted(found)}
+
+
+def _linked() -> List[str]:
+    """Instances that start at boot."""
+    names = [path.rpartition("/")[2] for path in _listed(WANTS)]
+    return [name[len("hostler@") : -len(".service")] for name in names if name.startswith("hostler@")]
+
+
+def _wish(identifier: str) -> spec.Spec:
+    """What is wanted, else what runs; nothing where somebody damaged the file (which the probe then says)."""
+    try:
+        found = files.read_json(spec.path_of(files.WANTED, identifier), {}) or spec.applied(identifier) or {}
+    except (NodeError, OSError):
+        return {}
+    return found if "image" in found else {}
+
+
+def _models(wishes: List[spec.Spec]) -> List[str]:
+    """Weights that lie elsewhere: what replicas are started with."""
+    words = [(wish["argv"], i) for wish in wishes for i, word in enumerate(wish["argv"][:-1]) if word == "-m"]
+    paths = {str(argv[i + 1]) for argv, i in words}
+    return sorted(path for path in paths if not path.startswith(files.MODELS + "/"))
+
+
+def _certificate(path: str) -> str:
+    name = (
+        path[len(files.TLS) + 1 : -len(".crt")]
+        if path.startswith(files.TLS + "/") and path.endswith(".crt")
+        else ""
+    )
+    return "" if "/" in name else name
+
+
+def _listed(folder: str) -> List[str]:
+    try:
+        return below(folder)
+    except OSError:
+        return []
