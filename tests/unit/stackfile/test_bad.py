@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from hostler.errors import Problem
 
@@ -28,6 +29,14 @@ def _fits(problem: Problem, line: str) -> bool:
     )
 
 
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser in C, and the one that stands in where that is missing."""
+    if request.param == "SafeLoader":
+        monkeypatch.delattr(yaml, "CSafeLoader")
+
+
+@pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_bad(case: dict[str, Any]) -> None:
     found = problems(case["text"].encode())
