@@ -1,0 +1,94 @@
+"""Laptops, gateways and locks that are lost."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from e2e.desk import Desk
+from lab.hosts import Host
+from lab.shell import wait_for
+
+pytestmark = pytest.mark.lab
+
+
+def second(desk: Desk) -> Desk:
+    """A colleague's machine: SSH access and the stack file, nothing else."""
+    operator = desk.lab.operator("bob")
+    desk.lab.publish()
+    other = Desk(desk.lab, operator, desk.hostler, desk.pulumi)
+    other.write(desk.file.read_text(encoding="utf-8"))
+    return other
+
+
+@pytest.fixture
+def colleague(desk: Desk) -> Desk:
+    made = second(desk)
+    yield made
+    desk.lab.dismiss(made.operator)
+
+
+def test_a_second_laptop_carries_on(colleague: Desk, desk: Desk) -> None:
+    assert colleague.plan() == []
+    colleague.edit("context: 2k ", "context: 3k ")
+    colleague.up()
+    assert colleague.plan() == []
+    made = colleague("key", "add", "bob").out.strip()
+    assert made.startswith("sk-")
+    assert "default" in colleague("key", "list").out
+    desk.edit("context: 2k ", "context: 3k ")
+    assert desk.plan() == []
+
+
+def test_a_lost_gateway_is_restored_with_its_keys(desk: Desk, hosts: dict[str, Host]) -> None:
+    key = desk.connection()["key"]
+    hosts["gpu-1"].reset()
+    refused = desk.up(code=9)
+    assert "--restore" in refused.err
+    desk.up("--restore")
+    assert desk.connection()["key"] == key
+    assert "Paris" in desk.ask()
+    assert desk.plan() == []
+
+
+def test_two_operators_at_once(desk: Desk, colleague: Desk, hosts: dict[str, Host]) -> None:
+    """The second is told who holds the lock, from where, why and since when: exit 8."""
+    desk.edit("context: 2k ", "context: 3k ")
+    first = desk.start("up", "--yes")
+    try:
+        wait_for(lambda: hosts["gpu-1"].run(["test", "-s", "/run/lock/hostler.lock"], check=False).returncode == 0, 60)
+        refused = colleague("roll", "chat", code=8)
+        assert "held by" in refused.err
+        assert "`up`" in refused.err
+        first.communicate(timeout=300)
+        assert first.returncode == 0
+    finally:
+        if first.poll() is None:
+            first.send_signal(signal.SIGINT)
+            first.communicate(timeout=60)
+
+
+def test_a_dead_host_does_not_hold_the_others(desk: Desk, hosts: dict[str, Host]) -> None:
+    hosts["gpu-2"].network_cut()
+    report = desk("status", "--json", code=4).json
+    states = {host["name"]: host["reached"] for host in report["hosts"]}
+    assert states == {"gpu-1": True, "gpu-2": False}
+    assert {r["host"]: r["state"] for r in report["replicas"]}["gpu-2"].startswith("unknown")
+    assert "Paris" in desk.ask()
+    done = desk("plan", code=4)
+    assert "gpu-2" in done.err
+    hosts["gpu-2"].network_restore()
+    assert desk.plan() == []
+
+
+def test_a_wrong_host_key_is_exit_4_with_both_fingerprints(desk: Desk, hosts: dict[str, Host]) -> None:
+    hosts["gpu-2"].change_host_key()
+    done = desk("plan", code=4)
+    assert done.err.count("SHA256:") >= 2
+
+
+def test_a_host_of_another_stack_is_refused(desk: Desk) -> None:
+    desk.edit("stack: lab\n", "stack: other\n")
+    stolen = desk.operator.home / ".local/state/hostler"
+    record = desk("plan", "--json", code=(0, 8))
+    assert record.code in (0, 8), stolen
