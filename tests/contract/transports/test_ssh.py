@@ -6,7 +6,9 @@ import base64
 import hmac
 import os
 import re
+import secrets
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,9 +23,10 @@ from hostler.hosts.types import Host, Ssh
 
 
 def trouble_of(target: Host) -> HostTrouble:
+    trace = Path(tempfile.gettempdir(), f"hostler-trace-{secrets.token_hex(8)}")
     with pytest.raises(HostTrouble) as caught:
-        transport_for(target).run(("touch", "/tmp/hostler-must-not-be-here"))
-    assert not os.path.exists("/tmp/hostler-must-not-be-here")
+        transport_for(target).run(("touch", str(trace)))
+    assert not trace.exists()
     assert caught.value.problem.next_step
     return caught.value
 
