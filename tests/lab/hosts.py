@@ -90,8 +90,20 @@ class Host(Faults):
 
     def wait(self, limit: float = BOOT_LIMIT) -> "Host":
         """Until SSH answers and the boot has finished."""
-        wait_for(f"{self.name} to boot (see {self.directory}/console.log)", self._booted, limit)
+        try:
+            wait_for(f"{self.name} to boot", self._booted, limit)
+        except LabError as error:
+            raise LabError(f"{error}; {self._state()}") from error
         return self
+
+    def _state(self) -> str:
+        """What a person needs to know of a host that does not come up."""
+        console = (self.directory / "console.log").read_text(errors="replace").strip()[-500:]
+        if not self.running:
+            return f"it is off; its console: {console}"
+        ask = "systemctl is-system-running; systemctl list-jobs --no-pager; systemctl --failed --no-pager; ip -br address"
+        seen = self.run(["sh", "-c", ask], check=False, timeout=20).stdout
+        return f"SSH {'answers' if self.ssh_answers() else 'is silent'}; {seen}; its console: {console}"
 
     def _booted(self) -> bool:
         if not self.supervisor.alive:
