@@ -89,8 +89,9 @@ def _release(observation: Observation, record: Record, rooms: Sequence[Room], wh
         rooms, weights=weights, where=file.where, folder=str(Path(file.path).resolve().parent)
     )
     release = next_release(file.stack, record, asked_digests(file.stack), resolve=resolver)
-    if any(known.number == release.number for known in record.releases):
-        return release
+    for known in record.releases:  # one that an interrupted run began is gone on with
+        if known.number == release.number or (known.models, known.parts) == (release.models, release.parts):
+            return known
     return replace(
         release, who=f"{getpass.getuser()}@{socket.gethostname()}", when=round(time.time()), why=why
     )

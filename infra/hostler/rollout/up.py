@@ -153,8 +153,9 @@ def _finish(run: Session, draft: Draft) -> None:
 
 
 def changed_models(changes: Sequence[Change], draft: Draft) -> tuple[str, ...]:
-    """Models of which something changed; all of them where the gateway did."""
-    if any(change.part in ("gateway", "edge") for change in changes):
+    """Models of which something changed; all of them where the gateway did, or where a run was interrupted."""
+    record = draft.observation.record
+    if (record and record.journal) or any(change.part in ("gateway", "edge") for change in changes):
         return tuple(draft.plan.release.models)
     touched = {change.replica for change in changes if change.replica}
     return tuple(sorted({r.model for r in draft.plan.placement.replicas if r.id in touched}))

@@ -71,7 +71,6 @@ def _ask(draft: Draft, run: Session, model: str) -> Answer:
             path="/v1/chat/completions",
             body=json.dumps(body),
             headers={"content-type": "application/json"},
-            timeout=120,
         )
     except HostlerError as error:
         raise _no_answer(model, wanted.prompt, str(error)) from error
