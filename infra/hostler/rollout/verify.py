@@ -69,8 +69,7 @@ def _ask(draft: Draft, run: Session, model: str) -> Answer:
             ASK_S,
             method="POST",
             path="/v1/chat/completions",
-            body=json.dumps(body),
-            headers={"content-type": "application/json"},
+            body=body,
         )
     except HostlerError as error:
         raise _no_answer(model, wanted.prompt, str(error)) from error
