@@ -72,9 +72,11 @@ def under_load(rig: Rig, count: int, body: dict[str, Any], work: Callable[[Tally
 
         async with clients(rig, count, tally) as made:
             tasks = [asyncio.create_task(repeat(client)) for client in made]
-            await work(tally)
-            stop.set()
-            await asyncio.gather(*tasks)
+            try:
+                await work(tally)
+            finally:
+                stop.set()
+                await asyncio.gather(*tasks)
         return tally
 
     return asyncio.run(run())

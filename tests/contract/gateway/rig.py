@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import http.client
 import json
 import shutil
@@ -152,11 +153,21 @@ class Proxy:
         answer = self.command("reload", "master.sock")
         assert answer.startswith("Success=1"), answer
 
+    def rows(self) -> list[dict[str, str]]:
+        """`show stat`, a dict a row."""
+        return list(csv.DictReader(self.command("show stat").lstrip("# ").splitlines()))
+
+    def replicas(self) -> dict[str, dict[str, str]]:
+        """Replica -> its row."""
+        rows = (row for row in self.rows() if row["pxname"].startswith("model_"))
+        return {row["svname"]: row for row in rows if row["svname"] != "BACKEND"}
+
     def states(self) -> dict[str, str]:
         """Replica -> what the gateway thinks of it: UP, DOWN, NOLB ..."""
-        rows = [line.split(",") for line in self.command("show stat").splitlines()[1:] if line]
-        names = ("FRONTEND", "BACKEND", "engine")
-        return {row[1]: row[17] for row in rows if row[0].startswith("model_") and row[1] not in names}
+        return {name: row["status"] for name, row in self.replicas().items()}
+
+    def in_flight(self, replica: str) -> int:
+        return int(self.replicas()[replica]["scur"])
 
     def stop(self) -> None:
         self.process.kill()

@@ -13,6 +13,8 @@ import openai
 import pytest
 
 from contract.gateway.rig import KEY, Answer, Rig, until
+from hostler.gateway import runtime
+from hostler.gateway.specs import Route, ServedModel
 
 
 def client(rig: Rig, key: str = KEY) -> openai.OpenAI:
@@ -110,7 +112,7 @@ def test_too_many_waiting(rig: Rig) -> None:
     model = rig.model("chat", 1, slots=1)
     proxy = rig.gateway(rig.spec(type(model)(name="chat", replicas=model.replicas, waiting=1)))
     slow = [send(rig, delay=5) for _ in range(2)]
-    until(lambda: ",1," in queue_of(proxy.command("show stat")))
+    until(lambda: "1" in [row["qcur"] for row in proxy.rows() if row["svname"] == "BACKEND"])
     answer = rig.chat("chat")
     assert shape(answer) == (429, "rate_limit_exceeded")
     assert answer.headers["retry-after"] == "5"
@@ -126,12 +128,6 @@ def send(rig: Rig, delay: float) -> http.client.HTTPConnection:
     return connection
 
 
-def queue_of(stat: str) -> str:
-    return next(line for line in stat.splitlines() if line.startswith("model_chat,BACKEND")).replace(
-        "model_chat,BACKEND", ""
-    )
-
-
 def test_models_from_the_gateway_s_own_state(office: Rig) -> None:
     found = {model.id: model.model_dump() for model in client(office).models.list()}
     assert {name: model["state"] for name, model in found.items()} == {
@@ -143,15 +139,15 @@ def test_models_from_the_gateway_s_own_state(office: Rig) -> None:
 
 
 def test_models_at_once_with_every_engine_dead(rig: Rig) -> None:
-    models = [rig.model(f"org.model-{n}:q4_k_m", 1, host="gpu-1") for n in range(40)]
-    rig.gateway(rig.spec(*models))
-    for engine in rig.engines.values():
-        engine.kill()
+    engine = rig.engine("dead")
+    replicas = [Route(id=f"m-{n}", host="gpu-1", port=engine.port) for n in range(40)]
+    rig.gateway(rig.spec(*(ServedModel(name=f"org.{r.id}:q4_k_m", replicas=(r,)) for r in replicas)))
+    engine.kill()
     until(lambda: states(rig) == {"unavailable"})
     start = time.monotonic()
     assert len(rig.ask("GET", "/v1/models").json()["data"]) == 40
     assert time.monotonic() - start < 0.2
-    assert rig.ask("GET", "/v1/models/org.model-7%3Aq4_k_m").json()["id"] == "org.model-7:q4_k_m"
+    assert rig.ask("GET", "/v1/models/org.m-7%3Aq4_k_m").json()["id"] == "org.m-7:q4_k_m"
 
 
 def states(rig: Rig) -> set[str]:
@@ -172,8 +168,6 @@ def test_metrics_on_loopback(office: Rig) -> None:
 
 
 def test_keys_come_and_go_without_a_reload(rig: Rig) -> None:
-    from hostler.gateway import runtime
-
     spec = rig.spec(rig.model("chat", 1))
     proxy = rig.gateway(spec)
     assert rig.ask("GET", "/v1/models", key="new").status == 401

@@ -101,7 +101,7 @@ def test_drained_by_a_file_on_its_own_host(fleet: Fleet) -> None:
         file = fleet.rig.drain("chat-1", "gpu-2")
         await soon(lambda: fleet.gateway.states()["chat-1"].startswith("NOLB"))
         seen = tally.by["chat-1"]
-        await soon(lambda: fleet.rig.engines["chat-1"].state()["busy"] == 0)
+        await soon(lambda: fleet.gateway.in_flight("chat-1") == 0)
         fleet.rig.engines["chat-1"].kill()
         assert tally.by["chat-1"] <= seen + 8
         fleet.rig.engines["chat-1"].start()

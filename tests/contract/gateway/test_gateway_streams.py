@@ -51,7 +51,7 @@ async def exchange(rig: Rig, proxy: Proxy, engine: Engine) -> None:
     """Drains, waits until nothing is in flight, restarts, and takes it back."""
     file = rig.drain(engine.name)
     await soon(lambda: proxy.states()[engine.name].startswith("NOLB"))
-    await soon(lambda: engine.state()["busy"] == 0)
+    await soon(lambda: proxy.in_flight(engine.name) == 0 and engine.state()["busy"] == 0)
     engine.kill()
     await asyncio.to_thread(engine.start)
     assert proxy.states()[engine.name] != "UP"

@@ -72,7 +72,8 @@ def broken(case: dict[str, Any]) -> GatewaySpec:
 )
 def test_connections_that_engines_close_are_not_kept(routes: tuple[Route, ...], closes: bool) -> None:
     lines = text(render.gateway_files(gateway(served(*routes))), "/etc/hostler/gateway/haproxy.cfg")
-    assert ("option http-server-close" in lines.partition("backend model_chat")[2]) == closes
+    backend = lines.partition("backend model_chat")[2]
+    assert ("set-header connection close" in backend, "http-reuse always" in backend) == (closes, not closes)
 
 
 @pytest.mark.parametrize("case", cases("refused"), ids=lambda case: case["id"])

@@ -1,0 +1,3 @@
+module quick
+
+go 1.21
