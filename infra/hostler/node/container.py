@@ -42,6 +42,7 @@ def payload(spec: Spec) -> Dict[str, Any]:
         "StopSignal": spec.get("stop_signal") or "SIGTERM",
         "StopTimeout": int(spec.get("stop_s") or 30),
         "Labels": labels(spec),
+        "Healthcheck": {"Test": ["NONE"]},  # the image's own asks another port; readiness is ours to see
         "HostConfig": host,
     }
 

@@ -9,7 +9,7 @@ import stat
 from functools import lru_cache
 from typing import Any, Dict, List, Optional
 
-from . import files
+from . import files, store
 from .protocol import as_dict
 
 SHOWN = 64 << 10  # bytes of a file whose text may be asked for
@@ -69,7 +69,7 @@ def model(path: str) -> Optional[Dict[str, Any]]:
         size = os.stat(files.at(path)).st_size
     except (FileNotFoundError, NotADirectoryError):
         return None
-    side = as_dict(files.read_json(path + ".json"))
+    side = as_dict(files.read_json(store.sidecar_path(path)))
     return {"size": size, "sha256": str(side.get("sha256", "")) if side.get("size") == size else ""}
 
 

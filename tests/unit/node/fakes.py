@@ -170,7 +170,9 @@ class FakeDocker:
         if words[0] == "images":
             return self.image(request, "/".join(words[1:-1]))
         if words == ["containers", "json"]:
-            return request.say(200, [self.listed(c) for c in self.containers.values()])
+            ours = "hostler.id" if "filters" in query else ""
+            found = [c for c in self.containers.values() if not ours or ours in c["Config"]["Labels"]]
+            return request.say(200, [self.listed(c) for c in found])
         if words == ["containers", "create"]:
             return self.create(request, query["name"], body)
         found = self.find(words[1])
@@ -212,6 +214,17 @@ class FakeDocker:
         }
         self.containers[made["Id"]] = made
         return request.say(201, {"Id": made["Id"]})
+
+    def create_foreign(self, name: str) -> None:
+        """Somebody else's container."""
+        state = {"Running": False, "Status": "exited", "ExitCode": 0}
+        self.containers[name] = {
+            "Id": name,
+            "Name": "/" + name,
+            "Config": {"Labels": {}},
+            "State": state,
+            "Log": [],
+        }
 
     def act(self, request: Handler, found: dict[str, Any], verb: str, query: dict[str, str]) -> None:
         if request.command == "DELETE":
@@ -266,7 +279,7 @@ class FakeSystemd:
     def __init__(self) -> None:
         self.threads: dict[str, threading.Thread] = {}
 
-    def systemctl(self, *words: str, timeout: float = 60.0) -> Result:
+    def systemctl(self, *words: str, timeout: float = 60.0) -> Result:  # noqa: ARG002 - as the real one
         verb, name = words[0], words[-1].removeprefix("hostler@").removesuffix(".service")
         said = ""
         if verb == "start" and not self.alive(name):

@@ -32,15 +32,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "EVERY_S", 0.0)
 
 
+def account(owner: str = "", group: str = "") -> tuple[int, int]:
+    """The account's ids, without an account; anybody else is who runs the tests."""
+    return (990, 990) if owner == group == "hostler" else (-1, -1)
+
+
 @pytest.fixture
 def host(short_root: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> Generator[Host, None, None]:
     fake = FakeDocker(short_root / "var/run/docker.sock")
     fake.images["llama@" + DIGEST] = "sha256:image"
     systemd = FakeSystemd()
     monkeypatch.setattr(instances, "systemctl", systemd.systemctl)
-    monkeypatch.setattr(
-        files, "ids", lambda owner="", group="": (990, 990) if owner == "hostler" else (-1, -1)
-    )
+    monkeypatch.setattr(files, "ids", account)
     made = Host(short_root, fake, systemd, free_port())
     yield made
     until(made.dark, "the waiters end")

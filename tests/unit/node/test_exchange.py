@@ -1,11 +1,10 @@
 """exchange(replica): each way it can end, and a kill at each step of it."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hostler.node import container, docker, drain, exchange, heal, instances, journal, retire, spec
+from hostler.node import docker, drain, exchange, heal, instances, journal, retire, spec
 from hostler.node.protocol import NodeError
 
 from .fakes import Heard, Host, until
@@ -339,11 +338,3 @@ def test_a_busy_one_is_not_retired(host: Host) -> None:
         retire.retire({"op": "retire", "id": "chat-0"}, Heard())
     assert caught.value.rc == 3
     calm(host)
-
-
-def test_enabled_by_hand(short_root: Path) -> None:
-    assert instances.set_enabled("chat-0", True)
-    assert not instances.set_enabled("chat-0", True)
-    assert instances.set_enabled("chat-0", False)
-    assert not instances.set_enabled("chat-0", False)
-    assert container.DIED.startswith("/run/")

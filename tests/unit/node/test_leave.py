@@ -1,0 +1,122 @@
+"""Putting a host back: only what is ours goes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostler.node import certs, files, installed, leave, packages, purge
+from hostler.node.protocol import NodeError
+from hostler.node.shell import Result
+
+from .fakes import Heard, Host
+
+NVIDIA = {"path": "nvidia-container-runtime", "args": list[str]()}
+DOCUMENTS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ("ours alone", {"live-restore": True}, {}, {}),
+    ("beside others'", {"live-restore": True, "debug": True}, {"debug": True}, {"debug": True}),
+    ("changed since", {"live-restore": False}, {}, {"live-restore": False}),
+    ("was there", {"live-restore": True}, {"live-restore": True}, {"live-restore": True}),
+    ("was false", {"live-restore": True}, {"live-restore": False}, {"live-restore": False}),
+    ("runtime", {"runtimes": {"nvidia": NVIDIA}}, {}, {}),
+    ("others' runtime", {"runtimes": {"nvidia": NVIDIA, "kata": {}}}, {}, {"runtimes": {"kata": {}}}),
+    (
+        "runtime was there",
+        {"runtimes": {"nvidia": NVIDIA}},
+        {"runtimes": {"nvidia": {}}},
+        {"runtimes": {"nvidia": {}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("now", "was", "rest"), [d[1:] for d in DOCUMENTS], ids=[d[0] for d in DOCUMENTS])
+def test_our_keys_go(now: dict[str, Any], was: dict[str, Any], rest: dict[str, Any]) -> None:
+    assert leave.without_ours(now, was) == rest
+
+
+def test_dockers_rules_go_from_the_firewall() -> None:
+    saved = "*filter\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n-A FORWARD -o docker0 -j DOCKER\n-A INPUT -j ACCEPT\nCOMMIT\n"
+    assert leave.without_docker(saved) == "*filter\n:FORWARD DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n"
+
+
+def status(*names: str) -> None:
+    text = "".join(f"Package: {name}\nStatus: install ok installed\nVersion: 1\n\n" for name in names)
+    files.write(packages.STATUS, text.encode())
+
+
+def test_the_delta_of_a_transaction(short_root: Path) -> None:
+    heard = Heard()
+    status("bash")
+    installed.packages_before({"op": "packages-before"}, heard)
+    status("bash", "docker.io")
+    installed.packages_before({"op": "packages-before"}, heard)  # of a run that was interrupted
+    assert heard.last == {"changed": False, "continued": True}
+    status("bash", "docker.io", "runc")
+    installed.packages_after({"op": "packages-after"}, heard)
+    assert heard.last == {"changed": True, "new": ["docker.io", "runc"]}
+    assert installed.brought() == ["docker.io", "runc"]
+
+
+def test_what_others_need_stays(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """apt says which of ours nothing needs; only those go, and never the user's own leftovers."""
+    status("bash", "runc", "git", "theirs")
+    files.write_json(installed.INSTALLED, {"packages": ["runc", "git"]})
+    ran: list[tuple[str, ...]] = []
+
+    def run(argv: tuple[str, ...], *_rest: Any, **_more: Any) -> Result:
+        ran.append(argv)
+        if argv[:2] == ("apt-get", "purge"):
+            status("bash", "git", "theirs")
+        said = "Remv runc [1]\nRemv theirs [1]\n" if "autoremove" in argv else ""
+        return Result(argv, 0, said, "")
+
+    monkeypatch.setattr(leave.shell, "run", run)
+    told = purge.Told()
+    leave._packages({"packages": ["bash"]}, told, "")
+    purged = next(argv for argv in ran if argv[:2] == ("apt-get", "purge"))
+    assert purged[-1] == "runc"
+    assert "theirs" not in purged
+    assert told.removed == ["package runc"]
+    assert told.left == [{"what": "package git", "why": "another package needs it"}]
+
+
+def test_purge_takes_ours_and_leaves_theirs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    from .test_exchange import exchanged
+
+    host.want()
+    exchanged()
+    files.write(files.MODELS + "/m/x.gguf", b"x")
+    files.write_json(files.STACK, {"uid": "u1", "stack": "s"})
+    host.docker.create_foreign("theirs")
+    monkeypatch.setattr(leave, "as_found", lambda _before, _told: None)
+    monkeypatch.setattr(purge, "_account", lambda _before, _told: None)
+    heard = Heard()
+    with pytest.raises(NodeError) as caught:
+        purge.purge({"op": "purge", "uid": "u2"}, heard)
+    assert caught.value.rc == 3
+    purge.purge({"op": "purge", "uid": "u1", "keep-models": True}, heard)
+    assert "container hostler-chat-0" in heard.last["removed"]
+    assert heard.last["left"] == [{"what": files.MODELS, "why": "kept: --keep-models"}]
+    assert host.docker.names() == ["/theirs"]
+    left = sorted(str(p.relative_to(host.root)) for p in host.root.rglob("*") if p.is_file())
+    assert left == ["var/lib/hostler/models/m/x.gguf"]
+    purge.purge({"op": "purge", "uid": "u1"}, heard)
+    assert heard.last["removed"] == ["/var/lib/hostler/models", "/var/lib/hostler"]
+
+
+def test_a_certificate_is_made_once_and_mended(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "ids", lambda *_names: (-1, -1))
+    heard = Heard()
+    asked = {"op": "make-cert", "name": "edge", "cn": "gpu-1.lan"}
+    certs.make_cert(asked, heard)
+    first = heard.last
+    assert first["changed"]
+    assert first["pem"].startswith("-----BEGIN CERTIFICATE-----")
+    certs.make_cert(asked, heard)
+    assert (heard.last["changed"], heard.last["sha256"]) == (False, first["sha256"])
+    certs.make_cert({**asked, "cn": "gpu-2.lan"}, heard)
+    assert heard.last["changed"]
+    files.write("/etc/hostler/tls/edge.key", b"damaged")
+    certs.make_cert({**asked, "cn": "gpu-2.lan"}, heard)
+    assert heard.last["changed"]
+    assert Path(files.at("/etc/hostler/tls/edge.key")).stat().st_mode & 0o777 == 0o640
