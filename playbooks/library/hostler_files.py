@@ -166,12 +166,11 @@ class Files:
 
 
 def content_of(entry):
-    if entry["base64"] is not None:
-        return base64.b64decode(entry["base64"])
-    given = [entry[key] for key in ("text", "secret") if entry[key] is not None]
+    given = [key for key in ("text", "base64", "secret") if entry[key] is not None]
     if len(given) != 1:
         raise Trouble("%s: expected one of text, base64, secret" % entry["path"])
-    return given[0].encode()
+    content = entry[given[0]]
+    return base64.b64decode(content) if given == ["base64"] else content.encode()
 
 
 def read(path):

@@ -67,7 +67,8 @@ def main(folder: Path, playbook: str, mode: str) -> int:
         return run(folder, playbook, mode, lambda: stop.wanted or os.getppid() != parent)
     finally:
         close_connections(folder)
-        shutil.rmtree(folder, ignore_errors=True) if os.getppid() != parent else None
+        if os.getppid() != parent:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def die_with_parent() -> None:
@@ -77,10 +78,10 @@ def die_with_parent() -> None:
 
 
 def run(folder: Path, playbook: str, mode: str, cancelled: Any) -> int:
-    import ansible_runner
+    from importlib import import_module
 
-    # Not all arguments have types there.
-    result: Any = ansible_runner.run(  # pyright: ignore[reportUnknownMemberType]
+    runner: Any = import_module("ansible_runner")  # it has no types
+    result = runner.run(
         private_data_dir=str(folder),
         project_dir=str(folder),
         playbook=playbook,

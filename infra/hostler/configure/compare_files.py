@@ -83,14 +83,16 @@ def directory(manifest: Manifest, seen: Seen, item: Directory) -> Changes:
 
 
 def own_files(manifest: Manifest, seen: Seen) -> Iterator[File]:
-    """Files that are compared by themselves: a container that is not there yet implies its specification."""
-    new = {f"/etc/hostler/wanted/{c.id}.json" for c in manifest.containers if _is_new(seen, c)}
-    yield from (item for item in manifest.files if item.path not in new)
+    """Files that are compared by themselves: a container that is new or changes implies its specification."""
+    implied = {f"/etc/hostler/wanted/{c.id}.json" for c in manifest.containers if _changes(seen, c)}
+    yield from (item for item in manifest.files if item.path not in implied)
 
 
-def _is_new(seen: Seen, item: Container) -> bool:
-    parts = ("container", "applied")
-    return all(isinstance(observed.of(seen, f"{part}:{item.id}"), Absent) for part in parts)
+def _changes(seen: Seen, item: Container) -> bool:
+    found = observed.value(seen, f"container:{item.id}")
+    if found is not None:
+        return found.get("spec") != item.digest
+    return isinstance(observed.of(seen, f"applied:{item.id}"), Absent)
 
 
 def file(manifest: Manifest, seen: Seen, item: File) -> Changes:
@@ -208,7 +210,7 @@ def merged(manifest: Manifest, seen: Seen, item: MergedJson) -> Changes:
     if isinstance(found, Unknown):
         yield unknown(manifest, item.part, name, found, json.dumps(item.values, sort_keys=True))
         return
-    document = found.value if isinstance(found, Value) else {}
+    document: Any = found.value if isinstance(found, Value) else {}
     running = bool(seen.facts and seen.facts.docker)
     for path, now, then in _differing(document, item.values):
         yield change(
@@ -224,9 +226,10 @@ def merged(manifest: Manifest, seen: Seen, item: MergedJson) -> Changes:
 
 
 def _differing(now: Any, then: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    there: dict[str, Any] = dict(now) if isinstance(now, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
     for key, wanted in then.items():
-        here = now.get(key) if isinstance(now, Mapping) else None
-        if isinstance(wanted, Mapping) and isinstance(here, Mapping):
-            yield from _differing(here, wanted, f"{path}{key}.")
+        here = there.get(key)
+        if isinstance(wanted, dict) and isinstance(here, dict):
+            yield from _differing(here, wanted, f"{path}{key}.")  # pyright: ignore[reportUnknownArgumentType]
         elif here != wanted:
             yield f"{path}{key}", here, wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from hostler.configure import observed
@@ -11,6 +12,7 @@ from hostler.configure.changes import ABSENT, FIRST, Changes, change, unknown
 from hostler.configure.types import Change
 from hostler.hosts.types import Absent, Seen, Unknown, Value
 from hostler.manifest.items import (
+    CARE,
     Container,
     ImagePin,
     Manifest,
@@ -152,16 +154,8 @@ def _exchange(manifest: Manifest, seen: Seen, item: Container) -> Change:
 
 def _what_changed(text: str | None, item: Container) -> tuple[str, str, str]:
     """(now, then, names of fields) of two specifications; only that they differ when the old one is not known."""
-    from dataclasses import asdict
-
-    try:
-        old = json.loads(text) if text else {}
-    except ValueError:
-        old = {}
-    new = json.loads(json.dumps(asdict(item)))
-    fields = [
-        key for key in new if old and key not in ("smoke", "drain_s", "health") and old.get(key) != new[key]
-    ]
+    old, new = _parsed(text), _parsed(json.dumps(asdict(item)))
+    fields = [key for key in new if old and key not in CARE and old.get(key) != new[key]]
     if not fields:
         return "another specification", _runs(item), ""
     if fields[0] == "image":
@@ -174,8 +168,17 @@ def _what_changed(text: str | None, item: Container) -> tuple[str, str, str]:
     return _short(old.get(fields[0])), _short(new[fields[0]]), ", ".join(fields)
 
 
+def _parsed(text: str | None) -> dict[str, Any]:
+    """A specification's fields; none when it is not known or was damaged."""
+    try:
+        found: Any = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return dict(found) if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
+
+
 def _short(value: Any) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownArgumentType]
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -92,6 +92,6 @@ def _reduced(name: str, found: Observed) -> Any:
             return "absent"
         case Unknown():
             return "unknown"
-        case Value(value=value):
-            keep = KEPT.get(name.partition(":")[0])
-            return {k: value.get(k) for k in keep} if keep and isinstance(value, Mapping) else value
+        case Value():
+            keep, value = KEPT.get(name.partition(":")[0]), found.value
+            return {k: value.get(k) for k in keep} if keep else value

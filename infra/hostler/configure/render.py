@@ -84,11 +84,8 @@ def inventory(
     values: dict[str, dict[str, Any]] = {}
     for host in hosts:
         mine = None if changes is None else [c for c in changes if c.host == host.name]
-        made = (
-            variables.host_variables(manifests[host.name], mine)
-            if mine is None or mine
-            else {"hostler_parts": []}
-        )
+        idle: dict[str, Any] = {"hostler_parts": []}
+        made = idle if mine == [] else variables.host_variables(manifests[host.name], mine)
         values[host.name] = {**connections.variables(host), **made, **gone.get(host.name, {})}
     return Inventory(groups=groups(values), every=every, hosts=values)
 
@@ -153,14 +150,16 @@ def as_yaml(value: Any) -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):
+        represent_scalar: Any
+
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - one file, one reading
             return True
 
-    def text(dumper: yaml.SafeDumper, data: str) -> Any:
+    def text(dumper: Dumper, data: str) -> Any:
         tag = "!unsafe" if looks_evaluated(data) else "tag:yaml.org,2002:str"
         return dumper.represent_scalar(tag, str(data), style="|" if _block(data) else None)
 
-    def template(dumper: yaml.SafeDumper, data: Template) -> Any:
+    def template(dumper: Dumper, data: Template) -> Any:
         return dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style='"')
 
     Dumper.add_representer(str, text)
@@ -193,8 +192,9 @@ def guarded(value: Any) -> Any:
     """JSON in which only templates are evaluated."""
     if isinstance(value, Mapping):
         return {str(key): guarded(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, (list, tuple)):
-        return [guarded(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list):
+        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        return list(map(guarded, items))
     return {"__ansible_unsafe": value} if isinstance(value, str) and looks_evaluated(value) else value
 
 

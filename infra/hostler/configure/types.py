@@ -46,9 +46,11 @@ class Plan:
     placement: Placement
     changes: tuple[Change, ...]
     notices: tuple[Notice, ...] = ()
-    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    manifests: Mapping[str, Manifest] = field(default_factory=dict[str, Manifest])
     removed_hosts: tuple[str, ...] = ()
-    downtime_s: Mapping[str, float] = field(default_factory=dict)  # model: seconds it cannot answer
+    downtime_s: Mapping[str, float] = field(
+        default_factory=dict[str, float]
+    )  # model: seconds it cannot answer
     provision: tuple[Mapping[str, Any], ...] = ()
 
     @property

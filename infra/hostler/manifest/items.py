@@ -162,6 +162,9 @@ class Health:
     unix: str = ""  # a socket instead of the port
 
 
+CARE = ("part", "effect", "health", "drain_s", "smoke")  # fields of a Container that need no exchange
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """A complete container specification: an instance of hostler@.service.
@@ -194,8 +197,9 @@ class Container:
 
     @property
     def digest(self) -> str:
-        """Identity of the specification: what the running container's label hostler.spec must say."""
-        return digest_of(asdict(self))
+        """Identity of the specification: what the running container's label hostler.spec must say. What only
+        says how it is looked after (its question, its time to drain) is no part of it."""
+        return digest_of({name: value for name, value in asdict(self).items() if name not in CARE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,9 @@ pools:
 models:
   chat: {source: "hf:acme/tiny:Q4_1", replicas: 2}
 """
-PEM = {name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n" for name in ("gateway", "edge")}
+PEM = {
+    name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n" for name in ("gateway", "edge")
+}
 
 
 def digest(text: str) -> str:
@@ -80,7 +82,13 @@ def runs(**changes: Any) -> Runs:
     )
     image = pin("ghcr.io/ggml-org/llama.cpp", "server-cuda")
     found = Runs(
-        engine="llama.cpp", image=image, weights=weights, argv=("-c", "8192"), context=8192, slots=1, need_mib=2000
+        engine="llama.cpp",
+        image=image,
+        weights=weights,
+        argv=("-c", "8192"),
+        context=8192,
+        slots=1,
+        need_mib=2000,
     )
     return replace(found, **changes)
 
@@ -120,15 +128,22 @@ def bare(number: int, **changes: Any) -> Seen:
 
 def seen_hosts(made: bool = True) -> dict[str, Seen]:
     names = {1: "gateway", 2: "edge"}
-    certificates = {n: {f"made:{m}": Value({"sha256": digest(PEM[m]), "pem": PEM[m]}, AT)} for n, m in names.items()}
+    certificates = {
+        n: {f"made:{m}": Value({"sha256": digest(PEM[m]), "pem": PEM[m]}, AT)} for n, m in names.items()
+    }
     return {f"gpu-{n}": bare(n, observed=certificates[n] if made else {}) for n in names}
 
 
 def manifests(
-    seen: Mapping[str, Seen] | None = None, file: StackFile | None = None, placed: Placement | None = None, **runs_as: Any
+    seen: Mapping[str, Seen] | None = None,
+    file: StackFile | None = None,
+    placed: Placement | None = None,
+    **runs_as: Any,
 ) -> dict[str, Manifest]:
     known = seen_hosts() if seen is None else seen
-    return build.manifests(file or stack(), hosts(), known, release(**runs_as), placed or placement(), record())
+    return build.manifests(
+        file or stack(), hosts(), known, release(**runs_as), placed or placement(), record()
+    )
 
 
 def as_wanted(manifest: Manifest, number: int = 1) -> Seen:
@@ -147,17 +162,29 @@ def as_wanted(manifest: Manifest, number: int = 1) -> Seen:
 
 def _observed(manifest: Manifest) -> list[tuple[str, Observed]]:
     found: list[tuple[str, Any]] = []
-    found += [(f"package:{p.name}", {"version": "1", "hold": p.hold, "state": "installed"}) for p in manifest.packages]
+    found += [
+        (f"package:{p.name}", {"version": "1", "hold": p.hold, "state": "installed"})
+        for p in manifest.packages
+    ]
     found += [(f"path:{d.path}", _path("dir", d.mode, d.owner, d.group)) for d in manifest.directories]
     for file in manifest.files:
-        found.append((f"path:{file.path}", {**_path("file", file.mode, file.owner, file.group), **_content(file.content)}))
+        found.append(
+            (
+                f"path:{file.path}",
+                {**_path("file", file.mode, file.owner, file.group), **_content(file.content)},
+            )
+        )
     found += [(f"json:{m.path}", {**m.values, "log-level": "warn"}) for m in manifest.merged]
     found += [(f"image:{i.ref}", {"id": "sha256:id", "size": 1}) for i in manifest.images]
     found += [(f"model:{m.path}", {"size": m.size, "sha256": m.sha256}) for m in manifest.models]
     units = [u.name for u in manifest.units] + [f"hostler@{c.id}.service" for c in manifest.containers]
-    found += [(f"unit:{u}", {"enabled": True, "active": "active", "sub": "running", "since": AT}) for u in units]
+    found += [
+        (f"unit:{u}", {"enabled": True, "active": "active", "sub": "running", "since": AT}) for u in units
+    ]
     for c in manifest.containers:
-        found.append((f"container:{c.id}", {"spec": c.digest, "image": "sha256:id", "running": True, "exit_code": 0}))
+        found.append(
+            (f"container:{c.id}", {"spec": c.digest, "image": "sha256:id", "running": True, "exit_code": 0})
+        )
         found.append((f"applied:{c.id}", {"spec": c.digest}))
     found += [(f"made:{name}", {"sha256": digest(PEM[name]), "pem": PEM[name]}) for name in manifest.made]
     return [(name, Value(value, AT)) for name, value in found]
@@ -174,8 +201,14 @@ def _content(content: Text | SecretRef | MadeOnHost | Packed) -> dict[str, Any]:
 
 
 def _ours(manifest: Manifest) -> dict[str, tuple[str, ...]]:
-    own = [file.path for file in manifest.files if file.path.startswith(("/etc/hostler/", "/etc/systemd/system/hostler"))]
-    links = [f"/etc/systemd/system/multi-user.target.wants/hostler@{c.id}.service" for c in manifest.containers]
+    own = [
+        file.path
+        for file in manifest.files
+        if file.path.startswith(("/etc/hostler/", "/etc/systemd/system/hostler"))
+    ]
+    links = [
+        f"/etc/systemd/system/multi-user.target.wants/hostler@{c.id}.service" for c in manifest.containers
+    ]
     keys = [f"/etc/hostler/tls/{name}{end}" for name in manifest.made for end in (".crt", ".key")]
     return {
         "files": (*own, *links, *keys),

@@ -1,0 +1,169 @@
+"""What a manifest says, from the wish."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from hashlib import sha256
+
+import configure_world as world
+import pytest
+
+from hostler.configure import ask, base, driver, engine, toolkit
+from hostler.hosts.types import Card, Driver, Value
+from hostler.manifest.items import MadeOnHost, Package, Part, Text
+from hostler.models.types import ModelSource
+
+
+def test_a_replica_is_a_complete_specification() -> None:
+    chat = world.manifests()["gpu-1"].containers[0]
+    weights = "/var/lib/hostler/models/"
+    assert chat.argv[:2] == ("-m", next(m.path for m in world.manifests()["gpu-1"].models))
+    assert chat.argv[2:6] == ("--host", "127.0.0.1", "--port", "18080")
+    assert (chat.cards, chat.context, chat.port, chat.user) == (("GPU-1",), 8192, 18080, "hostler")
+    assert chat.mounts[0].source.startswith(weights)
+    assert chat.mounts[0].read_only
+
+
+def test_what_the_agent_reads_names_its_own_digest() -> None:
+    chat = world.manifests()["gpu-1"].containers[0]
+    assert json.loads(engine.wanted_text(chat))["spec"] == chat.digest
+
+
+def test_another_question_is_no_other_container() -> None:
+    text = world.STACK.replace("replicas: 2", 'replicas: 2, drain: 1m, smoke: {prompt: "Well?"}')
+    one, other = world.manifests(), world.manifests(file=world.stack(text))
+    assert one["gpu-1"].containers[0].digest == other["gpu-1"].containers[0].digest
+    assert one["gpu-1"].files != other["gpu-1"].files
+
+
+def test_files_of_one_name_never_meet() -> None:
+    one = ModelSource(source="", url="https://a/x.gguf", file="x.gguf", size=1, sha256="")
+    assert engine.model_path(one) != engine.model_path(replace(one, url="https://b/x.gguf"))
+
+
+def test_a_file_on_the_host_stays_where_it_is() -> None:
+    local = ModelSource(
+        source="/srv/x.gguf", url="file:///srv/x.gguf", file="x.gguf", size=1, sha256="", local=True
+    )
+    assert engine.model_path(local) == "/srv/x.gguf"
+
+
+def test_the_gateways_host_has_no_edge_and_the_other_has() -> None:
+    made = world.manifests()
+    assert [c.id for c in made["gpu-1"].containers] == ["chat-0", "gateway"]
+    assert [c.id for c in made["gpu-2"].containers] == ["chat-1", "edge"]
+    assert (made["gpu-1"].made, made["gpu-2"].made) == (("gateway",), ("edge",))
+
+
+def test_a_stack_on_one_host_has_no_certificates() -> None:
+    made = world.manifests(placed=world.placement("gpu-1"))
+    assert made["gpu-1"].made == ()
+    assert Part.EDGE not in {c.part for c in made["gpu-2"].containers}
+
+
+def test_pinned_copies_carry_the_certificate_that_was_seen() -> None:
+    pins = {f.path: f.content for f in world.manifests()["gpu-1"].files if isinstance(f.content, MadeOnHost)}
+    (pin,) = pins.values()
+    assert (pin.host, pin.made, pin.pem) == ("gpu-2", "edge", world.PEM["edge"])
+    unmade = [f.content for f in world.manifests(world.seen_hosts(made=False))["gpu-1"].files]
+    assert [c.sha256 for c in unmade if isinstance(c, MadeOnHost)] == [None]
+
+
+def test_each_path_stands_once_with_parents_first() -> None:
+    paths = [d.path for d in world.manifests()["gpu-1"].directories]
+    assert paths == sorted(set(paths))
+
+
+@pytest.mark.parametrize("state", ["none", "working"])
+def test_the_toolkit_comes_with_cards_only(state: str) -> None:
+    facts = world.facts(1, cards=(), driver=Driver(state=state)) if state == "none" else world.facts(1)  # type: ignore[arg-type]
+    found = toolkit.items(world.stack(), world.bare(1, facts=facts))
+    names = {item.name for item in found if isinstance(item, Package)}
+    assert names == (set() if state == "none" else {"nvidia-container-toolkit"})
+
+
+def test_a_toolkit_that_was_there_before_keeps_its_own_source() -> None:
+    there = Value({"version": "1", "hold": False, "state": "installed"}, world.AT)
+    first = world.bare(1, observed={"package:nvidia-container-toolkit": there})
+    assert [i.part for i in toolkit.items(world.stack(), first)] == [Part.TOOLKIT]
+    ours = replace(first, baseline={"packages": ["python3"]})
+    assert len(toolkit.items(world.stack(), ours)) == 3
+
+
+def test_nvidias_key_is_the_pinned_one() -> None:
+    """Checked against the fingerprint that NVIDIA publishes, over the key's own packet."""
+    import base64
+
+    lines = toolkit.key(world.stack()).split("-----")[2].split()
+    packet = base64.b64decode("".join(line for line in lines if not line.startswith("=")))
+    length = int.from_bytes(packet[1:3])
+    body = packet[3 : 3 + length]
+    import hashlib
+
+    fingerprint = hashlib.sha1(b"\x99" + length.to_bytes(2) + body, usedforsecurity=False).hexdigest()
+    assert fingerprint.upper() == toolkit.FINGERPRINT
+
+
+def test_the_agent_in_the_manifest_is_what_is_installed() -> None:
+    packed = next(f.content for f in world.manifests()["gpu-1"].files if f.path == base.NODE)
+    assert sha256(base.packed("hostler-node")).hexdigest() == packed.sha256  # type: ignore[union-attr]
+
+
+def test_first_contact_asks_for_all_that_a_manifest_needs_of_others() -> None:
+    manifest = world.manifests()["gpu-1"]
+    asked = set(ask.generic())
+    assert "ours:*" in asked
+    mine = {f"path:{f.path}" for f in manifest.files if not f.path.startswith("/etc/hostler/")}
+    assert {f"path:{d.path}" for d in manifest.directories} | mine <= asked
+    assert {f"package:{p.name}" for p in manifest.packages} <= asked
+
+
+def test_nothing_is_unasked_on_a_host_that_answered_all() -> None:
+    manifest = world.manifests()["gpu-1"]
+    seen = world.as_wanted(manifest)
+    seen = replace(seen, observed={**seen.observed, "images:*": Value([], world.AT)})
+    assert ask.unasked(manifest, seen) == ("package:docker-ce", "package:moby-engine", f"tag:{_tag('ghcr.io/ggml-org/llama.cpp:server-cuda')}",
+                                           f"tag:{_tag('docker.io/library/haproxy:3.4')}")  # fmt: skip
+
+
+def _tag(text: str) -> str:
+    return text
+
+
+DRIVERS = {
+    ("debian", "12"): "nvidia-driver-pinning-580",
+    ("ubuntu", "24.04"): "linux-modules-nvidia-580-server-open-generic",
+    ("rocky", "9.4"): "dnf module install",
+    ("rocky", "10.0"): "versionlock",
+    ("arch", ""): "the way this distribution does it",
+}
+
+
+@pytest.mark.parametrize(("system", "words"), DRIVERS.items())
+def test_a_missing_driver_is_refused_with_this_distributions_commands(
+    system: tuple[str, str], words: str
+) -> None:
+    facts = world.facts(1, os_id=system[0], os_version=system[1], driver=Driver(state="missing"), cards=())
+    found = driver.refusals(world.bare(1, facts=facts))
+    assert found[0].level == "refuse"
+    assert words in found[0].text
+
+
+def test_a_mismatch_needs_a_reboot_only() -> None:
+    facts = world.facts(1, driver=Driver(state="mismatch"))
+    assert driver.commands(facts) == ("sudo reboot",)
+
+
+def test_a_working_driver_is_fine() -> None:
+    assert driver.refusals(world.bare(1)) == ()
+    assert driver.refusals(world.bare(1, facts=world.facts(1, cards=(), driver=Driver(state="none")))) == ()
+
+
+def test_cards_that_answer_are_not_needed_for_the_toolkit() -> None:
+    card = Card(index=0, uuid="GPU-1", name="RTX 3090", memory_mib=24576)
+    facts = world.facts(1, cards=(card,))
+    assert any(
+        isinstance(getattr(i, "content", None), Text)
+        for i in toolkit.items(world.stack(), world.bare(1, facts=facts))
+    )
