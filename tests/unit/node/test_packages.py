@@ -50,6 +50,16 @@ Status: install ok installed
 Architecture: amd64
 Version: 2.36
 
+Package: zlib1g
+Status: install ok installed
+Architecture: amd64
+Version: 1.3
+
+Package: zlib1g
+Status: install ok unpacked
+Architecture: i386
+Version: 1.3
+
 Package: broken
 Status: install reinstreq unpacked
 Version: 1
@@ -65,6 +75,7 @@ Version: 1
         ("man-db", {"version": "2.11", "hold": False, "state": "installed"}),
         ("libc6", {"version": "2.36", "hold": False, "state": "installed"}),
         ("broken", {"version": "1", "hold": False, "state": "half"}),
+        ("zlib1g", {"version": "1.3", "hold": False, "state": "installed"}),
         ("nginx", None),
         ("not-a-package", None),
         ("docker", None),

@@ -35,8 +35,8 @@ def test_commits_follow_each_other(call: Call, root: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "kind"),
     [
-        (record(3), "stale"),
-        (record(5), "stale"),
+        (record(3, epoch=2), "stale"),
+        (record(5, epoch=2), "stale"),
         (record(4, epoch=1), "stale"),
         (record(4, epoch=2, uid="u2"), "other-stack"),
         ({}, "usage"),
