@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -17,25 +15,13 @@ from hostler.hosts.types import Host, Seen
 from hostler.provision import locks
 from hostler.provision.engine import Command, find_cli, search_path
 from hostler.provision.locations import Locations, environment, inherited, opens
+from hostler.provision.terminal import WITH_PROGRAM, WITH_PROVIDER, foreground, verb_of
 from hostler.provision.types import Notice, OnEvent, ProvisionPreview, SeenOf, silent
 
 if TYPE_CHECKING:
     from hostler.provision.automation import Cli, Stack
     from hostler.provision.events import Collector
 
-WITH_PROGRAM = {"preview", "pre", "up", "update"}
-WITH_PROVIDER = {*WITH_PROGRAM, "refresh", "destroy", "down"}
-VALUED_FLAGS = {
-    "--color",
-    "-C",
-    "--cwd",
-    "-v",
-    "--verbose",
-    "--tracing",
-    "--otel-traces",
-    "--profiling",
-    "--memprofilerate",
-}
 Preview = ProvisionPreview
 
 
@@ -142,7 +128,7 @@ class Fleet:
         with self._attached(verb, hosts or (), seen or unseen) as (more, flags):
             command = self._found()
             environ = {**inherited(), **environment(self.places), "PATH": search_path(command, os.environ)}
-            return _foreground([str(command.path), *arguments, *flags], self.places.work, {**environ, **more})
+            return foreground([str(command.path), *arguments, *flags], self.places.work, {**environ, **more})
 
     # -- inside -----------------------------------------------------------------------------------------
 
@@ -284,13 +270,6 @@ class Fleet:
         )
 
 
-def verb_of(arguments: Sequence[str]) -> str:
-    """The first word that is neither a global flag nor a global flag's value."""
-    values = {number + 1 for number, word in enumerate(arguments) if word in VALUED_FLAGS}
-    rest = (word for number, word in enumerate(arguments) if number not in values)
-    return next((word for word in rest if not word.startswith("-")), "")
-
-
 class Failing:
     """Passes a probe's error on to the caller: Pulumi would show a stack trace of the program."""
 
@@ -313,17 +292,3 @@ def unseen(name: str) -> Seen:
 
 def empty() -> None:
     """A program that wants nothing; only for commands that do not run it."""
-
-
-def _foreground(words: list[str], cwd: Path, environ: dict[str, str]) -> int:
-    """The terminal's Ctrl-C goes to the CLI itself; we only wait."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        popen = subprocess.Popen(words, cwd=cwd, env=environ, preexec_fn=_default_interrupt)
-        return popen.wait()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _default_interrupt() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

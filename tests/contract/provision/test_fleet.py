@@ -20,14 +20,6 @@ def lines(preview: ProvisionPreview) -> dict[str, tuple[str, ...]]:
     return {f"{change.op} {change.name}": change.details for change in preview.changes}
 
 
-@pytest.fixture
-def office(scene: Scene) -> Scene:
-    """The two hosts, accepted."""
-    scene.up()
-    scene.events.clear()
-    return scene
-
-
 def test_from_nothing_to_no_difference_to_nothing(scene: Scene) -> None:
     first = scene.preview()
     assert list(lines(first)) == ["create gpu-1", "create gpu-2"]

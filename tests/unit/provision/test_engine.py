@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +131,12 @@ def test_the_passphrase_of_the_environment(tmp_path: Path, variable: str) -> Non
 def test_the_user_s_own_pulumi_settings_stay_out() -> None:
     mine = {"PATH": "/bin", "PULUMI_STACK": "theirs", "PULUMI_ACCESS_TOKEN": "t", "HOSTLER_PASSPHRASE": "s"}
     assert inherited(mine) == {"PATH": "/bin"}
+
+
+def test_looking_at_the_fleet_imports_nothing_heavy() -> None:
+    code = "import sys, hostler.provision.fleet; print([name for name in ('pulumi', 'grpc', 'yaml') if name in sys.modules])"
+    environ = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True
+    )
+    assert done.stdout == "[]\n"
