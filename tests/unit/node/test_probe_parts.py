@@ -219,13 +219,15 @@ def test_paths(root: Path) -> None:
 
 
 def test_models_believe_only_a_fitting_sidecar(root: Path) -> None:
-    model = root / "m.gguf"
+    path = "/var/lib/hostler/models/a/m.gguf"
+    model = root / path[1:]
+    model.parent.mkdir(parents=True)
     model.write_bytes(b"12345")
-    assert paths.model("/m.gguf") == {"size": 5, "sha256": ""}
-    write(root / "m.gguf.json", {"sha256": "ab", "size": 5, "url": "u"})
-    assert paths.model("/m.gguf") == {"size": 5, "sha256": "ab"}
+    assert paths.model(path) == {"size": 5, "sha256": ""}
+    write(root / (path[1:] + ".json"), {"sha256": "ab", "size": 5, "url": "u"})
+    assert paths.model(path) == {"size": 5, "sha256": "ab"}
     model.write_bytes(b"1234")
-    assert paths.model("/m.gguf") == {"size": 4, "sha256": ""}
+    assert paths.model(path) == {"size": 4, "sha256": ""}
     assert paths.model("/n.gguf") is None
 
 
