@@ -92,6 +92,8 @@ def test_names() -> None:
         "haproxy",
         "man-db",
         "libc6",
+        "zlib1g",
+        "zlib1g",
         "broken",
     ]
 
