@@ -65,8 +65,9 @@ class Desk:
         self.write(text.replace(old, new))
 
     def words(self, *words: str) -> list[str]:
+        verb = 2 if words[0] == "key" else 1
         named = [] if words[0] in ("init", "--version", "--help") else ["-f", str(self.file)]
-        return [str(self.hostler), words[0], *named, *words[1:]]
+        return [str(self.hostler), *words[:verb], *named, *words[verb:]]
 
     def env(self) -> dict[str, str]:
         return {"HOSTLER_PULUMI": str(self.pulumi), **self.environment}
@@ -100,7 +101,7 @@ class Desk:
         assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done
 
-    def ask(self, text: str = "What is the capital of France?") -> str:
+    def ask(self, text: str = "What is the capital of France? Answer in one short sentence.") -> str:
         """One chat through the gateway with the openai client."""
         done = self.python(
             "import os, openai\n"

@@ -32,7 +32,7 @@ def test_langchain(steady: Desk) -> None:
     code = (
         "import os\nfrom langchain_openai import ChatOpenAI\n"
         "chat = ChatOpenAI(model='chat', base_url=os.environ['ADDRESS'], api_key=os.environ['KEY'], max_tokens=32, temperature=0)\n"
-        "print(chat.invoke('What is the capital of France?').content)\n"
+        "print(chat.invoke('What is the capital of France? Answer in one short sentence.').content)\n"
         "print(len([piece for piece in chat.stream('Count to five.')]))"
     )
     said = steady.python(code).stdout.strip().splitlines()

@@ -129,7 +129,7 @@ class Pool:
 class Smoke:
     """A question that a changed model must answer through the gateway. Short form: the question."""
 
-    prompt: Text = entry("the question", "What is the capital of France? Answer in one word.")
+    prompt: Text = entry("the question", "What is the capital of France? Answer in one short sentence.")
     expect: Text | None = entry("text that the answer must contain, in any case", None, example="Paris")
 
 
