@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hostler.console.out import Out
 from hostler.errors import RefusedError, UsageError
+from hostler.gateway.render import keys_map
 from hostler.record.types import Key, Record
 from hostler.rollout import keys
 from hostler.rollout.observe import Observation, observe
@@ -77,4 +78,5 @@ def _change(observation: Observation, new: tuple[Key, ...], out: Out, why: str) 
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     with session(observation.record, observation.gateway, observation.hosts, reached, out, why=why) as run:
         run.commit(replace(observation.record, keys=new))
-        run.call(run.gateway.name, "key-sync", keys={key.sha256: key.name for key in new})
+        rows = tuple((key.sha256, key.name) for key in new)
+        run.call(run.gateway.name, "key-sync", content=keys_map(rows))
