@@ -14,7 +14,14 @@ EVERYTHING = "ours:*"  # all that carries this product's mark: files, units, con
 
 def generic() -> tuple[str, ...]:
     """Asked of every host, known or not: what of other people's things concerns a manifest, and all of ours."""
-    packages = (*base.PACKAGES, docker.PACKAGE, *docker.ALTERNATIVES, toolkit.PACKAGE)
+    packages = (
+        *base.PACKAGES,
+        docker.PACKAGE,
+        *docker.ALTERNATIVES,
+        docker.CLIENT,
+        *docker.CLIENT_ALTERNATIVES,
+        toolkit.PACKAGE,
+    )
     paths = (
         *DOORS,
         base.NODE,
