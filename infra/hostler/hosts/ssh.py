@@ -44,11 +44,13 @@ class SshStream:
         self.stdout = cast(BinaryIO, channel.makefile("rb", -1))
         self._host, self._channel, self._prepared = host, channel, prepared
         self._stderr = bytearray()
-        threading.Thread(target=_drain, args=(channel, self._stderr), daemon=True).start()
+        self._reader = threading.Thread(target=_drain, args=(channel, self._stderr), daemon=True)
+        self._reader.start()
 
     def wait(self, timeout: float) -> int:
         """The exit status; HostTrouble of kind timeout, dead (lost) or sudo."""
         rc = _status(self._host, self._channel, monotonic() + timeout, timeout)
+        self._reader.join(CHANNEL_S)  # the reason may come after the status
         if refusal := self._prepared.refusal(self._host, rc, bytes(self._stderr)):
             raise refusal
         return rc
@@ -58,8 +60,7 @@ class SshTransport:
     """One host by SSH; many commands at once over one connection. Safe to use from several threads."""
 
     def __init__(self, host: Host) -> None:
-        self.name = host.name
-        self._host = host
+        self.name, self._host = host.name, host
         self._lock = threading.Lock()
         self._chain: list[paramiko.Transport] = []
 
@@ -151,8 +152,7 @@ def _connect(way: Route, where: str) -> list[paramiko.Transport]:
     try:
         sock: Any = _first_socket(hops[0], where)
         for hop, following in zip(hops, (*hops[1:], None), strict=True):
-            at = where if hop is way else f"{where} (jump {hop.address})"
-            chain.append(login(sock, hop, at))
+            chain.append(login(sock, hop, where if hop is way else f"{where} (jump {hop.address})"))
             chain[-1].set_keepalive(KEEPALIVE_S)
             if following is not None:
                 sock = _through(chain[-1], hop, following, where)
