@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from e2e import traces
-from e2e.desk import ROOT, Desk
+from e2e.desk import Desk
 from lab.hosts import Host
 from lab.lab import Lab
 from lab.machine import trouble
 from lab.spec import HostSpec
 from tools.pulumi_cli import pulumi_cli
+from tools.wheel import installed
 
 CONVERGED = "converged"
 GPU_1 = HostSpec("gpu-1", suite="bookworm", gpus=("RTX 3090",) * 4)
@@ -25,22 +24,7 @@ GPU_2 = HostSpec("gpu-2", suite="trixie", gpus=("RTX 3090", "A10G"))
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`hostler` as users have it: from the wheel, outside the checkout."""
-    work = tmp_path_factory.mktemp("wheel")
-    uv = [str(Path(sys.executable).with_name("uv"))]
-    run = subprocess.check_call
-    run([*uv, "build", "-q", "--wheel", "--no-build-isolation", "-p", sys.executable, "-o", str(work), str(ROOT)])
-    run([*uv, "venv", "-q", "-p", sys.executable, str(work / "venv")])
-    python = work / "venv/bin/python"
-    found = [str(next(work.glob("*.whl")))]
-    run([*uv, "pip", "install", "-q", "-p", str(python), "--no-deps", *found])
-    own, dependencies = (subprocess.check_output([p, "-c", SITE], text=True).strip() for p in (python, sys.executable))
-    (Path(own) / "dependencies.pth").write_text(dependencies + "\n")
-    for name in ("ansible-playbook", "ansible"):
-        (work / "venv/bin" / name).symlink_to(Path(sys.executable).with_name(name))
-    return work / "venv/bin/hostler"
-
-
-SITE = "import site; print(site.getsitepackages()[0])"
+    return installed(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")
