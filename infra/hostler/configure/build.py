@@ -76,6 +76,7 @@ def collect(wish: Wish, host: Host, items: Sequence[Item], made: tuple[str, ...]
         containers=of(Container),
         units=of(kinds.Unit),
         made=made,
+        made_for=doors.made_for(wish, made),
         facts=_facts(wish, host),
     )
 

@@ -185,25 +185,6 @@ def _path(
                 )
 
 
-def made(manifest: Manifest, seen: Seen, name: str) -> Changes:
-    title, then = f"made:{name}", "a certificate made on the host"
-    match observed.of(seen, title):
-        case Absent():
-            yield change(
-                manifest,
-                Part.BASE,
-                title,
-                ABSENT,
-                then,
-                "hosts know each other by pinned certificates",
-                action="add",
-            )
-        case Unknown() as found:
-            yield unknown(manifest, Part.BASE, title, found, then)
-        case Value():
-            return
-
-
 def merged(manifest: Manifest, seen: Seen, item: MergedJson) -> Changes:
     name = f"json:{item.path}"
     found = observed.of(seen, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hostler.configure import compare_files, compare_runs, leftovers
+from hostler.configure import compare_certificates, compare_files, compare_runs, leftovers
 from hostler.configure.types import Change
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Manifest, Part, digest_of
@@ -31,7 +31,7 @@ def _changes(manifest: Manifest, seen: Seen) -> Iterator[Change]:
     for directory in manifest.directories:
         yield from compare_files.directory(manifest, seen, directory)
     for name in manifest.made:
-        yield from compare_files.made(manifest, seen, name)
+        yield from compare_certificates.made(manifest, seen, name)
     for file in compare_files.own_files(manifest, seen):
         yield from compare_files.file(manifest, seen, file)
     for merged in manifest.merged:

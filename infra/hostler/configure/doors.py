@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hostler.engines.registry import by_name
+from hostler.errors import StackFileError
 from hostler.gateway import render
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, OwnTls, Route, ServedModel
 from hostler.hosts.types import Host, Seen, Value
@@ -27,6 +28,22 @@ def made(wish: Wish, host: Host) -> tuple[str, ...]:
     if host.name == wish.record.gateway_host:
         return render.gateway_made(gateway_spec(wish))
     return render.edge_made(edge_spec(wish, host)) if has_edge(wish, host) else ()
+
+
+def made_for(wish: Wish, made: tuple[str, ...]) -> dict[str, str]:
+    """Whom certificates name that are not the host's own: clients know an authority by the stack's name, and the
+    gateway by the address that they use."""
+    if "server" not in made:
+        return {}
+    gateway = next(host for host in wish.hosts if host.name == wish.record.gateway_host)
+    return {"ca": wish.record.stack, "server": client_address(wish.file, gateway)}
+
+
+def client_address(file: StackFile, gateway: Host) -> str:
+    """The name or IP address that clients use for the gateway."""
+    from hostler.hosts.connect import address_of
+
+    return file.stack.gateway.address or address_of(gateway)
 
 
 def items(wish: Wish, host: Host) -> tuple[Item, ...]:
@@ -138,11 +155,24 @@ def _since(wish: Wish, name: str, model: ReleasedModel) -> int:
 def _tls(file: StackFile) -> OwnTls | Literal["none", "private-ca"]:
     tls = file.stack.gateway.tls
     if isinstance(tls, TlsFiles):
-        folder = Path(file.path).parent
-        key = (folder / Path(tls.key).expanduser()).read_bytes()
-        certificate = (folder / Path(tls.cert).expanduser()).read_text()
-        return OwnTls(certificate=certificate, key=SecretRef(name=TLS_KEY, sha256=sha256(key).hexdigest()))
+        key = sha256(own_file(file, tls.key, "key")).hexdigest()
+        certificate = own_file(file, tls.cert, "cert").decode()
+        return OwnTls(certificate=certificate, key=SecretRef(name=TLS_KEY, sha256=key))
     return tls or "none"
+
+
+def own_file(file: StackFile, path: str, what: str) -> bytes:
+    """A PEM file of the user's, beside the stack file; raises StackFileError when it cannot be read as text."""
+    place = Path(file.path).parent / Path(path).expanduser()
+    try:
+        content = place.read_bytes()
+        content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        got = getattr(error, "strerror", None) or "not text"
+        raise StackFileError.of(
+            file.where(f"gateway.tls.{what}"), expected="a PEM file", got=f"{place}: {got}"
+        ) from error
+    return content
 
 
 def _pin(wish: Wish, part: Part) -> ImagePin:

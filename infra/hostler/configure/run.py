@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from hostler.manifest.items import Manifest
 
 LONGEST = 40  # characters of the path of a place for private folders
 STOP_S = 20.0  # how long an interrupted run may take to end
+LOOK_S = 0.5  # how often it is looked whether the lock is still ours
 KEPT = (
     "HOME",
     "USER",
@@ -50,6 +52,7 @@ class Job:
     claimed: bool = False  # the hosts know already that they are this stack's
     playbook: str = "site.yml"
     check: bool = False
+    lost: threading.Event | None = None  # set when the stack's lock is not ours any more
 
 
 def run_playbooks(
@@ -62,11 +65,20 @@ def run_playbooks(
     cut: bool = False,
     secrets: Mapping[str, str] | None = None,
     claimed: bool = True,
+    lost: threading.Event | None = None,
 ) -> None:
     """Makes `changes` true, on their hosts and parts only. Raises ConfigureError, RolledBackError or RefusedError
-    with the hosts' own words; KeyboardInterrupt after Ansible has ended. `claimed`: the hosts were claimed before."""
+    with the hosts' own words; KeyboardInterrupt after Ansible has ended. `claimed`: the hosts were claimed before;
+    `lost`: Ansible is ended when this is set."""
     job = Job(
-        manifests=manifests, hosts=hosts, changes=changes, run=run, cut=cut, secrets=secrets, claimed=claimed
+        manifests=manifests,
+        hosts=hosts,
+        changes=changes,
+        run=run,
+        cut=cut,
+        secrets=secrets,
+        claimed=claimed,
+        lost=lost,
     )
     play(job, on_event)
 
@@ -76,7 +88,7 @@ def play(job: Job, on_event: Callable[[Event], None]) -> tuple[Event, ...]:
     told: list[Event] = []
     with private_folder() as folder:
         prepare(folder, job)
-        with started(folder, job) as child:
+        with started(folder, job) as child, ended_when(job.lost, child):
             for line in _lines(child):
                 if (event := event_of(line)) is not None:
                     told.append(event)
@@ -165,6 +177,25 @@ def started(folder: Path, job: Job) -> Generator[subprocess.Popen[bytes]]:
         child.wait()
     finally:
         _end(child)
+
+
+@contextmanager
+def ended_when(lost: threading.Event | None, child: subprocess.Popen[bytes]) -> Generator[None]:
+    """Whoever has lost the lock changes nothing more: somebody else may hold it by now."""
+    over = threading.Event()
+
+    def watch(lost: threading.Event) -> None:
+        while not over.wait(LOOK_S):
+            if lost.is_set():
+                child.send_signal(signal.SIGTERM)
+                return
+
+    if lost is not None:
+        threading.Thread(target=watch, args=(lost,), daemon=True, name="lost-lock").start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

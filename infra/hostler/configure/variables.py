@@ -42,12 +42,15 @@ def host_variables(manifest: Manifest, changes: Sequence[Change] | None = None) 
 
 
 def differing(manifest: Manifest, changes: Sequence[Change] | None) -> tuple[Part, ...]:
-    """Parts to run. The toolkit's concerns Docker as well: its daemon looks for it at its start."""
+    """Parts to run. The toolkit's concerns Docker as well: its daemon looks for it at its start. Certificates are
+    made by part base, whoever uses them."""
     if changes is None:
         return tuple(part for part in Part if part in of_manifest(manifest))
     named = {Part(change.part) for change in changes if change.part in tuple(Part)}
     if Part.TOOLKIT in named:
         named.add(Part.DOCKER)
+    if any(change.item.startswith("made:") for change in changes):
+        named.add(Part.BASE)
     return tuple(part for part in Part if part in named)
 
 
@@ -76,7 +79,7 @@ def _base(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any
         "base_claim": claim,
         "base_directories": _directories(manifest, Part.BASE),
         "base_files": _files(manifest, Part.BASE),
-        "base_made": list(manifest.made),
+        "base_made": [{"name": m, "cn": manifest.made_for.get(m, manifest.host)} for m in manifest.made],
         "base_remove": _removed(changes, Part.BASE),
     }
 

@@ -1,76 +1,131 @@
-"""Certificates made where they are used: the key never leaves the host."""
+"""Certificates made where they are used: the key never leaves the host.
+
+`ca` is the stack's own authority, `server` what it issued for the address that clients use. Every other one is a
+host's own, self-signed and pinned by the others.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tempfile
+from typing import Tuple
 
 from . import files, shell
 from .protocol import Answers, NodeError, Request, identity, text
 
 DAYS = 3650
+SPARE_S = 30 * 86400  # one that ends sooner is made anew
 LONGEST_NAME = 64  # a common name has no room for more; the alternative name has
+AUTHORITY, SERVER = "ca", "server"
+NEW = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256")
+DUE = "/etc/hostler/due/"  # <part>: a change was written, and is not loaded yet
 
 
 def make_cert(request: Request, answers: Answers) -> int:
-    """`make-cert NAME --cn HOST`: /etc/hostler/tls/NAME.{crt,key} unless a good pair is there.
+    """`make-cert NAME --cn WHOM`: /etc/hostler/tls/NAME.{crt,key} unless a good pair is there.
 
+    WHOM is the host's name; for `server` the name or IP address that clients use, for `ca` the stack's name.
     Says {"changed", "sha256" (of the file), "pem"}; the certificate is public.
     """
-    name, host = identity(request, "name"), text(request, "cn")
-    crt, key = "%s/%s.crt" % (files.TLS, name), "%s/%s.key" % (files.TLS, name)
-    changed = not is_good(crt, key, host)
+    name, whom = identity(request, "name"), text(request, "cn")
+    changed = not is_good(name, whom)
     if changed:
-        _make(crt, key, host)
-    pem = (files.read(crt) or b"").decode("ascii")
-    answers.say(changed=changed, sha256=files.sha256_of(crt), pem=pem)
+        _make(name, whom)
+    pem = (files.read(certificate(name)) or b"").decode("ascii")
+    answers.say(changed=changed, sha256=files.sha256_of(certificate(name)), pem=pem)
     return 0
 
 
-def is_good(crt: str, key: str, host: str) -> bool:
-    """Both are there, belong together, name the host, and are valid for another 30 days."""
-    if files.read(crt) is None or files.read(key) is None:
+def certificate(name: str) -> str:
+    return "%s/%s.crt" % (files.TLS, name)
+
+
+def key(name: str) -> str:
+    return "%s/%s.key" % (files.TLS, name)
+
+
+def is_good(name: str, whom: str) -> bool:
+    """Both are there, belong together, are valid for another 30 days, and say what they must."""
+    if not _pair(name) or not _openssl_says("x509", name, "-checkend", str(SPARE_S)).ok:
+        return False
+    if name == AUTHORITY:
+        return "CA:TRUE" in _openssl_says("x509", name, "-ext", "basicConstraints").stdout
+    if name == SERVER:
+        return _names(name, whom) and _issued_here(name)
+    return all(_names(name, one) for one in (whom, "x." + whom))
+
+
+def _pair(name: str) -> bool:
+    if files.read(certificate(name)) is None or files.read(key(name)) is None:
         return False
     public = [
-        openssl("x509", "-in", files.at(crt), "-noout", "-pubkey"),
-        openssl("pkey", "-in", files.at(key), "-pubout"),
+        _openssl_says("x509", name, "-pubkey"),
+        openssl("pkey", "-in", files.at(key(name)), "-pubout"),
     ]
-    if not all(result.ok for result in public) or public[0].stdout != public[1].stdout:
-        return False
-    lasts = openssl("x509", "-in", files.at(crt), "-noout", "-checkend", str(30 * 86400))
-    return lasts.ok and all(_names(crt, one) for one in (host, "x." + host))
+    return all(result.ok for result in public) and public[0].stdout == public[1].stdout
 
 
-def _names(crt: str, host: str) -> bool:
-    return "does match" in openssl("x509", "-in", files.at(crt), "-noout", "-checkhost", host).stdout
+def _names(name: str, whom: str) -> bool:
+    check = "-checkip" if is_address(whom) else "-checkhost"
+    return "does match" in _openssl_says("x509", name, check, whom).stdout
+
+
+def _issued_here(name: str) -> bool:
+    """Whether the authority that is here now signed it."""
+    authority = files.at(certificate(AUTHORITY))
+    return openssl("verify", "-x509_strict", "-CAfile", authority, files.at(certificate(name))).ok
+
+
+def _openssl_says(verb: str, name: str, *words: str) -> shell.Result:
+    return openssl(verb, "-in", files.at(certificate(name)), "-noout", *words)
 
 
 def openssl(*words: str) -> shell.Result:
     return shell.run(("openssl", *words), 30.0)
 
 
-def _make(crt: str, key: str, host: str) -> None:
-    """EC P-256, ten years, self-signed; used as server and as client. Below the host's name each replica has one of
-    its own, which the gateway asks for by SNI."""
+def is_address(whom: str) -> bool:
+    try:
+        ipaddress.ip_address(whom)
+    except ValueError:
+        return False
+    return True
+
+
+def _make(name: str, whom: str) -> None:
+    """EC P-256, ten years. What uses it must load it: that is noted before anything is written."""
     with tempfile.TemporaryDirectory(prefix="hostler-cert-") as folder:
-        new_crt, new_key = os.path.join(folder, "crt"), os.path.join(folder, "key")
-        result = openssl(
-            *(
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-                "-nodes",
-                "-sha256",
-            ),
-            *("-days", str(DAYS), "-subj", "/CN=" + host[:LONGEST_NAME].replace("/", "")),
-            *("-addext", "subjectAltName=DNS:%s,DNS:*.%s" % (host, host), "-addext", "extendedKeyUsage=serverAuth,clientAuth"),
-            *("-keyout", new_key, "-out", new_crt),
-        )
+        made = tuple(os.path.join(folder, end) for end in ("key", "crt"))
+        common, words = _kind(name, whom)
+        subject = "/CN=" + common[:LONGEST_NAME].replace("/", "")
+        out = ("-keyout", made[0], "-out", made[1])
+        result = openssl(*NEW, "-days", str(DAYS), "-subj", subject, *words, *out)
         if not result.ok:
-            raise NodeError("certificate", "openssl: " + result.why, "is the package openssl installed?")
-        for source, target, mode in ((new_key, key, 0o640), (new_crt, crt, 0o644)):
+            raise NodeError("certificate", "openssl: " + result.why, "is OpenSSL 3 or newer installed?")
+        files.write(DUE + ("edge" if name == "edge" else "gateway"), b"")
+        private = (0o600, "root") if name == AUTHORITY else (0o640, files.ACCOUNT)
+        for source, target, (mode, group) in (
+            (made[0], key(name), private),
+            (made[1], certificate(name), (0o644, files.ACCOUNT)),
+        ):
             with open(source, "rb") as file:
-                files.write(target, file.read(), mode, "root", files.ACCOUNT)
+                files.write(target, file.read(), mode, "root", group)
+
+
+def _kind(name: str, whom: str) -> Tuple[str, Tuple[str, ...]]:
+    """Its common name, and openssl's words for what it may do."""
+    if name == AUTHORITY:
+        return "Hostler " + whom, _extensions("keyUsage=critical,keyCertSign,cRLSign")
+    if name == SERVER:
+        authority = ("-CA", files.at(certificate(AUTHORITY)), "-CAkey", files.at(key(AUTHORITY)))
+        kind = "IP" if is_address(whom) else "DNS"
+        limits = ("basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth")
+        return whom, authority + _extensions(*limits, "subjectAltName=%s:%s" % (kind, whom))
+    # below the host's name each replica has one of its own, which the gateway asks for by SNI
+    names = "subjectAltName=DNS:%s,DNS:*.%s" % (whom, whom)
+    return whom, _extensions(names, "extendedKeyUsage=serverAuth,clientAuth")
+
+
+def _extensions(*values: str) -> Tuple[str, ...]:
+    return tuple(word for value in values for word in ("-addext", value))

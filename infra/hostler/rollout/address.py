@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hostler.hosts.types import Host, Value
+from hostler.configure.doors import client_address
+from hostler.hosts.types import Value
 from hostler.rollout import keys
 from hostler.rollout.observe import Observation, observe
 from hostler.stackfile.sections import StackFile
@@ -36,17 +37,8 @@ def connection(file: StackFile, key_name: str | None) -> Connection:
 def address_of(file: StackFile, observation: Observation) -> str:
     gateway = file.stack.gateway
     scheme = "http" if gateway.tls in (None, "none") else "https"
-    name = gateway.address or reachable(observation.gateway)
-    return f"{scheme}://{name}:{gateway.port}"
-
-
-def reachable(host: Host) -> str:
-    """The name or address that this machine uses for the host."""
-    if host.ssh.local:
-        return "127.0.0.1"
-    from hostler.hosts.connect import address_of as resolved
-
-    return resolved(host)
+    name = client_address(file, observation.gateway)
+    return f"{scheme}://{f'[{name}]' if ':' in name else name}:{gateway.port}"
 
 
 def _ca(file: StackFile, observation: Observation) -> str:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from hostler.configure.doors import TLS_KEY
+from hostler.configure.doors import TLS_KEY, own_file
 from hostler.errors import StackFileError
 from hostler.stackfile.sections import Secret, StackFile, TlsFiles
 
@@ -30,10 +30,7 @@ def value(file: StackFile, name: str) -> str:
 
 def _tls_key(file: StackFile) -> str:
     """The private key that gateway.tls names."""
-    tls = file.stack.gateway.tls
-    if not isinstance(tls, TlsFiles):
-        return ""
-    return (Path(file.path).parent / Path(tls.key).expanduser()).read_text(encoding="utf-8")
+    return own_file(file, tls.key, "key").decode() if isinstance(tls := file.stack.gateway.tls, TlsFiles) else ""
 
 
 def values(file: StackFile, names: Iterable[str]) -> dict[str, str]:

@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Break, str, str, str, Effect]] = {
     "a peer's pinned certificate is another one": (
         change(PEER, sha256="a" * 64), PEER, "another content (aaaaaaaaaaaa)", "change", Effect.RELOAD,
     ),
-    "a certificate was deleted": (gone("made:gateway"), "made:gateway", "not there", "add", Effect.NONE),
+    "a certificate was deleted": (gone("made:gateway"), "made:gateway", "not there", "add", Effect.RELOAD),
     "a key of daemon.json was edited": (
         change("json:/etc/docker/daemon.json", **{"live-restore": False}),
         "json:/etc/docker/daemon.json#live-restore", "false", "change", Effect.RELOAD,

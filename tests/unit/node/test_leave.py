@@ -1,5 +1,7 @@
 """Putting a host back: only what is ours goes."""
 
+import contextlib
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +122,56 @@ def test_a_certificate_is_made_once_and_mended(short_root: Path, monkeypatch: py
     certs.make_cert({**asked, "cn": "gpu-2.lan"}, heard)
     assert heard.last["changed"]
     assert Path(files.at("/etc/hostler/tls/edge.key")).stat().st_mode & 0o777 == 0o640
+
+
+def test_an_authority_issues_what_clients_see(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "ids", lambda *_names: (-1, -1))
+
+    def make(name: str, whom: str) -> dict[str, Any]:
+        heard = Heard()
+        certs.make_cert({"op": "make-cert", "name": name, "cn": whom}, heard)
+        return heard.last
+
+    assert make("ca", "office")["changed"]
+    assert not make("ca", "office")["changed"]
+    assert Path(files.at("/etc/hostler/tls/ca.key")).stat().st_mode & 0o777 == 0o600
+    for address in ("192.0.2.7", "llm.office.example", "2001:db8::7"):
+        assert make("server", address)["changed"]
+        assert not make("server", address)["changed"], address
+    assert Path(files.at("/etc/hostler/tls/server.key")).stat().st_mode & 0o777 == 0o640
+    assert Path(files.at("/etc/hostler/due/gateway")).exists()
+    before = make("server", "192.0.2.7")["pem"]
+    Path(files.at("/etc/hostler/tls/ca.key")).unlink()
+    assert make("ca", "office")["changed"]
+    after = make("server", "192.0.2.7")
+    assert after["changed"]
+    assert after["pem"] != before
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
+def test_clients_verify_strictly(address: str, short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Python's own strict checks, as newer clients have them by default."""
+    monkeypatch.setattr(files, "ids", lambda *_names: (-1, -1))
+    heard = Heard()
+    certs.make_cert({"op": "make-cert", "name": "ca", "cn": "office"}, heard)
+    trusted = ssl.create_default_context(cadata=heard.last["pem"])
+    trusted.verify_flags |= ssl.VERIFY_X509_STRICT
+    certs.make_cert({"op": "make-cert", "name": "server", "cn": address}, heard)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(files.at("/etc/hostler/tls/server.crt"), files.at("/etc/hostler/tls/server.key"))
+    _handshake(trusted, server, address)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        _handshake(trusted, server, "192.0.2.1")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        _handshake(ssl.create_default_context(), server, address)
+
+
+def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, address: str) -> None:
+    """Both ends in memory."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [client.wrap_bio(down, up, server_hostname=address), server.wrap_bio(up, down, server_side=True)]
+    for _ in range(4):
+        for end in ends:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    assert ends[0].version()
