@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from hostler.configure.events import Event
 from hostler.configure.run import run_playbooks
 from hostler.configure.variables import secrets_named
 from hostler.console.out import Out
-from hostler.errors import ConfigureError, RolledBackError
+from hostler.errors import ConfigureError, HostlerError, RolledBackError
 from hostler.rollout import secret
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
@@ -21,18 +24,30 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
     gone = [name for name in draft.plan.removed_hosts if name in run.transports]
     here = tuple(change for change in changes if change.host not in draft.plan.removed_hosts)
     if here:
-        run_playbooks(
-            manifests=draft.plan.manifests,
-            hosts=draft.observation.hosts,
-            changes=here,
-            run=run.run,
-            cut=cut,
-            secrets=secret.values(draft.observation.file, secrets_named(draft.plan.manifests)),
-            on_event=lambda event: tell(event, run.out),
-        )
+        with _or_lost(run):
+            run_playbooks(
+                manifests=draft.plan.manifests,
+                hosts=draft.observation.hosts,
+                changes=here,
+                run=run.run,
+                cut=cut,
+                secrets=secret.values(draft.observation.file, secrets_named(draft.plan.manifests)),
+                on_event=lambda event: tell(event, run.out),
+                lost=run.lock.lost,
+            )
     for name in gone:
         run.out.live(f"{name}: taking away what is ours")
         empty(run, name)
+
+
+@contextmanager
+def _or_lost(run: Session) -> Generator[None]:
+    """That the lock was lost is the reason, whatever came of it."""
+    try:
+        yield
+    except (HostlerError, KeyboardInterrupt):
+        run.lock.check()
+        raise
 
 
 def empty(run: Session, host: str, *, keep_models: bool = False) -> dict[str, list[object]]:
