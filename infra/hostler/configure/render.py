@@ -191,10 +191,10 @@ def inventory_list(
 def guarded(value: Any) -> Any:
     """JSON in which only templates are evaluated."""
     if isinstance(value, Mapping):
-        return {str(key): guarded(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        pairs = dict[str, Any](value)  # pyright: ignore[reportUnknownArgumentType]
+        return {key: guarded(item) for key, item in pairs.items()}
     if isinstance(value, list):
-        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
-        return list(map(guarded, items))
+        return list(map(guarded, list[Any](value)))  # pyright: ignore[reportUnknownArgumentType]
     return {"__ansible_unsafe": value} if isinstance(value, str) and looks_evaluated(value) else value
 
 

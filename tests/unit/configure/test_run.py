@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from hostler.configure import failures, run
 from hostler.configure.events import Event, event_of
 from hostler.errors import ConfigureError, HostlerError, RefusedError, RolledBackError
+from hostler.hosts.types import Ssh
 
 RESTORED = {
     "error": "restored",
@@ -140,23 +142,14 @@ def job(changes: list[Any] | None = None, **given: Any) -> run.Job:
 
 def test_nothing_to_do_is_a_run_without_hosts() -> None:
     """The whole way: a child process, ansible-runner, and its end."""
-    assert run.play(job([]), lambda event: None) == ()
+    assert run.play(job([]), lambda _: None) == ()
 
 
 def test_an_unreachable_host_fails_with_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = tuple(h for h in world.hosts() if h.name == "gpu-1")
     monkeypatch.setenv("HOSTLER_SSH_CONFIG", os.devnull)
-    local = run.Job(manifests=world.manifests(), hosts=_at("127.0.0.1", 1), changes=None, run="r")
-    assert nowhere
+    nowhere = tuple(replace(h, ssh=Ssh(address="127.0.0.1", port=1, user="root")) for h in world.hosts())
+    closed = run.Job(manifests=world.manifests(), hosts=nowhere, changes=None, run="r")
     with pytest.raises(ConfigureError) as caught:
-        run.play(local, lambda event: None)
+        run.play(closed, lambda _: None)
     assert "Connection refused" in caught.value.problems[0].got
     assert caught.value.problems[0].where.startswith("gpu-")
-
-
-def _at(address: str, port: int) -> Any:
-    from dataclasses import replace
-
-    from hostler.hosts.types import Ssh
-
-    return tuple(replace(h, ssh=Ssh(address=address, port=port, user="root")) for h in world.hosts())

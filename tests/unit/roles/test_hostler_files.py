@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hostler import resources
 
 OWNER = {"owner": "root", "group": "root"}
@@ -162,7 +163,7 @@ def test_weights_go_with_their_empty_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({"text": "a", "base64": "YQ==", "secret": "b"}, "expected one of text, base64, secret"),
+        ({"text": "a", "base64": "YQ==", "secret": "hunter2"}, "expected one of text, base64, secret"),
         ({}, "expected one of text, base64, secret"),
         ({"text": "a", "owner": "nobody-of-that-name"}, "there is no account"),
         ({"state": "gone"}, "value of state must be one of"),

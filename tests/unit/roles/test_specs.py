@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
+import configure_world as world
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "configure"))
-
-import configure_world as world
 from hostler import resources
 from hostler.configure import difference, render, variables
 from hostler.configure.connections import Connections
