@@ -16,6 +16,7 @@ from lab.spec import HostSpec
 from tools.pulumi_cli import pulumi_cli
 from tools.wheel import installed
 
+BARE = "bare"
 CONVERGED = "converged"
 GPU_1 = HostSpec("gpu-1", suite="bookworm", gpus=("RTX 3090",) * 4)
 GPU_2 = HostSpec("gpu-2", suite="trixie", gpus=("RTX 3090", "A10G"))
@@ -49,6 +50,7 @@ def first_desk(home: Lab, wheel: Path, pulumi: Path) -> Desk:
     desk = Desk(home, home.operator("alice"), wheel, pulumi)
     desk.write()
     desk.before = {host.name: traces.look(host) for host in home.hosts()}
+    home.snapshot(BARE)
     desk.first = desk.up()
     home.snapshot(CONVERGED)
     return desk
@@ -57,6 +59,15 @@ def first_desk(home: Lab, wheel: Path, pulumi: Path) -> Desk:
 @pytest.fixture
 def desk(first_desk: Desk, home: Lab) -> Iterator[Desk]:
     """A stack that is up. What the test changes is taken back before the next one."""
+    yield first_desk
+    first_desk.environment.clear()
+    home.restore(CONVERGED)
+
+
+@pytest.fixture
+def bare(first_desk: Desk, home: Lab) -> Iterator[Desk]:
+    """The same desk and hosts as they were before the first `up`."""
+    home.restore(BARE)
     yield first_desk
     first_desk.environment.clear()
     home.restore(CONVERGED)
