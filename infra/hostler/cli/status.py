@@ -8,11 +8,13 @@ from hostler.cli import options
 from hostler.console.out import Out
 from hostler.errors import Exit
 
+AFTER_FIRST_S = 1.5  # a dead host does not hold the others
+
 
 @click.command()
 @options.stack
 @options.as_json
-@click.option("--limit", default=2.0, show_default=True, help="Seconds to wait for a host.")
+@click.option("--limit", default=10.0, show_default=True, help="Seconds to wait for the first host.")
 def command(file: str | None, as_json: bool, limit: float) -> int:
     """Show hosts, cards, models and replicas as they are now; each fact with its age.
 
@@ -22,7 +24,7 @@ def command(file: str | None, as_json: bool, limit: float) -> int:
     from hostler.rollout.observe import observe
 
     out = Out(as_json=as_json)
-    observation = observe(options.load(file), pulumi=False, limit_s=limit)
+    observation = observe(options.load(file), pulumi=False, limit_s=limit, after_first=AFTER_FIRST_S)
     report = status.report(observation.hosts, observation.seen, observation.record)
     if as_json:
         out.json(report)

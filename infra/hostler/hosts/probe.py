@@ -26,13 +26,14 @@ def probe(
     asks: Mapping[str, Sequence[str]] | None = None,
     timeout: float = TIMEOUT,
     *,
+    after_first: float | None = None,
     transports: Mapping[str, Transport] | None = None,
 ) -> dict[str, Seen]:
     """Every host's answer by its name. `asks`: host -> what is asked of it, as `kind:name` (`text:/path`: a file
     with its text). `transports`: connections to use, and to leave open; others are made and closed.
 
     Never raises for a host: one that fails is a Seen with error, error_kind and next_step, and one that is slow
-    holds the others no longer than `timeout` seconds.
+    holds the others no longer than `timeout` seconds, or `after_first` seconds once one has answered.
     """
     asked, kept = asks or {}, transports or {}
     turns = threading.BoundedSemaphore(AT_ONCE)
@@ -44,10 +45,12 @@ def probe(
 
     for host in hosts:  # daemons: one that hangs in a key agent must not hold the process at its end
         threading.Thread(target=one, args=(host,), daemon=True, name=f"probe-{host.name}").start()
-    return _collect([host.name for host in hosts], answers, timeout)
+    return _collect([host.name for host in hosts], answers, timeout, after_first)
 
 
-def _collect(names: Sequence[str], answers: SimpleQueue[Seen], timeout: float) -> dict[str, Seen]:
+def _collect(
+    names: Sequence[str], answers: SimpleQueue[Seen], timeout: float, after_first: float | None
+) -> dict[str, Seen]:
     started = time.time()
     deadline = time.monotonic() + timeout * -(-len(names) // AT_ONCE)
     found: dict[str, Seen] = {}
@@ -57,7 +60,9 @@ def _collect(names: Sequence[str], answers: SimpleQueue[Seen], timeout: float) -
         except Empty:
             break
         found[answer.host] = answer
-    return {name: found.get(name) or _silent(name, started, timeout) for name in names}
+        if after_first is not None and answer.reached:
+            deadline, after_first = min(deadline, time.monotonic() + after_first), None
+    return {name: found.get(name) or _silent(name, started, round(time.time() - started, 1)) for name in names}
 
 
 def probe_one(

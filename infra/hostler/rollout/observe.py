@@ -44,14 +44,17 @@ class Observation:
         return next(host for host in self.every if host.name == name)
 
 
-def observe(file: StackFile, *, pulumi: bool = True, limit_s: float = PROBE_LIMIT_S) -> Observation:
-    """One look at everything. Unreachable hosts are in `seen` with their error; Pulumi's preview runs meanwhile."""
+def observe(
+    file: StackFile, *, pulumi: bool = True, limit_s: float = PROBE_LIMIT_S, after_first: float | None = None
+) -> Observation:
+    """One look at everything. Unreachable hosts are in `seen` with their error; Pulumi's preview runs meanwhile.
+    `after_first`: seconds that are waited for the others once one host has answered."""
     hosts = hosts_of(file)
     waiting: Future[Mapping[str, Seen]] = Future()
     with ThreadPoolExecutor(1) as pool:
         preview = pool.submit(_preview, file, hosts, waiting) if pulumi else None
         try:
-            seen = look(hosts, questions_of(file), limit_s)
+            seen = look(hosts, questions_of(file), limit_s, after_first)
         except BaseException as error:
             waiting.set_exception(error)
             raise
@@ -60,12 +63,15 @@ def observe(file: StackFile, *, pulumi: bool = True, limit_s: float = PROBE_LIMI
 
 
 def look(
-    hosts: tuple[Host, ...], questions: Sequence[str] = (), limit_s: float = PROBE_LIMIT_S
+    hosts: tuple[Host, ...],
+    questions: Sequence[str] = (),
+    limit_s: float = PROBE_LIMIT_S,
+    after_first: float | None = None,
 ) -> Mapping[str, Seen]:
     from hostler.hosts.probe import probe
 
     questions = questions or ask.generic()
-    return probe(hosts, {host.name: questions for host in hosts}, timeout=limit_s)
+    return probe(hosts, {host.name: questions for host in hosts}, timeout=limit_s, after_first=after_first)
 
 
 def questions_of(file: StackFile) -> tuple[str, ...]:
