@@ -234,3 +234,21 @@ def test_each_drift_reaches_a_role(name: str) -> None:
     values = variables.host_variables(manifest, found)
     assert values["hostler_parts"]
     assert {str(c.part) for c in found} <= set(values["hostler_parts"])
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("/etc/hostler/due/docker", Part.DOCKER),
+        ("/etc/hostler/due/edge", Part.EDGE),
+        ("/etc/hostler/gateway/old.map", Part.GATEWAY),
+        ("/etc/hostler/edge/old.cfg", Part.EDGE),
+        ("/etc/hostler/tls/peers/old.crt", Part.EDGE),
+        ("/etc/hostler/wanted/old-0.json", Part.ENGINE),
+        ("/etc/hostler/notes.txt", Part.BASE),
+    ],
+)
+def test_a_leftover_belongs_to_the_part_that_made_it(path: str, part: Part) -> None:
+    manifest = world.manifests()["gpu-1"]
+    (found,) = difference.difference(manifest, also("files", path)(world.as_wanted(manifest)))
+    assert found.part is part

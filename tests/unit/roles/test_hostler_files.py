@@ -24,6 +24,9 @@ def call(
 ) -> dict[str, Any]:
     """The module as Ansible calls it: one process, its arguments on stdin."""
     arguments: dict[str, Any] = {"entries": entries, "_ansible_check_mode": check, "_ansible_diff": True}
+    arguments["_ansible_inject_invocation"] = (
+        True  # as Ansible asks for it: arguments come back in the answer
+    )
     arguments |= {"_ansible_tmpdir": str(folder), "_ansible_remote_tmp": str(folder)}
     if due:
         arguments["due"] = due

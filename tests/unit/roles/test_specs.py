@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import configure_world as world
 import pytest
 import yaml
 
 from hostler import resources
 from hostler.configure import difference, render, variables
 from hostler.configure.connections import Connections
+from unit.configure import configure_world as world
 
 ROLES = sorted(path.name for path in (resources.playbooks() / "roles").iterdir())
 COMMON = {"hostler_run", "hostler_secrets", "hostler_parts"}
@@ -73,6 +73,25 @@ def written() -> set[str]:
 def test_every_variable_that_is_written_is_listed_by_a_role() -> None:
     listed = {name for role in ROLES for name in options(role)} | COMMON
     assert {name for name in written() if not name.startswith("ansible_")} - listed == set()
+
+
+def test_every_key_of_what_is_written_is_listed_too() -> None:
+    """One level deeper: the keys of lists of mappings and of mappings."""
+    listed = {
+        name: option["options"]
+        for role in ROLES
+        for name, option in options(role).items()
+        if "options" in option
+    }
+    values = variables.host_variables(world.manifests()["gpu-1"])
+    found = {
+        (name, key)
+        for name in listed.keys() & values.keys()
+        for entry in (values[name] if isinstance(values[name], list) else [values[name]])
+        for key in entry
+    }
+    assert found - {(name, key) for name, option in listed.items() for key in option} == set()
+    assert {name for name, _ in found} == {"base_claim", "base_made", "engine_models", "packages_wanted"}
 
 
 def test_every_required_input_is_written() -> None:
