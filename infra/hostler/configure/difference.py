@@ -76,7 +76,7 @@ def _stable(seen: Seen) -> dict[str, Any]:
     }
 
 
-MOVING = ("replica:",)
+MOVING = ("replica:", "route:", "routes:")
 KEPT: Mapping[str, Sequence[str]] = {
     "unit": ("enabled", "active"),
     "container": ("spec", "image", "running"),

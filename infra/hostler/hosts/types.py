@@ -154,6 +154,8 @@ class Seen:
       applied:chat-0      {"spec": digest}
       made:edge           {"sha256", "pem"}
       replica:chat-0      {"health": 200, "running": 1, "waiting": 0, "tokens": 123, "context": 8192, "draining": bool}
+      route:chat-0        {"status": "UP", "sessions": 1, "queued": 0, "check": "L7OK ..."}: the word of the gateway on
+                          this host; `routes:*` lists those it has, empty where there is no gateway
     `ours` lists everything on the host that carries this product's mark, so that leftovers are seen:
       {"files": [paths below /etc/hostler and unit files], "units": [...], "containers": [ids], "models": [paths]}
     """

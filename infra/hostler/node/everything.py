@@ -40,6 +40,7 @@ def questions() -> Dict[str, List[str]]:
         "container": ids,
         "unit": ["hostler@%s.service" % name for name in ids],
         "replica": spec.replicas(),
+        "route": ["*"],
         "image": sorted({spec.image_ref(wish) for wish in wishes}),
         "tag": sorted({"%s:%s" % (wish["image"]["name"], wish["image"]["tag"]) for wish in wishes}),
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import time
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from . import docker, files, wire
 from .protocol import Answers, NodeError, Request, identity, text
@@ -15,6 +16,7 @@ SOCKETS = (files.GATEWAY_RUN + "/admin.sock", files.EDGE_RUN + "/admin.sock")
 KEYS = "/etc/hostler/gateway/keys.map"
 RELOAD_S = 20.0
 PAUSE = 0.1
+SERVER = re.compile(r"^\s*server (\S+) (\S+):(\d+)", re.MULTILINE)
 Row = Dict[str, str]
 
 
@@ -182,13 +184,65 @@ def reload(request: Request, answers: Answers) -> int:
     _check_configuration(name, container)
     path = "/run/hostler/%s/admin.sock" % identifier
     before = worker(path)
+    saved = save_state(identifier, path)
     docker.kill(name, "SIGUSR2")
     if not _new_worker(path, before):
         raise NodeError(
             "reload", "%s: no new worker in %g s" % (name, RELOAD_S), "", rc=4, log=docker.logs(name)
         )
+    files.remove(saved)  # a later start by itself must not believe it
     answers.say(changed=True, worker=worker(path))
     return 0
+
+
+def save_state(identifier: str, socket_path: str) -> str:
+    """What the running worker thinks of its servers, for the next one: who drains stays drained, who is down is
+    not asked until its check passes. The file's path; an edge reads none."""
+    target = "%s/servers.state" % os.path.dirname(socket_path)
+    configuration = files.read_text("/etc/hostler/%s/haproxy.cfg" % identifier)
+    if "servers.state" in configuration:
+        try:
+            state = command(socket_path, "show servers state")
+        except OSError:
+            return target  # it does not answer: its successor finds out by itself
+        files.write(target, same_servers(state, configuration).encode(), 0o640, files.ACCOUNT, files.ACCOUNT)
+    return target
+
+
+def same_servers(state: str, configuration: str) -> str:
+    """The state of those servers that are where they were: HAProxy would send the others' requests to the old port."""
+    now = {(name, host.strip("[]"), port) for name, host, port in SERVER.findall(configuration)}
+    head, rows = state.splitlines()[:2], [line.split() for line in state.splitlines()[2:] if line.strip()]
+    if len(head) < len(("version", "columns")):
+        return ""
+    names = head[1].lstrip("# ").split()
+    kept = [row for row in rows if _places(dict(zip(names, row))) & now]  # noqa: B905 - not in Python 3.9
+    return "".join(line + "\n" for line in (*head, *(" ".join(row) for row in kept)))
+
+
+def _places(row: Row) -> Set[Tuple[str, str, str]]:
+    return {(row["srv_name"], row[kind], row["srv_port"]) for kind in ("srv_addr", "srv_fqdn")}
+
+
+# routes
+
+
+def routes() -> Optional[Dict[str, Dict[str, Any]]]:
+    """What the gateway here thinks of each replica: {"status": UP, DOWN, NOLB (drains) ..., "sessions", "queued",
+    "check"}. Empty when there is no gateway; None when it does not answer."""
+    table = rows(SOCKETS[0])
+    if table is None:
+        return None
+    servers = [row for row in table if row["pxname"].startswith("model_") and not _backend(row)]
+    return {
+        row["svname"]: {
+            "status": row["status"],
+            "sessions": _number(row, "scur"),
+            "queued": _number(row, "qcur"),
+            "check": " ".join(filter(None, (row.get("check_status"), row.get("last_chk")))),
+        }
+        for row in servers
+    }
 
 
 def _check_configuration(name: str, container: docker.Json) -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from . import everything, files, gpus, machine, packages, paths, signals, units
+from . import everything, files, gpus, haproxy, machine, packages, paths, signals, units
 from .containers import Engine
 from .dockerapi import NotAnswering
 from .protocol import Answers, NodeError, Request, as_dict
@@ -30,6 +30,7 @@ def probe(request: Request, answers: Answers) -> int:
     look_at_cards = work.start(gpus.look)
     machine_facts = work.start(machine.facts)
     unit_states = work.start(lambda: units.states(asked.get("unit", [])))
+    routes = work.start(haproxy.routes if asked.get("route") else dict)
     replica_signals = work.start(lambda: signals.replicas(asked.get("replica", [])))
     belongs = {"now": time.time(), **identity()}
     found = {**observe_files(asked), **observe_packages(asked.get("package", []))}
@@ -38,6 +39,7 @@ def probe(request: Request, answers: Answers) -> int:
     cards["processes"] = gpus.owned(cards["processes"], docker.ours)
     found.update(observe_docker(docker, asked))
     found["images:*"] = everything.images(docker)
+    found.update(observe_routes(routes(), asked.get("route", [])))
     found.update(("unit:" + name, seen(state)) for name, state in unit_states().items())
     found.update(("replica:" + name, seen(state)) for name, state in replica_signals().items())
     facts = {"docker": docker.version, "docker_foreign": docker.foreign, "package_state": packages.trouble()}
@@ -128,7 +130,7 @@ FILE_KINDS: Mapping[str, Tuple[str, Callable[[str], Any]]] = {  # ask -> name of
     "applied": ("applied", applied),
     "made": ("made", made),
 }
-KINDS = (everything.ALL, *FILE_KINDS, "package", "image", "tag", "unit", "container", "replica")
+KINDS = (everything.ALL, *FILE_KINDS, "package", "image", "tag", "unit", "container", "replica", "route")
 
 
 def observe_files(asked: Mapping[str, List[str]]) -> Dict[str, Seen]:
@@ -149,6 +151,14 @@ def observe_packages(names: List[str]) -> Dict[str, Seen]:
     if found is None:
         return {"package:" + name: {"unknown": "this system has no dpkg"} for name in names}
     return {"package:" + name: seen(value) for name, value in found.items()}
+
+
+def observe_routes(routes: Optional[Mapping[str, Any]], names: Sequence[str]) -> Dict[str, Seen]:
+    """Whom the gateway here sends requests; `*` asks for all that it knows."""
+    wanted = {*names, *(routes or ())} - {"*"} if "*" in names else set(names)
+    why = "the gateway does not answer"
+    found = {"route:" + name: seen(why if routes is None else routes.get(name)) for name in sorted(wanted)}
+    return {**found, "routes:*": seen(why if routes is None else sorted(routes))} if "*" in names else found
 
 
 def observe_docker(engine: Engine, asked: Mapping[str, List[str]]) -> Dict[str, Seen]:

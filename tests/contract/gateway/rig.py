@@ -18,6 +18,7 @@ from typing import Any
 from hostler.gateway import render, runtime
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, Paths, Ports, Route, ServedModel
 from hostler.manifest.items import Container, File, ImagePin, MadeOnHost, Text
+from hostler.node.haproxy import same_servers
 from tools.haproxy import haproxy
 
 IMAGE = ImagePin(name="haproxy", tag="3.4", digest="sha256:" + "0" * 64)
@@ -149,7 +150,9 @@ class Proxy:
 
     def reload(self) -> None:
         """As `hostler-node reload` does: the servers' state first, then the master."""
-        (self.run / "servers.state").write_text(self.command(runtime.SHOW_STATE))
+        configuration = Path(self.container.argv[-1]).read_text()
+        state = same_servers(self.command(runtime.SHOW_STATE), configuration)
+        (self.run / "servers.state").write_text(state)
         answer = self.command("reload", "master.sock")
         assert answer.startswith("Success=1"), answer
 

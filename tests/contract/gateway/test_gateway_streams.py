@@ -8,6 +8,7 @@ import time
 
 import aiohttp
 import pytest
+from hostler.gateway.specs import ServedModel
 
 from contract.gateway.load import Tally, chat, soon, under_load
 from contract.gateway.rig import KEY, Engine, Proxy, Rig, until
@@ -139,3 +140,15 @@ def test_all_drained_is_told_at_once(rig: Rig) -> None:
     until(lambda: proxy.states()["chat-0"].startswith("NOLB"))
     answer = rig.chat("chat")
     assert (answer.status, answer.json()["error"]["code"]) == (503, "model_not_ready")
+
+
+def test_a_reload_follows_a_replica_to_another_port(rig: Rig) -> None:
+    """What the old worker knew of its servers does not outlive the new configuration."""
+    spec = rig.spec(rig.model("chat", 1))
+    proxy = rig.gateway(spec)
+    until(lambda: proxy.states() == {"chat-0": "UP"})
+    moved = rig.engine("moved")
+    route = rig.route("chat-0", port=moved.port)
+    rig.gateway_reload(proxy, rig.spec(ServedModel(name="chat", replicas=(route,))))
+    rig.engines["chat-0"].kill()
+    until(lambda: rig.chat("chat").status == 200)

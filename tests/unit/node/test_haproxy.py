@@ -7,17 +7,32 @@ from typing import Any
 
 import pytest
 
-from hostler.node import drain, files, haproxy
+from hostler.node import drain, files, haproxy, probe
 from hostler.node.protocol import NodeError
 
 from .fakes import Heard, UnixServer, serving
 
-STAT = """# pxname,svname,qcur,scur,hrsp_2xx,status,
-api,FRONTEND,,7,1,OPEN,
-model_chat,chat-0,1,2,5,{status},
-model_chat,chat-1,0,4,5,UP,
-model_chat,BACKEND,0,6,5,UP,
+STAT = """# pxname,svname,qcur,scur,hrsp_2xx,status,check_status,last_chk,
+api,FRONTEND,,7,1,OPEN,,,
+model_chat,chat-0,1,2,5,{status},L4CON,refused,
+model_chat,chat-1,0,4,5,UP,L7OK,,
+model_chat,BACKEND,0,6,5,UP,,,
 
+"""
+
+
+STATE = """1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_fqdn srv_port
+4 model_chat 1 chat-0 127.0.0.1 2 - 18080
+4 model_chat 2 chat-1 10.0.0.2 0 - 8443
+4 model_chat 3 chat-2 10.0.0.9 0 gpu-3.lan 8443
+4 model_chat 4 chat-3 127.0.0.1 0 - 18083
+"""
+CONFIGURATION = """
+    server-state-file /run/hostler/gateway/servers.state
+    server chat-0 127.0.0.1:18099 addr 127.0.0.1 port 9410
+    server chat-1 10.0.0.2:8443 ssl
+    server chat-2 gpu-3.lan:8443 ssl resolvers host
 """
 
 
@@ -40,6 +55,8 @@ class FakeHAProxy:
         words = line.split(" ", 4)
         if line == "show stat":
             return STAT.format(status=self.status)
+        if line == "show servers state":
+            return STATE
         if line == "show map":
             return "# id (file) description\n0 (/x/models.map) pattern\n3 (/in/keys.map) pattern loaded from file\n\n"
         if words[:2] == ["show", "map"]:
@@ -110,6 +127,36 @@ def test_without_a_gateway_it_says_so(short_root: Path) -> None:
     files.write(haproxy.KEYS, b"aa a\n")
     with pytest.raises(NodeError, match="the gateway does not run"):
         haproxy.key_sync({"op": "key-sync"}, Heard())
+
+
+def test_the_next_worker_hears_of_servers_that_did_not_move(gateway: FakeHAProxy, monkeypatch: Any) -> None:
+    monkeypatch.setattr(files, "ids", lambda *_names: (-1, -1))
+    files.write("/etc/hostler/gateway/haproxy.cfg", CONFIGURATION.encode())
+    saved = haproxy.save_state("gateway", haproxy.SOCKETS[0])
+    rows = files.read_text(saved).splitlines()
+    assert rows[0] == "1"
+    assert [row.split()[3] for row in rows[2:]] == ["chat-1", "chat-2"]
+    assert not haproxy.same_servers("", CONFIGURATION)
+
+
+def test_an_edge_has_no_state_to_keep(gateway: FakeHAProxy) -> None:
+    files.write("/etc/hostler/gateway/haproxy.cfg", b"global\n")
+    haproxy.save_state("gateway", haproxy.SOCKETS[0])
+    assert gateway.told == []
+
+
+def test_routes_are_the_gateways_own_word(gateway: FakeHAProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway.status = "DOWN"
+    found = probe.observe_routes(haproxy.routes(), ["*"])
+    assert found["routes:*"] == {"value": ["chat-0", "chat-1"]}
+    assert found["route:chat-0"] == {"value": {"status": "DOWN", "sessions": 2, "queued": 1, "check": "L4CON refused"}}
+    monkeypatch.setattr(haproxy, "rows", lambda _path: None)
+    assert "unknown" in probe.observe_routes(haproxy.routes(), ["*"])["routes:*"]
+    assert "unknown" in probe.observe_routes(haproxy.routes(), ["chat-0"])["route:chat-0"]
+
+
+def test_without_a_gateway_there_are_no_routes(short_root: Path) -> None:
+    assert probe.observe_routes(haproxy.routes(), ["*"]) == {"routes:*": {"value": []}}
 
 
 def test_gauges_of_both_engines() -> None:
