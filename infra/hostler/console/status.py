@@ -12,6 +12,7 @@ from hostler.models.types import Replica
 from hostler.record.types import Expected, Record
 
 UNKNOWN = "unknown"
+HEALTHY, LOADING = 200, 503  # what engines answer when asked for their health
 
 
 def report(
@@ -19,15 +20,17 @@ def report(
 ) -> dict[str, Any]:
     """Everything that is known now, as JSON values. Ages in seconds, memory in MiB, power in watts."""
     now = time.time() if now is None else now
-    replicas = record.replicas if record else ()
+    home = record.gateway_host if record else ""
+    known = record.replicas if record else ()
+    rows = [_replica(replica, seen, route_of(replica, home, seen), now) for replica in known]
     return {
         "stack": record.stack if record else None,
         "release": record.release if record else None,
         "under_way": dict(record.journal) if record and record.journal else None,
         "hosts": [_host(host, seen[host.name], now) for host in hosts],
         "cards": [row for host in hosts for row in _cards(host.name, seen[host.name], record, now)],
-        "replicas": [_replica(replica, seen, now) for replica in replicas],
-        "models": _models(replicas, seen),
+        "replicas": rows,
+        "models": _models(rows),
         "gateway": _part(record.gateway_host, "gateway", seen) if record else UNKNOWN,
     }
 
@@ -85,27 +88,47 @@ def _missing(expected: Expected | None, there: Sequence[Card]) -> list[tuple[str
     return [card for card in expected.cards if card[0] not in found] if expected else []
 
 
-def _replica(replica: Replica, seen: Mapping[str, Seen], now: float) -> dict[str, Any]:
+def _replica(
+    replica: Replica, seen: Mapping[str, Seen], route: Observed | None, now: float
+) -> dict[str, Any]:
+    """`route`: the gateway's own word. An engine that does not count its requests has those that the gateway sent."""
     member = replica.members[0]
     host = seen.get(member.host)
     found: Observed | None = host.observed.get(f"replica:{replica.id}") if host and host.reached else None
+    sent: Mapping[str, Any] = route.value if isinstance(route, Value) else {}
     row: dict[str, Any] = {
         "id": replica.id,
         "model": replica.model,
         "host": member.host,
         "cards": list(member.cards),
+        "route": sent.get("status") or (UNKNOWN if isinstance(route, Unknown) else "none"),
+        "check": sent.get("check"),
     }
     if not isinstance(found, Value):
-        return {**row, "state": _why_not(found, host), "running": None, "waiting": None, "age_s": None}
+        row |= {"state": _why_not(found, host), "age_s": None}
+        return {**row, "running": sent.get("sessions"), "waiting": sent.get("queued")}
     value = found.value
     return {
         **row,
-        "state": state_of(value),
-        "running": value.get("running"),
-        "waiting": value.get("waiting"),
+        "state": state_of(value, route),
+        "running": _known(value.get("running"), sent.get("sessions")),
+        "waiting": _known(value.get("waiting"), sent.get("queued")),
         "context": value.get("context"),
         "age_s": round(now - found.at, 1),
     }
+
+
+def _known(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first
+
+
+def route_of(replica: Replica, gateway: str, seen: Mapping[str, Seen]) -> Observed:
+    """What the gateway thinks of a replica; unknown where its host does not answer."""
+    host = seen.get(gateway)
+    if host is None or not host.reached:
+        return Unknown("the gateway's host does not answer", host.at if host else 0.0)
+    every = host.observed.get("routes:*", Unknown("it was not asked", host.at))
+    return host.observed.get(f"route:{replica.id}") or (every if isinstance(every, Unknown) else Absent(host.at))
 
 
 def _why_not(found: Observed | None, host: Seen | None) -> str:
@@ -116,18 +139,26 @@ def _why_not(found: Observed | None, host: Seen | None) -> str:
     return UNKNOWN if host is None or not host.reached else "stopped"
 
 
-def state_of(value: Mapping[str, Any]) -> str:
-    """ready, draining, loading or not answering."""
+def state_of(value: Mapping[str, Any], route: Observed | None = None) -> str:
+    """draining, loading, not answering; ready only where the gateway sends it requests, too."""
     if value.get("draining"):
         return "draining"
-    health = value.get("health")
-    return {200: "ready", 503: "loading"}.get(health or 0, "not answering")
+    if value.get("health") != HEALTHY:
+        return "loading" if value.get("health") == LOADING else "not answering"
+    if isinstance(route, Unknown):
+        return f"ready, route {UNKNOWN}"
+    return "ready" if is_routed(route) else "ready, not routed"
 
 
-def _models(replicas: Sequence[Replica], seen: Mapping[str, Seen]) -> list[dict[str, Any]]:
+def is_routed(route: Observed | None) -> bool:
+    """Whether the gateway sends it requests; `UP 1/3` is on its way down, and still gets them."""
+    return isinstance(route, Value) and str(route.value["status"]).startswith(("UP", "no check"))
+
+
+def _models(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     states: dict[str, list[str]] = {}
-    for replica in replicas:
-        states.setdefault(replica.model, []).append(str(_replica(replica, seen, 0.0)["state"]))
+    for row in rows:
+        states.setdefault(row["model"], []).append(row["state"])
     return [
         {"name": name, "replicas": len(found), "ready": found.count("ready")}
         for name, found in sorted(states.items())

@@ -14,6 +14,8 @@ from hostler.models.types import Placement
 from hostler.record.types import Record
 from hostler.stackfile.sections import StackFile
 
+IPV4 = 4
+
 
 class PlanRefused(RefusedError):
     """A host that is not fit, a model that fits nowhere, an address that would be open to all."""
@@ -114,7 +116,9 @@ def resolved(name: str | None) -> tuple[str, ...]:
 
 
 def is_public(address: str) -> bool:
+    """Whether the gateway could be reached there from anywhere: it listens on IPv4 alone."""
     try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_global
+        found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
+    return found.version == IPV4 and found.is_global

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hostler.console.out import Out
 from hostler.errors import RefusedError, RolledBackError, UsageError
 from hostler.models.types import Replica
+from hostler.rollout import verify
 from hostler.rollout.observe import Observation, observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
@@ -56,5 +57,6 @@ def _exchange(run: Session, replica: Replica, out: Out, *, cut: bool) -> dict[st
             next_step=f"`hostler logs {replica.id}` shows more",
             detail=str(answer.get("log") or ""),
         )
+    verify.routed(run, (replica,))
     out.say(f"{replica.id} on {host}: {answer['outcome']}")
     return {"replica": replica.id, "host": host, "outcome": str(answer["outcome"])}

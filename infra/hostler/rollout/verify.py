@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hostler.configure.types import Change
+from hostler.console.status import is_routed
 from hostler.errors import ConfigureError, HostlerError, Problem
+from hostler.hosts.probe import probe_one
+from hostler.hosts.types import Absent, Observed, Unknown, Value
+from hostler.models.types import Replica
 from hostler.rollout import planning
 from hostler.rollout.observe import look
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
 
 ASK_S = 240.0
+ROUTED_S = 20.0  # the gateway checks each second, and waits a little after a failure
+PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +88,49 @@ def _ask(draft: Draft, run: Session, model: str) -> Answer:
         raise _no_answer(model, f"{wanted.prompt} (an answer with {wanted.expect!r})", text)
     served = str(answer.get("headers", {}).get("x-hostler-replica", ""))
     return Answer(model=model, text=text.strip(), replica=served)
+
+
+def routed(run: Session, replicas: Sequence[Replica], limit_s: float = ROUTED_S) -> None:
+    """Waits until the gateway sends each of these replicas requests: that one model answers may be the other
+    replica's merit. Those on hosts that do not answer are not asked for. Raises ConfigureError with its own word."""
+    awaited = [replica for replica in replicas if replica.members[0].host in run.transports]
+    if not awaited:
+        return
+    run.out.live(f"verify: the gateway routes to {', '.join(replica.id for replica in awaited)}")
+    until = time.monotonic() + limit_s
+    while left := _not_routed(run, awaited):
+        if time.monotonic() >= until:
+            raise ConfigureError(*(_closed(replica, said, limit_s) for replica, said in left))
+        time.sleep(PAUSE_S)
+
+
+def _not_routed(run: Session, replicas: Sequence[Replica]) -> list[tuple[Replica, str]]:
+    """Replicas that get no requests, each with the gateway's word."""
+    names = [f"route:{replica.id}" for replica in replicas]
+    seen = probe_one(run.transports[run.gateway.name], names)
+    if not seen.reached:
+        return [(replica, seen.error) for replica in replicas]
+    routes = [(replica, seen.observed[name]) for replica, name in zip(replicas, names, strict=True)]
+    return [(replica, _word(route)) for replica, route in routes if not is_routed(route)]
+
+
+def _word(route: Observed) -> str:
+    match route:
+        case Value(value=value):
+            return f"{value['status']} ({value['check']})" if value.get("check") else str(value["status"])
+        case Unknown(reason=reason):
+            return reason
+        case Absent():
+            return "the gateway does not know it"
+
+
+def _closed(replica: Replica, said: str, limit_s: float) -> Problem:
+    return Problem(
+        where=f"{replica.id} on {replica.members[0].host}",
+        expected=f"a replica that the gateway sends requests within {limit_s:.0f} s",
+        got=said,
+        next_step=f"`hostler logs gateway` and `hostler logs {replica.id}` show why its checks fail",
+    )
 
 
 def _parsed(body: str) -> dict[str, Any]:

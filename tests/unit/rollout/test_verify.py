@@ -1,0 +1,93 @@
+"""Never `done` of what was not seen: the gateway's own word on each replica."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hostler.console.out import Out
+from hostler.errors import ConfigureError
+from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
+from hostler.models.types import Member, Replica
+from hostler.rollout import verify
+from hostler.rollout.session import Session
+
+AT = 1000.0
+UP, DOWN = ({"status": word, "check": check} for word, check in (("UP", "L7OK"), ("DOWN", "L4TOUT")))
+
+
+def replicas(*hosts: str) -> tuple[Replica, ...]:
+    return tuple(
+        Replica(id=f"chat-{i}", model="chat", members=(Member(host=host, cards=(), port=1),), need_mib=1)
+        for i, host in enumerate(hosts)
+    )
+
+
+class Gateway:
+    """Says one thing after the other; the last for ever."""
+
+    def __init__(self, *rounds: dict[str, Any]) -> None:
+        self.rounds, self.asked = list(rounds), list[Sequence[str]]()
+
+    def probe(self, _transport: object, names: Sequence[str]) -> Seen:
+        self.asked.append(names)
+        said = self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0]
+        observed = {f"route:{name}": _observed(value) for name, value in said.items()}
+        return Seen(host="gpu-1", at=AT, seconds=0.1, observed=observed)
+
+
+def _observed(value: Any) -> Observed:
+    if isinstance(value, str):
+        return Unknown(value, AT)
+    return Absent(AT) if value is None else Value(value, AT)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setattr(verify, "PAUSE_S", 0.0)
+    transports = dict.fromkeys(("gpu-1", "gpu-2"))
+    return cast(
+        "Session", SimpleNamespace(transports=transports, gateway=SimpleNamespace(name="gpu-1"), out=Out())
+    )
+
+
+def say(monkeypatch: pytest.MonkeyPatch, *rounds: dict[str, Any]) -> Gateway:
+    gateway = Gateway(*rounds)
+    monkeypatch.setattr(verify, "probe_one", gateway.probe)
+    return gateway
+
+
+def test_one_that_comes_up_late_is_waited_for(run: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = say(monkeypatch, {"chat-0": UP, "chat-1": DOWN}, {"chat-0": UP, "chat-1": UP})
+    verify.routed(run, replicas("gpu-1", "gpu-2"))
+    assert len(gateway.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (DOWN, "DOWN (L4TOUT)"),
+        ({"status": "NOLB", "check": ""}, "NOLB"),
+        (None, "the gateway does not know it"),
+        ("the gateway does not answer", "the gateway does not answer"),
+    ],
+)
+def test_one_that_gets_no_requests_is_a_failure(
+    said: Any, words: str, run: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(monkeypatch, {"chat-0": UP, "chat-1": said})
+    with pytest.raises(ConfigureError) as caught:
+        verify.routed(run, replicas("gpu-1", "gpu-2"), limit_s=0.0)
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.got) == ("chat-1 on gpu-2", words)
+
+
+def test_a_host_that_does_not_answer_is_not_waited_for(run: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = say(monkeypatch, {"chat-0": UP})
+    verify.routed(run, replicas("gpu-1", "gpu-9"))
+    assert gateway.asked == [["route:chat-0"]]
+    verify.routed(run, replicas("gpu-9"))
+    assert len(gateway.asked) == 1
