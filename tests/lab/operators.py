@@ -15,7 +15,7 @@ from .pki import NAMES, pki
 from .shell import LabError, Process, background, sh, wait_for
 
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-DROPPED = ("XDG_", "HOSTLER_", "PULUMI_", "AWS_", "ANSIBLE_", "SSH_", "LAB_")
+DROPPED = ("XDG_", "HOSTLER_", "PULUMI_", "AWS_", "ANSIBLE_", "SSH_", "LAB_", "PYTHON")
 BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 # mounts what stands in pairs of arguments, says that it is ready, and waits for ever
 HOLD = 'while [ "$#" -gt 1 ]; do mount --bind "$1" "$2" || exit 1; shift 2; done; touch "$1"; exec sleep infinity'
