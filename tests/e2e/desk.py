@@ -49,7 +49,9 @@ class Desk:
     hostler: Path
     pulumi: Path
     environment: dict[str, str] = field(default_factory=dict[str, str])
-    before: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])  # hosts as they were found
+    before: dict[str, frozenset[str]] = field(
+        default_factory=dict[str, frozenset[str]]
+    )  # hosts as they were found
     first: Done | None = None  # the very first `up`
 
     @property
@@ -72,7 +74,9 @@ class Desk:
     def env(self) -> dict[str, str]:
         return {"HOSTLER_PULUMI": str(self.pulumi), **self.environment}
 
-    def __call__(self, *words: str, code: int | Sequence[int] = 0, timeout: float = UP_S, stdin: str = "") -> Done:
+    def __call__(
+        self, *words: str, code: int | Sequence[int] = 0, timeout: float = UP_S, stdin: str = ""
+    ) -> Done:
         done = self.operator.run(self.words(*words), env=self.env(), timeout=timeout, stdin=stdin)
         result = Done(words, done.returncode, done.stdout, done.stderr)
         allowed = (code,) if isinstance(code, int) else tuple(code)
@@ -91,7 +95,9 @@ class Desk:
     def connection(self) -> Mapping[str, Any]:
         return self("connect", "--json").json
 
-    def python(self, code: str, *, timeout: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def python(
+        self, code: str, *, timeout: float = 120, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """A client's program, with the libraries of the test environment, on the operator's machine."""
         import sys
 

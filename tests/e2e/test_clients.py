@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from e2e.desk import Desk
 
 pytestmark = pytest.mark.lab
@@ -43,7 +44,11 @@ def test_langchain(steady: Desk) -> None:
 @pytest.mark.parametrize(
     ("how", "error", "code"),
     [
-        ("openai.OpenAI(base_url=os.environ['ADDRESS'], api_key='sk-wrong', max_retries=0), 'chat'", "AuthenticationError", "invalid_api_key"),
+        (
+            "openai.OpenAI(base_url=os.environ['ADDRESS'], api_key='sk-wrong', max_retries=0), 'chat'",
+            "AuthenticationError",
+            "invalid_api_key",
+        ),
         ("client, 'nonsense'", "NotFoundError", "model_not_found"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from e2e import traces
 from e2e.desk import Desk
 from lab.hosts import Host
@@ -31,7 +32,21 @@ def test_other_peoples_containers_and_settings_stay(desk: Desk, hosts: dict[str,
     """A host that somebody else uses as well: their container runs on, their daemon.json keeps its keys."""
     host = hosts["gpu-2"]
     image = host.run(["docker", "images", "-q", "haproxy"]).stdout.split()[0]
-    host.run(["docker", "run", "-d", "--name", "theirs", "--network", "none", "--entrypoint", "sleep", image, "3600"])
+    host.run(
+        [
+            "docker",
+            "run",
+            "-d",
+            "--name",
+            "theirs",
+            "--network",
+            "none",
+            "--entrypoint",
+            "sleep",
+            image,
+            "3600",
+        ]
+    )
     host.run(["sh", "-ec", "sed -i '1a \"debug\": false,' /etc/docker/daemon.json"])
     assert desk.plan() == []
     done = desk("down", "--yes", "--keep-models", code=(0, 6))

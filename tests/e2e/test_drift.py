@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+
 from e2e.desk import Desk, container, replica_of
 from lab.hosts import Host
 
@@ -33,9 +34,19 @@ def just(*items: str) -> Callable[[Host], set[str]]:
 GATEWAY = "/etc/hostler/gateway"
 CASES = [
     Drift("a deleted file", "gpu-1", sh(f"rm {GATEWAY}/models.lua"), just(f"path:{GATEWAY}/models.lua")),
-    Drift("an edited file", "gpu-1", sh(f"echo '# by hand' >> {GATEWAY}/haproxy.cfg"), just(f"path:{GATEWAY}/haproxy.cfg")),
+    Drift(
+        "an edited file",
+        "gpu-1",
+        sh(f"echo '# by hand' >> {GATEWAY}/haproxy.cfg"),
+        just(f"path:{GATEWAY}/haproxy.cfg"),
+    ),
     Drift("a changed mode", "gpu-1", sh(f"chmod 0666 {GATEWAY}/keys.map"), just(f"path:{GATEWAY}/keys.map")),
-    Drift("a changed owner", "gpu-2", sh("chown nobody /etc/hostler/edge/haproxy.cfg"), just("path:/etc/hostler/edge/haproxy.cfg")),
+    Drift(
+        "a changed owner",
+        "gpu-2",
+        sh("chown nobody /etc/hostler/edge/haproxy.cfg"),
+        just("path:/etc/hostler/edge/haproxy.cfg"),
+    ),
     Drift(
         "an edited unit",
         "gpu-2",
@@ -45,7 +56,7 @@ CASES = [
     Drift(
         "an edited setting of Docker",
         "gpu-2",
-        sh("sed -i 's/\"live-restore\": true/\"live-restore\": false/' /etc/docker/daemon.json"),
+        sh('sed -i \'s/"live-restore": true/"live-restore": false/\' /etc/docker/daemon.json'),
         just("json:/etc/docker/daemon.json#live-restore"),
     ),
     Drift(
@@ -68,7 +79,9 @@ def test_shown_as_just_that_and_mended(case: Drift, steady: Desk, hosts: dict[st
     host = hosts[case.host]
     case.touch(host)
     changes = steady.plan()
-    assert {(c["host"], c["item"]) for c in changes} == {(case.host, item) for item in case.items(host)}, changes
+    assert {(c["host"], c["item"]) for c in changes} == {(case.host, item) for item in case.items(host)}, (
+        changes
+    )
     steady.up()
     assert steady.plan() == []
 
@@ -90,7 +103,11 @@ def test_a_leftover_of_a_model_is_removed(desk: Desk, hosts: dict[str, Host]) ->
     gone = {c["item"] for c in changes if c["action"] == "remove"}
     assert any(item.startswith("container:chat-") for item in gone)
     desk.up("--allow-downtime")
-    running = [replica for host in hosts.values() if (replica := container(host, "chat-0") or container(host, "chat-1"))]
+    running = [
+        replica
+        for host in hosts.values()
+        if (replica := container(host, "chat-0") or container(host, "chat-1"))
+    ]
     assert len(running) == 1
     assert desk.plan() == []
     assert "Paris" in desk.ask()

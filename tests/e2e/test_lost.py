@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
+
 from e2e.desk import Desk
 from lab.hosts import Host
 from lab.shell import wait_for
@@ -22,7 +24,7 @@ def second(desk: Desk) -> Desk:
 
 
 @pytest.fixture
-def colleague(desk: Desk) -> Desk:
+def colleague(desk: Desk) -> Iterator[Desk]:
     made = second(desk)
     yield made
     desk.lab.dismiss(made.operator)
@@ -56,7 +58,11 @@ def test_two_operators_at_once(desk: Desk, colleague: Desk, hosts: dict[str, Hos
     desk.edit("context: 2k ", "context: 3k ")
     first = desk.start("up", "--yes")
     try:
-        wait_for(lambda: hosts["gpu-1"].run(["test", "-s", "/run/lock/hostler.lock"], check=False).returncode == 0, 60)
+        wait_for(
+            "the first operator's lock",
+            lambda: hosts["gpu-1"].run(["test", "-s", "/run/lock/hostler.lock"], check=False).returncode == 0,
+            60,
+        )
         refused = colleague("roll", "chat", code=8)
         assert "held by" in refused.err
         assert "`up`" in refused.err

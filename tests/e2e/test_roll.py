@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from e2e.desk import Desk, container
 from lab.hosts import Host
 
@@ -116,4 +117,6 @@ def test_one_replica_needs_allow_downtime(desk: Desk) -> None:
 
 def containers(host: Host) -> set[str]:
     names = host.run(["docker", "ps", "--format", "{{.Names}}"]).stdout.split()
-    return {container(host, name.removeprefix("hostler-")) for name in names if name.startswith("hostler-chat")}
+    return {
+        container(host, name.removeprefix("hostler-")) for name in names if name.startswith("hostler-chat")
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from e2e.desk import Desk, container
 from lab.hosts import Host
 
@@ -24,7 +25,9 @@ def test_the_second_up_changes_nothing_and_runs_no_ansible(steady: Desk, hosts: 
     assert done.json["changes"] == []
     assert "nothing to do" in done.err
     assert "changed " not in done.err
-    assert before == {name: container(host, "gateway") or container(host, "edge") for name, host in hosts.items()}
+    assert before == {
+        name: container(host, "gateway") or container(host, "edge") for name, host in hosts.items()
+    }
 
 
 def test_plan_check_is_0_when_there_is_nothing_to_do(steady: Desk) -> None:
@@ -44,7 +47,9 @@ def test_status_shows_everything_with_its_age(steady: Desk) -> None:
 
 def test_engines_run_as_the_plan_says(steady: Desk, hosts: dict[str, Host]) -> None:
     for replica in steady("status", "--json").json["replicas"]:
-        shown = json.loads(hosts[replica["host"]].run(["docker", "inspect", f"hostler-{replica['id']}"]).stdout)[0]
+        shown = json.loads(
+            hosts[replica["host"]].run(["docker", "inspect", f"hostler-{replica['id']}"]).stdout
+        )[0]
         how = shown["HostConfig"]
         assert how["ReadonlyRootfs"]
         assert how["CapDrop"] == ["ALL"]

@@ -41,7 +41,7 @@ somebody else; 9 refused; 10 `plan --check`: there are changes; 130 interrupted.
 class Verbs(click.Group):
     """Imports a verb's file when it is called, and none of them for help or completion."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -51,7 +51,7 @@ class Verbs(click.Group):
             return click.Command(cmd_name, short_help=VERBS[cmd_name])
         return importlib.import_module(f"hostler.cli.{cmd_name}").command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
@@ -105,7 +105,7 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return int(Exit.DONE)
-    except Exception as error:  # noqa: BLE001 - the last resort: a bug is said to be one
+    except Exception as error:
         return _bug(error)
     return outcome if isinstance(outcome, int) else int(Exit.DONE)
 

@@ -231,8 +231,10 @@ class Manifest:
     containers: tuple[Container, ...] = ()
     units: tuple[Unit, ...] = ()
     made: tuple[str, ...] = ()  # certificates to make here, in this order: edge, gateway, ca, server
-    made_for: dict[str, str] = field(default_factory=dict[str, str])  # whom they name, where that is not the host
-    facts: dict[str, str] = field(default_factory=dict)  # what roles may ask: family, codename
+    made_for: dict[str, str] = field(
+        default_factory=dict[str, str]
+    )  # whom they name, where that is not the host
+    facts: dict[str, str] = field(default_factory=dict[str, str])  # what roles may ask: family, codename
 
     def as_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self), sort_keys=True))

@@ -9,7 +9,7 @@ from typing import Any
 
 from hostler import operator
 from hostler.errors import HostlerError
-from hostler.hosts.types import Seen, Value
+from hostler.hosts.types import Facts, Seen, Value
 from hostler.rollout.observe import Observation, lost, observe
 from hostler.stackfile.find import find
 from hostler.stackfile.load import load
@@ -104,39 +104,40 @@ def _stack(observation: Observation) -> Iterator[Finding]:
 def _host(seen: Seen) -> Iterable[Finding]:
     if not seen.facts:
         return [bad(seen.host, seen.error, seen.next_step)]
-    return [*_driver(seen), *_docker(seen), *_disk(seen), *_containers(seen)]
+    facts = seen.facts
+    return [
+        *_driver(seen.host, facts),
+        *_docker(seen.host, facts),
+        *_disk(seen.host, facts),
+        *_containers(seen),
+    ]
 
 
-def _driver(seen: Seen) -> Iterator[Finding]:
-    assert seen.facts
-    driver = seen.facts.driver
+def _driver(host: str, facts: Facts) -> Iterator[Finding]:
+    driver = facts.driver
     if driver.state in ("working", "none"):
-        cards = f"{len(seen.facts.cards)} cards, driver {driver.version}" if seen.facts.cards else "no cards"
-        yield good(seen.host, cards)
+        cards = f"{len(facts.cards)} cards, driver {driver.version}" if facts.cards else "no cards"
+        yield good(host, cards)
         return
     from hostler.configure.driver import commands
 
-    yield bad(seen.host, f"driver {driver.state}: {driver.detail}", " && ".join(commands(seen.facts)))
+    yield bad(host, f"driver {driver.state}: {driver.detail}", " && ".join(commands(facts)))
 
 
-def _docker(seen: Seen) -> Iterator[Finding]:
-    assert seen.facts
-    if seen.facts.package_state:
-        yield bad(seen.host, f"packages: {seen.facts.package_state}", "hostler up repairs it")
-    foreign = seen.facts.docker_foreign
+def _docker(host: str, facts: Facts) -> Iterator[Finding]:
+    if facts.package_state:
+        yield bad(host, f"packages: {facts.package_state}", "hostler up repairs it")
+    foreign = facts.docker_foreign
     yield good(
-        seen.host,
-        f"docker {seen.facts.docker or 'not there yet'}"
+        host,
+        f"docker {facts.docker or 'not there yet'}"
         + (f", {foreign} containers of others" if foreign else ""),
     )
 
 
-def _disk(seen: Seen) -> Iterator[Finding]:
-    assert seen.facts
-    if seen.facts.disk_free < LOW_DISK:
-        yield bad(
-            seen.host, f"{seen.facts.disk_free / 2**30:.1f} GiB free for models and images", "free some of it"
-        )
+def _disk(host: str, facts: Facts) -> Iterator[Finding]:
+    if facts.disk_free < LOW_DISK:
+        yield bad(host, f"{facts.disk_free / 2**30:.1f} GiB free for models and images", "free some of it")
 
 
 def _containers(seen: Seen) -> Iterator[Finding]:

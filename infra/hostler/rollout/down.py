@@ -70,7 +70,7 @@ def _remove(observation: Observation, ours: list[str], out: Out, options: Option
         others = [name for name in ours if name != gateway.name]
         run.everywhere(others, lambda name: _empty(run, name, options))
         _empty(run, gateway.name, options)
-        _read_back(observation, ours, run)
+        _read_back(observation, ours)
 
 
 def _empty(run: Session, name: str, options: Options) -> None:
@@ -79,7 +79,7 @@ def _empty(run: Session, name: str, options: Options) -> None:
     run.out.say(f"{name}: removed")
 
 
-def _read_back(observation: Observation, ours: list[str], run: Session) -> None:
+def _read_back(observation: Observation, ours: list[str]) -> None:
     hosts = tuple(observation.host(name) for name in ours)
     left = rows(look(hosts), keep_models=True)
     if left:

@@ -29,13 +29,15 @@ def notices(
     seen: Mapping[str, Seen],
     placement: Placement,
     record: Record,
+    gateway: str,
 ) -> tuple[Notice, ...]:
-    """Everything that a person should know before the yes."""
+    """Everything that a person should know before the yes. `record`: as it was before; `gateway`: the host that
+    it will be on."""
     return (
         *(notice for host in hosts for notice in driver.refusals(seen[host.name])),
         *_cards(hosts, seen, record),
         *_homeless(file, placement),
-        *_door(file, seen, record),
+        *_door(file, seen[record.gateway_host]),
     )
 
 
@@ -83,13 +85,12 @@ def _homeless(file: StackFile, placement: Placement) -> Iterator[Notice]:
         yield Notice(level="refuse", where=where, text=f"{replica} fits nowhere: {'; '.join(reasons)}")
 
 
-def _door(file: StackFile, seen: Mapping[str, Seen], record: Record) -> Iterator[Notice]:
+def _door(file: StackFile, seen: Seen) -> Iterator[Notice]:
     """A private address defaults to no TLS, and the plan says so; a public one needs TLS and keys."""
     gateway = file.stack.gateway
     if gateway.tls not in (None, "none"):
         return
-    facts = seen[record.gateway_host].facts
-    own = facts.addresses if facts else ()
+    own = seen.facts.addresses if seen.facts else ()
     public = [address for address in (*own, *resolved(gateway.address)) if is_public(address)]
     if public:
         yield Notice(

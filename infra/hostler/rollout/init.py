@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hostler.console.out import Out
 from hostler.errors import HostError, Problem
-from hostler.hosts.types import Host, Seen, Ssh
+from hostler.hosts.types import Facts, Host, Seen, Ssh
 from hostler.models.proposal import Found, stack_text
 from hostler.rollout.observe import look
 from hostler.stackfile.hosts import host_name
@@ -27,8 +27,9 @@ def propose(words: Sequence[str], out: Out, *, yes: bool) -> str:
     )
     if problems:
         raise HostError(*problems)
-    for host in hosts:
-        _say(seen[host.name], out)
+    for name, facts in ((name, s.facts) for name, s in seen.items()):
+        if facts:
+            _say(name, facts, out)
     found = [Found(address=word, seen=seen[host.name]) for word, host in zip(words, hosts, strict=True)]
     return stack_text(hosts[0].name if len(hosts) == 1 else "home", found)
 
@@ -71,8 +72,6 @@ def _learn(host: Host) -> None:
         transport.close()
 
 
-def _say(seen: Seen, out: Out) -> None:
-    assert seen.facts
-    facts = seen.facts
+def _say(name: str, facts: Facts, out: Out) -> None:
     cards = ", ".join(f"{card.name} ({card.memory_mib / 1024:.0f} GiB)" for card in facts.cards) or "no GPU"
-    out.say(f"{seen.host}: {facts.os_name}, {facts.cpus} processors, {facts.memory / 2**30:.0f} GiB, {cards}")
+    out.say(f"{name}: {facts.os_name}, {facts.cpus} processors, {facts.memory / 2**30:.0f} GiB, {cards}")

@@ -28,6 +28,7 @@ def add(file: StackFile, name: str, out: Out) -> str:
     made = keys.make_key()
     _change(
         observation,
+        record,
         (*record.keys, Key(name=name, sha256=keys.hashed(made), made=time.time())),
         out,
         f"key add {name}",
@@ -43,7 +44,7 @@ def revoke(file: StackFile, name: str, out: Out) -> None:
         raise UsageError.of(
             "hostler key revoke", expected=f"one of {', '.join(key.name for key in record.keys)}", got=name
         )
-    _change(observation, left, out, f"key revoke {name}")
+    _change(observation, record, left, out, f"key revoke {name}")
     keys.forget(file.stack.stack, name)
     out.say(f"{name} is no longer valid" + ("" if left else "; no key is left, so nobody can ask"))
 
@@ -73,10 +74,9 @@ def _running(file: StackFile) -> tuple[Observation, Record]:
     return observation, observation.record
 
 
-def _change(observation: Observation, new: tuple[Key, ...], out: Out, why: str) -> None:
-    assert observation.record
+def _change(observation: Observation, record: Record, new: tuple[Key, ...], out: Out, why: str) -> None:
     reached = [name for name, seen in observation.seen.items() if seen.reached]
-    with session(observation.record, observation.gateway, observation.hosts, reached, out, why=why) as run:
-        run.commit(replace(observation.record, keys=new))
+    with session(record, observation.gateway, observation.hosts, reached, out, why=why) as run:
+        run.commit(replace(record, keys=new))
         rows = tuple((key.sha256, key.name) for key in new)
         run.call(run.gateway.name, "key-sync", content=keys_map(rows))

@@ -66,7 +66,9 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         observation.file, observation.hosts, observation.seen, release, placement, wanted
     )
     changes = (*_host_changes(observation, manifests), *_provision_changes(observation))
-    notices = gates.notices(observation.file, observation.hosts, observation.seen, placement, record)
+    notices = gates.notices(
+        observation.file, observation.hosts, observation.seen, placement, record, observation.gateway.name
+    )
     plan = Plan(
         stack=record.stack,
         file=observation.file.digest,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hostler.console.out import Out
 from hostler.errors import RefusedError, RolledBackError, UsageError
 from hostler.models.types import Replica
-from hostler.rollout import verify
-from hostler.rollout.observe import Observation, observe
+from hostler.record.types import Record
+from hostler.rollout import keys, verify
+from hostler.rollout.observe import observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
 
@@ -16,7 +17,8 @@ LIMIT_S = 3600.0  # the drain and the load have limits of their own
 def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bool) -> list[dict[str, str]]:
     """What became of each replica, in order. Stops at the first that does not come back."""
     observation = observe(file, pulumi=False)
-    replicas = _replicas(observation, model)
+    record = observation.record or keys.first_record(file.stack.stack, observation.gateway.name)
+    replicas = _replicas(record, model)
     if len(replicas) < 2 and not allow_downtime:
         raise RefusedError.of(
             f"model {model}",
@@ -24,16 +26,13 @@ def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bo
             got=f"one, {replicas[0].id}",
             next_step="repeat with --allow-downtime",
         )
-    assert observation.record
     reached = [name for name, seen in observation.seen.items() if seen.reached]
-    with session(
-        observation.record, observation.gateway, observation.every, reached, out, why=f"roll {model}"
-    ) as run:
+    with session(record, observation.gateway, observation.every, reached, out, why=f"roll {model}") as run:
         return [_exchange(run, replica, out, cut=cut) for replica in replicas]
 
 
-def _replicas(observation: Observation, model: str) -> list[Replica]:
-    known = observation.record.replicas if observation.record else ()
+def _replicas(record: Record, model: str) -> list[Replica]:
+    known = record.replicas
     found = sorted((r for r in known if r.model == model), key=lambda r: r.id)
     if not found:
         raise UsageError.of(

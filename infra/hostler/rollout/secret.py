@@ -30,7 +30,9 @@ def value(file: StackFile, name: str) -> str:
 
 def _tls_key(file: StackFile) -> str:
     """The private key that gateway.tls names."""
-    return own_file(file, tls.key, "key").decode() if isinstance(tls := file.stack.gateway.tls, TlsFiles) else ""
+    return (
+        own_file(file, tls.key, "key").decode() if isinstance(tls := file.stack.gateway.tls, TlsFiles) else ""
+    )
 
 
 def values(file: StackFile, names: Iterable[str]) -> dict[str, str]:
@@ -51,8 +53,8 @@ def _from_command(file: StackFile, name: str, command: str) -> str:
     """The user's own shell line from the user's own file; its output is never shown."""
     try:
         done = subprocess.run(
-            command, shell=True, capture_output=True, text=True, timeout=LIMIT_S, check=False
-        )  # noqa: S602
+            ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise _lacking(file, name, f"a command that did not end in {LIMIT_S:.0f} s") from error
     if done.returncode:
