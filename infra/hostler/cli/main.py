@@ -105,7 +105,7 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return int(Exit.DONE)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is said to be one
         return _bug(error)
     return outcome if isinstance(outcome, int) else int(Exit.DONE)
 
