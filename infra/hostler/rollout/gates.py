@@ -37,7 +37,7 @@ def notices(
         *(notice for host in hosts for notice in driver.refusals(seen[host.name])),
         *_cards(hosts, seen, record),
         *_homeless(file, placement),
-        *_door(file, seen[record.gateway_host]),
+        *_door(file, seen[gateway]),
     )
 
 
