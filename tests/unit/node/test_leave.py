@@ -109,17 +109,17 @@ def test_purge_takes_ours_and_leaves_theirs(host: Host, monkeypatch: pytest.Monk
 def test_a_certificate_is_made_once_and_mended(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "ids", lambda *_names: (-1, -1))
     heard = Heard()
-    asked = {"op": "make-cert", "name": "edge", "cn": "gpu-1.lan"}
+    asked = {"op": "make-cert", "name": "edge", "cn": "gpu-1"}
     certs.make_cert(asked, heard)
     first = heard.last
     assert first["changed"]
     assert first["pem"].startswith("-----BEGIN CERTIFICATE-----")
     certs.make_cert(asked, heard)
     assert (heard.last["changed"], heard.last["sha256"]) == (False, first["sha256"])
-    certs.make_cert({**asked, "cn": "gpu-2.lan"}, heard)
+    certs.make_cert({**asked, "cn": "gpu-2"}, heard)
     assert heard.last["changed"]
     files.write("/etc/hostler/tls/edge.key", b"damaged")
-    certs.make_cert({**asked, "cn": "gpu-2.lan"}, heard)
+    certs.make_cert({**asked, "cn": "gpu-2"}, heard)
     assert heard.last["changed"]
     assert Path(files.at("/etc/hostler/tls/edge.key")).stat().st_mode & 0o777 == 0o640
 
