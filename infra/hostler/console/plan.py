@@ -2,50 +2,79 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hostler.configure.types import Change, Plan
 from hostler.console.out import Out
 from hostler.manifest.items import Effect
+from hostler.models.types import Replica
 
-HEADS = ("HOST", "PART", "", "WHAT", "NOW", "THEN", "EFFECT", "WHY")
+HEADS = ("", "PART", "WHAT", "CHANGE", "EFFECT", "WHY")
 SIGNS = {"add": "+", "change": "~", "remove": "-"}
+NOTHING = ("", "not there", "not installed")
+DIGEST = re.compile(r"@?sha256:([0-9a-f]{12})[0-9a-f]{52}")
 
 
-def rows(changes: tuple[Change, ...]) -> list[tuple[str, ...]]:
+def rows(changes: Iterable[Change]) -> list[tuple[str, ...]]:
+    """One row a change, short enough to be read: digests by their first 12 digits, paths without their kind."""
     return [
         (
-            change.host or "stack",
-            str(change.part),
             SIGNS[change.action],
-            change.item,
-            change.now or "-",
-            change.then or "-",
-            str(change.effect),
+            str(change.part),
+            short(change.item.removeprefix("path:")),
+            short(moves(change)),
+            "" if change.effect is Effect.NONE else str(change.effect),
             change.why,
         )
         for change in changes
     ]
 
 
+def moves(change: Change) -> str:
+    """What becomes of it: `then` where nothing was there, `now` where nothing will be, else both."""
+    if change.action == "remove":
+        return change.now
+    return change.then if change.now in NOTHING else f"{change.now} -> {change.then}"
+
+
+def short(text: str) -> str:
+    return DIGEST.sub(r" \1", text)
+
+
 def show(plan: Plan, out: Out, *, details: bool = False) -> None:
-    """The table on standard output, what to know about it on standard error."""
-    if plan.changes:
-        out.table(HEADS, rows(plan.changes))
-    if details:
-        for change in plan.changes:
-            for line in change.detail.splitlines():
-                out.data(f"  {line}")
+    """The table on standard output, a section a host; what to know about it on standard error."""
+    for host in dict.fromkeys(change.host for change in plan.changes):
+        out.data(host or "stack")
+        out.table(HEADS, rows(change for change in plan.changes if change.host == host))
+        for line in _details(plan, host) if details else ():
+            out.data(line)
+        out.data("")
+    moved = {change.replica for change in plan.changes if change.replica and change.action != "remove"}
     for replica in plan.placement.replicas:
-        member = replica.members[0]
-        cards = f"{len(member.cards)} card{'s' * (len(member.cards) != 1)}" if member.cards else "no card"
-        out.say(f"place: {replica.id} on {member.host} ({cards}, {replica.need_mib / 1024:.1f} GiB)")
+        if replica.id in moved:
+            out.say(place(replica))
     for rejected in plan.placement.rejected:
-        out.say(f"not placed there: {rejected.replica} on {rejected.where}: {rejected.reason}")
+        if rejected.replica in plan.placement.missing or rejected.replica in moved:
+            out.say(f"not placed there: {rejected.replica} on {rejected.where}: {rejected.reason}")
     for notice in plan.notices:
-        out.say(f"{notice.level}: {f'{notice.where}: ' if notice.where else ''}{notice.text}")
+        if notice.level != "refuse":
+            out.say(f"{notice.level}: {f'{notice.where}: ' if notice.where else ''}{notice.text}")
     for model, seconds in plan.downtime_s.items():
         out.say(f"downtime: {model} cannot answer for about {seconds:.0f} s (its only replica changes)")
+
+
+def place(replica: Replica) -> str:
+    member = replica.members[0]
+    cards = f"{len(member.cards)} card{'s' * (len(member.cards) != 1)}" if member.cards else "no card"
+    return f"place: {replica.id} on {member.host} ({cards}, {replica.need_mib / 1024:.1f} GiB)"
+
+
+def _details(plan: Plan, host: str) -> Iterator[str]:
+    for change in plan.changes:
+        if change.host == host and change.detail:
+            yield from ("", f"  {change.item}", *(f"  {line}" for line in change.detail.splitlines()))
 
 
 def summary(plan: Plan) -> str:
@@ -56,7 +85,7 @@ def summary(plan: Plan) -> str:
     order = list(Effect)
     worst = max((c.effect for c in plan.changes), key=order.index)
     effect = "" if worst is Effect.NONE else f"; worst effect: {worst}"
-    return f"{count} change{'s' * (count != 1)} on {hosts} host{'s' * (hosts != 1)}{effect}; +0.00/h (owned hosts)"
+    return f"{count} change{'s' * (count != 1)} on {hosts} host{'s' * (hosts != 1)}{effect}"
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
