@@ -47,8 +47,10 @@ def render(
     and no longer wanted is removed as well. Raises UsageError for a folder with other people's files."""
     refuse_foreign(directory)
     gone = variables_of_removed(changes)
-    every = common("by-hand", {name: by_hand(name) for name in variables.secrets_named(manifests)})
-    made = inventory(hosts, manifests, None, every, Connections(folder="{{ inventory_dir }}"), gone)
+    every = common(
+        "by-hand", {name: by_hand(name) for name in variables.secrets_named(manifests)}, folder="playbook_dir"
+    )
+    made = inventory(hosts, manifests, None, every, Connections(folder="{{ playbook_dir }}"), gone)
     directory.mkdir(parents=True, exist_ok=True)
     write_inventory(directory, made, hosts)
     (directory / "ansible.cfg").write_text(MARK + configuration(len(hosts)))
@@ -112,8 +114,10 @@ def variables_of_removed(changes: Sequence[Change] | None) -> dict[str, dict[str
     return {name: variables.retired([c for c in changes or () if c.host == name]) for name in names}
 
 
-def common(run: str, secrets: Mapping[str, Template]) -> dict[str, Any]:
-    packed = Template("{{ lookup('ansible.builtin.file', inventory_dir ~ '/files/hostler-node.b64') }}")
+def common(run: str, secrets: Mapping[str, Template], *, folder: str = "inventory_dir") -> dict[str, Any]:
+    """`folder`: Ansible's variable for where `files` lies. By hand that is beside the playbooks, whose group_vars
+    hold with any inventory."""
+    packed = Template(f"{{{{ lookup('ansible.builtin.file', {folder} ~ '/files/hostler-node.b64') }}}}")
     return {"hostler_run": run, "hostler_secrets": dict(secrets), "base_program": packed}
 
 

@@ -126,7 +126,7 @@ def test_a_pinned_host_key_is_the_only_one_that_is_trusted(tmp_path: Path) -> No
         "ansible_ssh_common_args"
     ]
     assert "StrictHostKeyChecking=yes" in words
-    assert "UserKnownHostsFile={{ inventory_dir }}/known_hosts" in words
+    assert "UserKnownHostsFile={{ playbook_dir }}/known_hosts" in words
     assert "GlobalKnownHostsFile=/dev/null" in words
 
 
