@@ -31,7 +31,7 @@ class Options:
 
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     """Returns what was made true, None when the question was answered with no."""
-    observation = look(file, options)
+    observation = undisturbed(look(file, options), out, options)
     draft = planning.make(observation, release=options.plan.release if options.plan else None)
     if options.plan:
         planfile.refuse_moved(options.plan, draft.plan)
@@ -62,6 +62,18 @@ def look(file: StackFile, options: Options) -> Observation:
             next_step="run `hostler up --restore` to go on with the newest copy; the old keys stay valid",
         )
     return observation
+
+
+def undisturbed(observation: Observation, out: Out, options: Options) -> Observation:
+    """What an interrupted run is still doing on the hosts is ended before anything is planned: a replica in the
+    middle of its exchange is neither the old one nor the new one, and does not serve."""
+    record = observation.record
+    if record is None or record.journal is None:
+        return observation
+    reached = [name for name, seen in observation.seen.items() if seen.reached]
+    out.say("note: the last run did not end well; what it left behind is ended first")
+    with session(record, observation.gateway, observation.every, reached, out, why="up"):
+        return look(observation.file, options)
 
 
 def settled(draft: Draft) -> bool:
