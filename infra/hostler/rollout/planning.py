@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hostler.configure import build, difference
 from hostler.configure.types import Change, Notice, Plan
+from hostler.console import status
 from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models.placement import place
@@ -18,13 +19,14 @@ from hostler.models.release import next_release, wanted_of
 from hostler.models.resolve import SeenFile, Weights
 from hostler.models.resolver import Resolver
 from hostler.models.rooms import Room, rooms_of
-from hostler.models.types import Placement, Release
+from hostler.models.types import Placement, Release, Replica
 from hostler.record import store
 from hostler.record.types import Expected, Record
 from hostler.rollout import gates, keys, secret
 from hostler.rollout.observe import Observation
 from hostler.stackfile.asked import asked_digests
 
+SERVING = ("ready", "ready, route unknown")  # what is not known is not cut, either
 EXCHANGE_S = 20.0  # what a person should reckon with per gateway restart
 
 
@@ -79,7 +81,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         notices=(*notices, *_unreached(observation.seen)),
         manifests=manifests,
         removed_hosts=tuple(host.name for host in observation.gone),
-        downtime_s=downtime(changes, placement, observation.seen, manifests),
+        downtime_s=downtime(changes, placement, observation.seen, manifests, record.gateway_host),
     )
     return Draft(plan=plan, record=wanted, observation=observation)
 
@@ -187,9 +189,10 @@ def downtime(
     placement: Placement,
     seen: Mapping[str, Seen],
     manifests: Mapping[str, Manifest],
+    gateway: str,
 ) -> dict[str, float]:
     """Seconds in which a model that is served now cannot answer, for models whose only serving replica changes."""
-    serving = {r.id: r.model for r in placement.replicas if _serves(seen, r.members[0].host, r.id)}
+    serving = {r.id: r.model for r in placement.replicas if serves(seen, gateway, r)}
     touched = {
         c.replica
         for c in changes
@@ -200,6 +203,9 @@ def downtime(
     return {serving[replica]: float(min(limits.get(replica, 60), 60)) for replica in sorted(alone)}
 
 
-def _serves(seen: Mapping[str, Seen], host: str, replica: str) -> bool:
-    found = seen[host].observed.get(f"replica:{replica}") if host in seen else None
-    return isinstance(found, Value) and found.value.get("health") == 200 and not found.value.get("draining")
+def serves(seen: Mapping[str, Seen], gateway: str, replica: Replica) -> bool:
+    """Whether clients are answered by it now: its engine is ready, and the gateway sends it requests."""
+    host = replica.members[0].host
+    found = seen[host].observed.get(f"replica:{replica.id}") if host in seen else None
+    route = status.route_of(replica, gateway, seen)
+    return isinstance(found, Value) and status.state_of(found.value, route) in SERVING

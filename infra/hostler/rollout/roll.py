@@ -6,7 +6,7 @@ from hostler.console.out import Out
 from hostler.errors import RefusedError, RolledBackError, UsageError
 from hostler.models.types import Replica
 from hostler.record.types import Record
-from hostler.rollout import keys, verify
+from hostler.rollout import keys, planning, verify
 from hostler.rollout.observe import observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
@@ -19,6 +19,8 @@ def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bo
     observation = observe(file, pulumi=False)
     record = observation.record or keys.first_record(file.stack.stack, observation.gateway.name)
     replicas = _replicas(record, model)
+    # what does not serve first: when it stays so, nothing else is touched
+    replicas.sort(key=lambda replica: planning.serves(observation.seen, record.gateway_host, replica))
     if len(replicas) < 2 and not allow_downtime:
         raise RefusedError.of(
             f"model {model}",
