@@ -6,7 +6,7 @@ import os
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional
 
-from . import files, haproxy, wire
+from . import docker, files, haproxy, wire
 from .protocol import REFUSED, Answers, NodeError, Request, identity, number
 from .spec import Spec, applied, container_name, port
 
@@ -20,6 +20,7 @@ GAUGES = (
     "vllm:num_requests_running",
     "vllm:num_requests_waiting",
 )
+LOADING = 503  # llama-server answers everything so until its model is loaded: it has served nothing yet
 NO_METRICS = (404, 405, 501)  # an engine without any: only HAProxy can tell
 
 
@@ -61,7 +62,18 @@ def marked(identifier: str) -> bool:
 
 
 def in_flight(identifier: str, spec: Optional[Spec]) -> Flight:
-    return Flight(engine_count(port(spec or {})), haproxy.in_flight(identifier))
+    count = engine_count(port(spec or {}))
+    if count is None and _ended(identifier):
+        count = 0
+    return Flight(count, haproxy.in_flight(identifier))
+
+
+def _ended(identifier: str) -> bool:
+    """Docker's own word that nothing runs there, so that nothing can be in flight. No word is no proof."""
+    try:
+        return not docker.running(docker.inspect(container_name(identifier)))
+    except (OSError, docker.DockerError):
+        return False
 
 
 def engine_count(at_port: int) -> Optional[int]:
@@ -71,6 +83,9 @@ def engine_count(at_port: int) -> Optional[int]:
     answer = wire.get(at_port, "/metrics")
     if answer is not None and answer.status in NO_METRICS:
         return 0
+    if answer is not None and answer.status == LOADING:
+        health = wire.get(at_port, "/health")
+        return 0 if health is not None and health.status == LOADING else None
     if answer is None or answer.status != 200:
         return None
     return int(sum(gauges(answer.body.decode("utf-8", "replace"))))

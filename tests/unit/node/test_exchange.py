@@ -165,6 +165,16 @@ def test_unknown_is_busy(host: Host) -> None:
     assert caught.value.more["in_flight"] == {"chat-0": {"engine": None, "proxy": 0}}
 
 
+def test_a_stopped_engine_has_nothing_in_flight(host: Host) -> None:
+    """Docker's own word: what does not run is not waited for."""
+    host.want()
+    exchanged()
+    found = host.docker.find("hostler-chat-0")
+    assert found
+    host.docker.end(found, 137)
+    assert drain.in_flight("chat-0", spec.applied("chat-0")) == drain.Flight(0, 0)
+
+
 def test_cut_goes_on(host: Host) -> None:
     host.want()
     exchanged()
