@@ -128,7 +128,9 @@ def route_of(replica: Replica, gateway: str, seen: Mapping[str, Seen]) -> Observ
     if host is None or not host.reached:
         return Unknown("the gateway's host does not answer", host.at if host else 0.0)
     every = host.observed.get("routes:*", Unknown("it was not asked", host.at))
-    return host.observed.get(f"route:{replica.id}") or (every if isinstance(every, Unknown) else Absent(host.at))
+    return host.observed.get(f"route:{replica.id}") or (
+        every if isinstance(every, Unknown) else Absent(host.at)
+    )
 
 
 def _why_not(found: Observed | None, host: Seen | None) -> str:
