@@ -114,9 +114,9 @@ def _stamps(paths: tuple[str, ...]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4)
 def _config(paths: tuple[str, ...], stamps: tuple[int, ...]) -> Any:  # noqa: ARG001 - stamps: read again after a change
-    from paramiko import SSHConfig
+    from .sshtokens import Config
 
-    return SSHConfig.from_text("\nHost *\n".join(_included(path, DEEPEST) for path in paths))
+    return Config.from_text("\nHost *\n".join(_included(path, DEEPEST) for path in paths))
 
 
 def _included(path: str, depth: int) -> str:

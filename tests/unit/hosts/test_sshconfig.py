@@ -109,3 +109,22 @@ def test_what_cannot_be_read_is_said(config: Write, text: str) -> None:
     config(text)
     with pytest.raises(HostTrouble, match=r"readable ~/\.ssh/config"):
         to("a")
+
+
+def test_this_machines_full_name_is_looked_up_only_where_it_is_used(
+    config: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def full_name(*_: object) -> str:
+        asked.append("DNS")
+        return "laptop.example"
+
+    monkeypatch.setattr("paramiko.config.socket.getfqdn", full_name)
+    config(
+        "Host gpu-1\n  IdentityFile /keys/%h\n  ControlPath /run/%C\nHost gpu-2\n  IdentityFile /keys/%l\n"
+    )
+    assert route(Ssh(address="gpu-1"), "gpu-1").identities == ("/keys/gpu-1",)
+    assert not asked
+    assert route(Ssh(address="gpu-2"), "gpu-2").identities == ("/keys/laptop.example",)
+    assert asked
