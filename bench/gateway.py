@@ -105,7 +105,7 @@ def main() -> None:
         for way in found
     }
     for way in found:
-        print(json.dumps(row(way, middle[way], middle[found[0]])))  # noqa: T201  data on stdout
+        print(json.dumps(row(way, middle[way], middle[found[0]])))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,96 @@
+"""`make bench`: every row a ratio of one run on this machine, into bench/results.md and the README.
+
+run.py [noop cold words gateway]: only these rows are measured anew; the others stay as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cold
+import noop
+import words
+from report import Row, figure, write
+from stand import TOP, Tools, say
+
+from tools.pulumi_cli import pulumi_cli
+from tools.wheel import installed
+
+
+def noop_rows(tools: Tools, work: Path) -> list[Row]:
+    found = noop.measured(tools, work)
+    ours = found["hostler"]
+    return [
+        Row("`hostler up`, nothing to do, 8 hosts", figure(ours, "s"), "under 2 s"),
+        Row(
+            "the same by `ansible-playbook`",
+            figure(found["ansible"], "s"),
+            "12 times",
+            found["ansible"] / ours,
+        ),
+        Row("the same by pyinfra", figure(found["pyinfra"], "s"), "2 times", found["pyinfra"] / ours),
+    ]
+
+
+def cold_rows(tools: Tools, work: Path) -> list[Row]:
+    found = cold.measured(tools, work)
+    ratio = found["hostler"] / found["floor"]
+    return [
+        Row("4 bare hosts by a shell script, the floor", figure(found["floor"], "s"), ""),
+        Row("the same by `hostler up`", figure(found["hostler"], "s"), "within 1.25", ratio),
+    ]
+
+
+def words_rows(tools: Tools, _work: Path) -> list[Row]:
+    stack = TOP / "stacks" / "rack-3090.yaml"
+    help_cpu, _ = words.measured([tools.hostler, "--help"])
+    check_cpu, check_wall = words.measured([tools.hostler, "check", "-f", stack])
+    return [
+        Row("`hostler --help`, processor time", figure(help_cpu, "s"), "under 0.15 s"),
+        Row("`hostler check`, processor time", figure(check_cpu, "s"), ""),
+        Row("`hostler check`, wall time", figure(check_wall, "s"), "under 0.4 s"),
+    ]
+
+
+def gateway_rows(_tools: Tools, _work: Path) -> list[Row]:
+    program = [sys.executable, str(TOP / "bench" / "gateway.py")]
+    done = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True, timeout=180)
+    found = {row["way"]: row for row in map(json.loads, done.stdout.splitlines())}
+    near, far = found["gateway"], found["gateway and edge"]
+    return [
+        Row("a chat through the gateway, p50, added", figure(near["added_p50_ms"], "ms"), "0.2 ms"),
+        Row("its first token, added", figure(near["added_first_token_ms"], "ms"), "1 ms"),
+        Row("requests a second of the engine's own", "", "40 %", near["of_direct_rate"]),
+        Row("the same, engine keeps its connections", "", "", found["gateway, keep"]["of_direct_rate"]),
+        Row("the same through gateway and edge", "", "28 %", far["of_direct_rate"]),
+    ]
+
+
+PARTS: dict[str, Callable[[Tools, Path], list[Row]]] = {
+    "words": words_rows,
+    "gateway": gateway_rows,
+    "noop": noop_rows,
+    "cold": cold_rows,
+}
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or list(PARTS)
+    if unknown := [name for name in chosen if name not in PARTS]:
+        sys.exit(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    with tempfile.TemporaryDirectory(prefix="hostler-bench-") as folder:
+        work = Path(folder)
+        say("building the wheel")
+        tools = Tools(installed(work), pulumi_cli())
+        for name in chosen:
+            say(f"measuring: {name}")
+            write(name, PARTS[name](tools, work))
+
+
+if __name__ == "__main__":
+    main()

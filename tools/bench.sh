@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Measures what the README quotes; results.md and the README are written anew. About 10 minutes on 2 idle cores.
+# bench.sh [noop] [cold] [words] [gateway]: only these; bench.sh --readme: only quotes bench/results.md again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+venv=$(tools/setup.sh)
+export PYTHONPATH=tests:bench
+unset PYTHONDONTWRITEBYTECODE # what is measured starts as it does for users: compiled
+if [ "${1:-}" = --readme ]; then
+  exec "$venv/bin/python" bench/report.py
+fi
+exec timeout --signal=INT --kill-after=60 900 "$venv/bin/python" bench/run.py "$@"
