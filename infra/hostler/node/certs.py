@@ -82,6 +82,14 @@ def _own_names(whom: str) -> Set[str]:
     return {"DNS:" + whom, "DNS:*." + whom}
 
 
+def _client_names(whom: str) -> List[str]:
+    """The name that is asked for, then those that clients used before: another operator may reach this host by another
+    address, and two must not undo each other's certificate."""
+    before = _alternatives(SERVER) if _pair(SERVER) and _issued_here(SERVER) else []
+    asked = ("IP:" if is_address(whom) else "DNS:") + whom
+    return list(dict.fromkeys([asked, *(name.replace("IP Address:", "IP:") for name in before)]))
+
+
 def _issued_here(name: str) -> bool:
     """Whether the authority that is here now signed it."""
     authority = files.at(certificate(AUTHORITY))
@@ -130,9 +138,8 @@ def _kind(name: str, whom: str) -> Tuple[str, Tuple[str, ...]]:
         return "Hostler " + whom, _extensions("keyUsage=critical,keyCertSign,cRLSign")
     if name == SERVER:
         authority = ("-CA", files.at(certificate(AUTHORITY)), "-CAkey", files.at(key(AUTHORITY)))
-        kind = "IP" if is_address(whom) else "DNS"
         limits = ("basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAuth")
-        return whom, authority + _extensions(*limits, "subjectAltName=%s:%s" % (kind, whom))
+        return whom, authority + _extensions(*limits, "subjectAltName=" + ",".join(_client_names(whom)))
     names = "subjectAltName=" + ",".join(sorted(_own_names(whom)))
     return whom, _extensions(names, "extendedKeyUsage=serverAuth,clientAuth")
 

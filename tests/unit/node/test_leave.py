@@ -138,6 +138,7 @@ def test_an_authority_issues_what_clients_see(short_root: Path, monkeypatch: pyt
     for address in ("192.0.2.7", "llm.office.example", "2001:db8::7"):
         assert make("server", address)["changed"]
         assert not make("server", address)["changed"], address
+    assert not make("server", "192.0.2.7")["changed"]  # another operator's address stays good
     assert Path(files.at("/etc/hostler/tls/server.key")).stat().st_mode & 0o777 == 0o640
     assert Path(files.at("/etc/hostler/due/gateway")).exists()
     before = make("server", "192.0.2.7")["pem"]
@@ -146,6 +147,7 @@ def test_an_authority_issues_what_clients_see(short_root: Path, monkeypatch: pyt
     after = make("server", "192.0.2.7")
     assert after["changed"]
     assert after["pem"] != before
+    assert make("server", "llm.office.example")["changed"]  # what another authority issued is forgotten
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
