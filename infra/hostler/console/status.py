@@ -12,6 +12,7 @@ from hostler.models.types import Replica
 from hostler.record.types import Expected, Record
 
 UNKNOWN = "unknown"
+NOT_ROUTED = "ready, not routed"
 HEALTHY, LOADING = 200, 503  # what engines answer when asked for their health
 
 
@@ -20,9 +21,7 @@ def report(
 ) -> dict[str, Any]:
     """Everything that is known now, as JSON values. Ages in seconds, memory in MiB, power in watts."""
     now = time.time() if now is None else now
-    home = record.gateway_host if record else ""
-    known = record.replicas if record else ()
-    rows = [_replica(replica, seen, route_of(replica, home, seen), now) for replica in known]
+    rows = replicas(record, seen, now) if record else []
     return {
         "stack": record.stack if record else None,
         "release": record.release if record else None,
@@ -33,6 +32,12 @@ def report(
         "models": _models(rows),
         "gateway": _part(record.gateway_host, "gateway", seen) if record else UNKNOWN,
     }
+
+
+def replicas(record: Record, seen: Mapping[str, Seen], now: float = 0.0) -> list[dict[str, Any]]:
+    """A row for each replica."""
+    home = record.gateway_host
+    return [_replica(replica, seen, route_of(replica, home, seen), now) for replica in record.replicas]
 
 
 def _host(host: Host, seen: Seen, now: float) -> dict[str, Any]:
@@ -149,7 +154,7 @@ def state_of(value: Mapping[str, Any], route: Observed | None = None) -> str:
         return "loading" if value.get("health") == LOADING else "not answering"
     if isinstance(route, Unknown):
         return f"ready, route {UNKNOWN}"
-    return "ready" if is_routed(route) else "ready, not routed"
+    return "ready" if is_routed(route) else NOT_ROUTED
 
 
 def is_routed(route: Observed | None) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hostler import operator
+from hostler.console import status
 from hostler.errors import HostlerError
 from hostler.hosts.types import Facts, Seen, Value
+from hostler.record.types import Record
 from hostler.rollout.observe import Observation, lost, observe
 from hostler.stackfile.find import find
 from hostler.stackfile.load import load
@@ -99,6 +101,21 @@ def _stack(observation: Observation) -> Iterator[Finding]:
         yield bad(
             record.gateway_host, f"a change was interrupted ({record.journal.get('stage')})", "hostler up"
         )
+    yield from _routes(record, observation.seen)
+
+
+def _routes(record: Record, seen: Mapping[str, Seen]) -> Iterator[Finding]:
+    """Replicas that are ready for requests and get none."""
+    for row in status.replicas(record, seen):
+        if row["state"] == status.NOT_ROUTED:
+            what = (
+                f"{row['id']} is ready, and the gateway sends it nothing: {row['route']} {row['check'] or ''}"
+            )
+            yield bad(
+                row["host"],
+                what.strip(),
+                f"hostler logs gateway; is {row['host']} reachable from {record.gateway_host}?",
+            )
 
 
 def _host(seen: Seen) -> Iterable[Finding]:

@@ -1,0 +1,27 @@
+"""What `hostler doctor` finds in what it sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import configure_world as world
+import pytest
+
+from hostler.hosts.types import Value
+from hostler.rollout import doctor
+
+
+@pytest.mark.parametrize(("word", "bad"), [("UP", False), ("DOWN", True)])
+def test_a_replica_that_gets_no_requests(word: str, bad: bool) -> None:
+    engine = Value({"health": 200, "draining": False}, world.AT)
+    routes = {
+        f"route:chat-{i}": Value({"status": said, "check": "L4TOUT"}, world.AT)
+        for i, said in enumerate(("UP", word))
+    }
+    seen = {
+        "gpu-1": replace(world.bare(1), observed={"replica:chat-0": engine, **routes}),
+        "gpu-2": replace(world.bare(2), observed={"replica:chat-1": engine}),
+    }
+    found = list(doctor._routes(world.record(replicas=world.placement().replicas), seen))
+    assert bool(found) is bad
+    assert [f.what for f in found] == ["chat-1 is ready, and the gateway sends it nothing: DOWN L4TOUT"] * bad
