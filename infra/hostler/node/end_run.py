@@ -28,7 +28,9 @@ MANAGERS = (
     "zypper",
     "unattended-upgr",
 )
-GRACE = 20.0  # seconds from SIGTERM to SIGKILL: an exchange puts the old one back in this time
+AGENT = "hostler-node"
+GRACE = 20.0  # seconds from SIGTERM to SIGKILL
+BACK = 300.0  # the same for the agent: an exchange puts the old one back, which loads its model again
 WAIT = 600.0
 PAUSE = 0.2
 
@@ -103,10 +105,12 @@ def ancestors(table: Dict[int, Process], pid: int) -> Set[int]:
 def end(doomed: List[Process]) -> None:
     """SIGTERM, and SIGKILL for those that do not listen."""
     send(doomed, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
-    while alive(doomed) and time.monotonic() < deadline:
-        time.sleep(PAUSE / 4)
-    send(alive(doomed), signal.SIGKILL)
+    others = [p for p in doomed if p.name != AGENT]
+    for some, limit in ((others, GRACE), (doomed, BACK)):
+        deadline = time.monotonic() + limit
+        while alive(some) and time.monotonic() < deadline:
+            time.sleep(PAUSE / 4)
+        send(alive(some), signal.SIGKILL)
 
 
 def alive(doomed: List[Process]) -> List[Process]:

@@ -18,6 +18,8 @@ from hostler.hosts.types import Host
 from hostler.record import store
 from hostler.record.types import Record
 
+END_S = 960.0  # an interrupted run's package manager is waited for, and an exchange that goes back
+
 
 @dataclass(slots=True, kw_only=True)
 class Session:
@@ -98,7 +100,7 @@ def session(
             record=record,
             transports=transports,
         )
-        ended = run.everywhere(list(transports), lambda host: run.call(host, "end-run"))
+        ended = run.everywhere(list(transports), lambda host: run.call(host, "end-run", END_S))
         _say_ended(ended, out)
         yield run
 
