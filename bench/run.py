@@ -6,6 +6,7 @@ run.py [noop cold words gateway]: only these rows are measured anew; the others 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,7 +80,14 @@ PARTS: dict[str, Callable[[Tools, Path], list[Row]]] = {
 }
 
 
+def ended(number: int, _frame: object) -> None:
+    """So that the lab and the working folder go as well."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background ignores the first by inheritance
+        signal.signal(number, ended)
     chosen = sys.argv[1:] or list(PARTS)
     if unknown := [name for name in chosen if name not in PARTS]:
         sys.exit(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")

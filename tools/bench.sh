@@ -9,4 +9,4 @@ unset PYTHONDONTWRITEBYTECODE # what is measured starts as it does for users: co
 if [ "${1:-}" = --readme ]; then
   exec "$venv/bin/python" bench/report.py
 fi
-exec timeout --signal=INT --kill-after=60 900 "$venv/bin/python" bench/run.py "$@"
+exec timeout --kill-after=60 900 "$venv/bin/python" bench/run.py "$@"
