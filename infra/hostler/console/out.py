@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 from hostler.errors import HostlerError, Problem, UsageError
 
@@ -16,6 +16,8 @@ QUIET_S = 30.0  # one plain line at least this often where nobody watches live
 
 class Out:
     """Everything that a person reads goes through here."""
+
+    answered: ClassVar[TextIO | None] = None  # where a JSON value is out already: there is room for one
 
     def __init__(
         self, *, as_json: bool = False, stdout: TextIO | None = None, stderr: TextIO | None = None
@@ -28,6 +30,7 @@ class Out:
         self._live = ""
 
     def json(self, value: Any) -> None:
+        Out.answered = self.stdout
         self.stdout.write(json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n")
         self.stdout.flush()
 
@@ -67,8 +70,8 @@ class Out:
             self.say(f"next: {problem.next_step}")
 
     def error(self, error: HostlerError) -> None:
-        """All problems; in JSON too where data was asked for."""
-        if self.as_json:
+        """All problems; in JSON too where data was asked for and none came before."""
+        if self.as_json and Out.answered is not self.stdout:
             self.json({"error": [as_row(problem) for problem in error.problems], "exit": int(error.code)})
         for problem in error.problems:
             self.problem(problem)

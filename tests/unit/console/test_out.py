@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 
@@ -67,3 +68,12 @@ def test_live_lines_are_quiet_where_nobody_watches() -> None:
     for i in range(100):
         out.live(f"step {i}")
     assert err.getvalue() == "begin\n"
+
+
+def test_stdout_has_one_json_value_whatever_goes_wrong_after_it() -> None:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    Out(as_json=True, stdout=stdout, stderr=stderr).json({"changes": []})
+    error = HostError.of("gpu-2", expected="an answer", got="none")
+    Out(as_json=True, stdout=stdout, stderr=stderr).error(error)
+    assert json.loads(stdout.getvalue()) == {"changes": []}
+    assert "gpu-2: expected an answer; got none" in stderr.getvalue()
