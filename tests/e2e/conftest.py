@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from e2e import traces
 from e2e.desk import Desk
 from lab.hosts import Host
@@ -56,12 +57,20 @@ def first_desk(home: Lab, wheel: Path, pulumi: Path) -> Desk:
     return desk
 
 
+def thaw(home: Lab) -> None:
+    """The stack as it was frozen, serving again: until its models are loaded it could not lose a replica."""
+    home.restore(CONVERGED)
+    patient = ["curl", "-sf", "--retry", "100", "--retry-delay", "1", "--retry-all-errors"]
+    for host in home.hosts():
+        host.run([*patient, "http://127.0.0.1:18080/health"])
+
+
 @pytest.fixture
 def desk(first_desk: Desk, home: Lab) -> Iterator[Desk]:
     """A stack that is up. What the test changes is taken back before the next one."""
     yield first_desk
     first_desk.environment.clear()
-    home.restore(CONVERGED)
+    thaw(home)
 
 
 @pytest.fixture
@@ -70,7 +79,7 @@ def bare(first_desk: Desk, home: Lab) -> Iterator[Desk]:
     home.restore(BARE)
     yield first_desk
     first_desk.environment.clear()
-    home.restore(CONVERGED)
+    thaw(home)
 
 
 @pytest.fixture
