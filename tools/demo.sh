@@ -6,16 +6,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PYTHONPATH=tests
 venv=$(tools/setup.sh)
 lab() { "$venv/bin/python" -m lab "$@"; }
+pulumi=$("$venv/bin/python" tests/tools/pulumi_cli.py)
+PATH="$venv/bin:$(dirname "$pulumi"):$PATH"
+export PATH
 case "${1:-up}" in
 up)
-  "$venv/bin/python" tests/tools/pulumi_cli.py > /dev/null
   lab up demo
   lab run --name demo -- "$venv/bin/hostler" up -f stacks/lab.yaml --yes
   lab run --name demo -- "$venv/bin/python" tools/demo_chat.py "$venv/bin/hostler"
   ;;
 shell)
   echo "you are the demo's operator; try: hostler status -f lab    (exit leaves)"
-  PATH="$venv/bin:$PATH" lab enter --name demo
+  lab enter --name demo
   ;;
 down)
   lab down --name demo

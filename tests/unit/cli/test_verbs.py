@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -95,3 +98,31 @@ def test_a_bug_is_exit_1_with_a_private_trace(
     assert "ZeroDivisionError" in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
     assert "a bug in hostler" in capsys.readouterr().err
+
+
+COMPLETE = """
+import sys
+from hostler.cli.main import hostler
+try: hostler.main(prog_name="hostler", standalone_mode=False)
+except SystemExit: pass
+heavy = {"pulumi", "grpc", "paramiko", "ansible", "huggingface_hub", "jinja2", "yaml"}
+print("HEAVY", *sorted(heavy & {m.split(".")[0] for m in sys.modules}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [("hostler st", "status"), ("hostler up --allow", "--allow-downtime")]
+)
+def test_completion_imports_nothing_heavy(words: str, expected: str) -> None:
+    env = {
+        **os.environ,
+        "_HOSTLER_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", COMPLETE], env=env, capture_output=True, text=True, check=True, timeout=60
+    )
+    lines = done.stdout.splitlines()
+    assert f"plain,{expected}" in lines
+    assert lines[-1] == "HEAVY"
