@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from e2e.desk import Desk, container
+from e2e.desk import Desk, container, replica_of
 from lab.hosts import Host
+from lab.shell import wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -120,3 +121,24 @@ def containers(host: Host) -> set[str]:
     return {
         container(host, name.removeprefix("hostler-")) for name in names if name.startswith("hostler-chat")
     }
+
+
+def test_a_replica_that_gets_no_requests_is_not_done(desk: Desk, hosts: dict[str, Host]) -> None:
+    """Both engines are ready, and the gateway cannot reach one: the other's answer must not hide that."""
+    drop = ["iptables", "-{}", "OUTPUT", "-p", "tcp", "--dport", "8443", "-j", "DROP"]
+    away = replica_of(hosts["gpu-2"])
+
+    def states() -> dict[str, str]:
+        return {r["id"]: r["state"] for r in desk("status", "--json").json["replicas"]}
+
+    hosts["gpu-1"].run([word.format("I") for word in drop])
+    wait_for("the gateway to see it", lambda: states()[away] == "ready, not routed", 30)
+    refused = desk("roll", "chat", code=6)
+    assert f"{away} on gpu-2: expected a replica that the gateway sends requests" in refused.err
+    assert "Paris" in desk.ask()
+    desk.edit("context: 2k ", "context: 3k ")
+    assert "another replica to serve meanwhile" in desk.up(code=9).err
+    hosts["gpu-1"].run([word.format("D") for word in drop])
+    wait_for("the gateway to see it", lambda: states()[away] == "ready", 30)
+    desk.up()
+    assert desk.plan() == []
