@@ -15,7 +15,18 @@ def installed(work: Path) -> Path:
     uv = str(Path(sys.executable).with_name("uv"))
     run = subprocess.check_call
     run(
-        [uv, "build", "-q", "--wheel", "--no-build-isolation", "-p", sys.executable, "-o", str(work), str(TOP)]
+        [
+            uv,
+            "build",
+            "-q",
+            "--wheel",
+            "--no-build-isolation",
+            "-p",
+            sys.executable,
+            "-o",
+            str(work),
+            str(TOP),
+        ]
     )
     run([uv, "venv", "-q", "-p", sys.executable, str(work / "venv")])
     python = work / "venv/bin/python"
