@@ -51,10 +51,10 @@ def images(docker: Engine) -> Dict[str, Any]:
     if docker.absent:
         return {"value": []}
     try:
-        found: List[str] = [ref for image in docker.images() for ref in image.get("RepoDigests") or []]
+        digests: List[List[str]] = [image.get("RepoDigests") or [] for image in docker.images()]
     except NotAnswering as error:
         return {"unknown": str(error)}
-    return {"unknown": docker.reason} if docker.reason else {"value": sorted(found)}
+    return {"unknown": docker.reason} if docker.reason else {"value": sorted(ref for refs in digests for ref in refs)}
 
 
 def _linked() -> List[str]:
