@@ -20,10 +20,12 @@ find_python() { # the first that is 3.12 or newer, on PATH, from pyenv, or below
 python=$(find_python)
 key=$(cat "$top/requirements.lock" "$top/pyproject.toml" <("$python" -c 'import sys; print(sys.version, sys.prefix)') <(echo "$top") | sha256sum | cut -c1-16)
 venv=$cache/venv-$key
+mkdir -p "$cache"
+exec 9> "$cache/setup.lock" # two at once would take each other's folder away
+flock 9
 if [ ! -f "$venv/.ready" ]; then
   echo "setting up $venv" >&2
   rm -rf "$venv"
-  mkdir -p "$cache"
   "$python" -m venv "$venv"
   # uv alone first, by the hash that the lock gives; then everything else by it
   sed -n '/^uv==/,/^    # via/p' "$top/requirements.lock" | grep -v '#' > "$venv/uv.lock"
