@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from . import files, packages, shell
-from .protocol import Answers, Request
+from . import files, packages, shell, store, transfer
+from .protocol import Answers, NodeError, Request
 
 BEFORE = "/var/lib/hostler/packages-before.json"
+ROOM = 512 << 20  # bytes: the lists, what is downloaded, and Docker unpacked
 INSTALLED = "/var/lib/hostler/installed.json"  # {"packages": [names], "manual": [names]}
 
 
@@ -26,7 +27,16 @@ def brought() -> List[str]:
 
 
 def packages_before(request: Request, answers: Answers) -> int:  # noqa: ARG001 - every command's signature
-    """`packages-before`: the state before a transaction. One that was interrupted keeps its own, older state."""
+    """`packages-before`: the state before a transaction. One that was interrupted keeps its own, older state.
+
+    Raises NodeError without room for it: on a full disk apt-get hangs instead of failing.
+    """
+    free = store.free_bytes(packages.STATUS)
+    if free < ROOM:
+        have = (transfer.gib(ROOM), transfer.gib(free))
+        raise NodeError(
+            "disk", "packages need %s below /var; %s are free there" % have, "make room on its disk"
+        )
     earlier = files.read_json(BEFORE)
     if earlier is None:
         files.write_json(BEFORE, {"packages": now()})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hostler.node import certs, files, installed, leave, packages, purge
+from hostler.node import certs, files, installed, leave, packages, purge, store
 from hostler.node.protocol import NodeError
 from hostler.node.shell import Result
 
@@ -57,6 +57,13 @@ def test_the_delta_of_a_transaction(short_root: Path) -> None:
     installed.packages_after({"op": "packages-after"}, heard)
     assert heard.last == {"changed": True, "new": ["docker.io", "runc"]}
     assert installed.brought() == ["docker.io", "runc"]
+
+
+def test_packages_need_room(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "free_bytes", lambda _: 30 << 20)
+    with pytest.raises(NodeError, match=r"need 512.0 MiB below /var; 30.0 MiB are free there"):
+        installed.packages_before({"op": "packages-before"}, Heard())
+    assert files.read(installed.BEFORE) is None
 
 
 def test_what_others_need_stays(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
