@@ -203,3 +203,5 @@ class Operator:
         holder = Process.load(self.directory / "holder.json")
         if holder:
             holder.kill(signal.SIGKILL)
+        if self.alone:
+            sh("ip", "link", "delete", self._port(self.alone), check=False)  # the address may be given out again

@@ -8,7 +8,7 @@ from pathlib import Path
 from .cache import labs, locked
 from .cgroups import remove_groups
 from .network import remove_network
-from .shell import LabError, Process, wait_for
+from .shell import LabError, Process, sh, wait_for
 from .spec import Placed
 
 
@@ -18,6 +18,8 @@ def end_host(directory: Path) -> None:
     if supervisor:
         supervisor.kill()
     placed = Placed.load(directory / "host.json")
+    # it goes with its namespace, but some time later, and the next boot needs the name
+    sh("ip", "link", "delete", f"vb-{placed.machine}", check=False)
     wait_for(f"the end of {placed.spec.name}", lambda: not _mounted(directory), 20)
     remove_groups(placed.group)
 
