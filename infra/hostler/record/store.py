@@ -62,8 +62,15 @@ def foreign(seen: Mapping[str, Seen], uid: str) -> dict[str, str]:
     return {name: s.uid for name, s in sorted(seen.items()) if s.uid and s.uid != uid}
 
 
-def refuse_foreign(seen: Mapping[str, Seen], record: Record) -> None:
+def refuse_foreign(seen: Mapping[str, Seen], record: Record, stack: str = "") -> None:
     """One host, one stack: exit 8."""
+    if stack and stack != record.stack:
+        raise LockedError.of(
+            record.gateway_host or record.stack,
+            expected=f"the hosts of stack {stack}, or of none",
+            got=f"those of stack {record.stack}",
+            next_step=f"set `stack: {record.stack}`, or run `hostler down` with that name first",
+        )
     for name, uid in foreign(seen, record.uid).items():
         raise LockedError.of(
             name,

@@ -45,7 +45,7 @@ def make(observation: Observation, *, why: str = "up", release: Release | None =
     `release`: one that was resolved before, for the same record; it is kept as it is.
     """
     record = observation.record or keys.first_record(observation.file.stack.stack, observation.gateway.name)
-    store.refuse_foreign(observation.seen, record)
+    store.refuse_foreign(observation.seen, record, observation.file.stack.stack)
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
     release = release or _release(observation, record, rooms, why)
     placement = place(wanted_of(observation.file.stack, release), rooms, record.replicas)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hostler.console.out import Out
 from hostler.errors import RefusedError, RolledBackError, UsageError
+from hostler.hosts.trouble import AgentError
 from hostler.models.types import Replica
 from hostler.record.types import Record
 from hostler.rollout import keys, planning, verify
@@ -11,6 +12,7 @@ from hostler.rollout.observe import observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
 
+RESTORED = 4  # the agent's exit status: the old one is back
 LIMIT_S = 3600.0  # the drain and the load have limits of their own
 
 
@@ -49,15 +51,12 @@ def _replicas(record: Record, model: str) -> list[Replica]:
 def _exchange(run: Session, replica: Replica, out: Out, *, cut: bool) -> dict[str, str]:
     host = replica.members[0].host
     out.live(f"{replica.id} on {host}: drain, stop, start, ready, smoke, back")
-    answer = run.call(host, "exchange", LIMIT_S, id=replica.id, force=True, cut=cut)
-    if answer.get("outcome") not in ("exchanged", "started"):
-        raise RolledBackError.of(
-            f"{replica.id} on {host}",
-            expected="the replica to come back",
-            got=f"{answer.get('outcome')}: {answer.get('why')}",
-            next_step=f"`hostler logs {replica.id}` shows more",
-            detail=str(answer.get("log") or ""),
-        )
+    try:
+        answer = run.call(host, "exchange", LIMIT_S, id=replica.id, force=True, cut=cut)
+    except AgentError as error:
+        if error.rc != RESTORED:
+            raise
+        raise RolledBackError(*error.problems) from error
     verify.routed(run, (replica,))
     out.say(f"{replica.id} on {host}: {answer['outcome']}")
     return {"replica": replica.id, "host": host, "outcome": str(answer["outcome"])}

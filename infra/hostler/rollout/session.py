@@ -36,6 +36,13 @@ class Session:
     def call(self, name: str, op: str, limit_s: float = 60.0, /, **request: Any) -> dict[str, Any]:
         """One request to one host's agent; raises the host's own error, or that the lock was lost."""
         self.lock.check()
+        if name not in self.transports:
+            raise HostError.of(
+                name,
+                expected="a host that answers",
+                got="no answer when this run began",
+                next_step="`hostler status` says why; run it again when the host is back",
+            )
         return agent_call(self.transports[name], op, run_id=self.run, timeout=limit_s, **request)
 
     def everywhere(self, hosts: Sequence[str], work: Callable[[str], Any]) -> dict[str, Any]:

@@ -53,6 +53,12 @@ def test_foreign_host_is_exit_8() -> None:
     assert error.value.problems[0].where == "a"
 
 
+def test_another_name_is_another_stack() -> None:
+    store.refuse_foreign({}, RECORD, "s")
+    with pytest.raises(LockedError):
+        store.refuse_foreign({}, RECORD, "other")
+
+
 @pytest.mark.parametrize("data", [{"schema": 99}, {"schema": 1, "uid": 5, "stack": "s"}, {"schema": 1}])
 def test_newer_or_damaged_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(RefusedError):
