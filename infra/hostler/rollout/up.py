@@ -10,6 +10,7 @@ from hostler.configure.types import Change, Plan
 from hostler.console import plan as show
 from hostler.console.out import Out
 from hostler.errors import HostError, HostlerError, Problem, RefusedError
+from hostler.hosts.types import Seen
 from hostler.record.types import Record
 from hostler.rollout import gates, keys, planfile, planning, verify
 from hostler.rollout.apply import apply
@@ -177,12 +178,18 @@ def changed_models(changes: Sequence[Change], draft: Draft) -> tuple[str, ...]:
 
 def refuse_unreached(observation: Observation) -> None:
     problems = tuple(
-        Problem(where=name, expected="an answer", got=seen.error, next_step=seen.next_step)
-        for name, seen in sorted(observation.seen.items())
-        if not seen.reached
+        unreached(name, seen) for name, seen in sorted(observation.seen.items()) if not seen.reached
     )
     if problems:
         raise HostError(*problems)
+
+
+def unreached(name: str, seen: Seen) -> Problem:
+    """Its error is a sentence of the same kind already."""
+    expected, found, got = seen.error.removeprefix("expected ").partition("; got ")
+    if not found:
+        expected, got = "an answer", seen.error
+    return Problem(where=name, expected=expected, got=got, next_step=seen.next_step)
 
 
 def failed(error: HostlerError, draft: Draft) -> str:
