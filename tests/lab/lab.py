@@ -248,11 +248,12 @@ class Lab:
         cut: int | None = None,
         wrong: bool = False,
         times: int = 0,
+        client: str = "",
     ) -> None:
         """Makes a site misbehave where `path` (a pattern) matches: an HTTP status for everything; for the bytes of
-        files: slow (bytes a second), cut (after so many), wrong. `times`: only so often, 0 for ever."""
+        files: slow (bytes a second), cut (after so many), wrong. `times`: only so often, 0 for ever; `client`: for this address alone."""
         one = {"id": uuid.uuid4().hex, "site": site, "path": path, "status": status, "slow": slow}
-        one |= {"cut": cut, "wrong": wrong, "times": times}
+        one |= {"cut": cut, "wrong": wrong, "times": times, "client": client}
         control = self._control()
         self._set_control(control | {"faults": [*control.get("faults", []), one]})
 

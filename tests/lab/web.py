@@ -58,9 +58,11 @@ class Control:
         except OSError:
             return {}
 
-    def fault(self, site: str, request: Request) -> dict[str, Any]:
+    def fault(self, site: str, request: Request, client: str) -> dict[str, Any]:
         for one in self.read().get("faults", []):
             if one["site"] != site or not re.search(one["path"], request.path):
+                continue
+            if one["client"] not in ("", client):
                 continue
             with self.lock:
                 if one["times"] and self.used[one["id"]] >= one["times"]:
@@ -117,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
         host = headers.get("host", "").split(":")[0].lower()
         request = Request(host, self.command, unquote(parts.path), parse_qs(parts.query), headers)
         name, site = self.server.sites.get(host, ("", None))
-        fault = self.server.control.fault(name, request)
+        fault = self.server.control.fault(name, request, self.client_address[0])
         if site is None:
             response = Response(421, b"no such site in the lab\n")
         elif fault.get("status"):
