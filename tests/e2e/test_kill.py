@@ -1,0 +1,309 @@
+"""`up` killed at every stage, stopped with Ctrl-C, or cut off: the next one ends what was left, and converges.
+
+Each stage is a sign that is waited for. Three are drawn in a normal run, all are tried in `make soak`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.conftest import BARE
+from e2e.desk import Desk, replica_of
+from lab import network
+from lab.hosts import Host
+from lab.shell import children, wait_for
+
+pytestmark = pytest.mark.lab
+
+SEED = os.environ.get("HOSTLER_SEED", "1")
+REACHED_S = 240.0
+STOPPED_S = 45.0
+FREE_S = 60.0
+LEFT = ("-type", "f", "-not", "(", "-path", "*/models/*", "-not", "-name", "*.part*", ")")
+Hosts = dict[str, Host]
+
+
+class Run:
+    """An `up` that is going on: what it says, in files, and what can be seen of it on the hosts."""
+
+    def __init__(self, desk: Desk, hosts: Hosts) -> None:
+        self.home = desk.operator.home
+        self.hosts = hosts
+        self.roots = {name: Path(f"/proc/{host.leader}/root") for name, host in hosts.items()}  # with /run
+        self.out, self.err = (desk.operator.directory / f"up.{kind}" for kind in ("out", "err"))
+        with self.err.open("w") as err, self.out.open("w") as out:
+            self.process = desk.start("up", "--yes", stdout=out, stderr=err, start_new_session=True)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.kill(whole=True)
+
+    def said(self) -> str:
+        return self.err.read_text()
+
+    def until(self, sign: Callable[[Run], bool]) -> None:
+        """Until the stage is reached; an `up` that ends before never does."""
+        deadline = time.monotonic() + REACHED_S
+        while not sign(self):
+            assert self.process.poll() is None, (
+                f"it ended with {self.process.returncode}\n{self.said()[-4000:]}"
+            )
+            assert time.monotonic() < deadline, f"not in {REACHED_S:g} s\n{self.said()[-4000:]}"
+            time.sleep(0.01)  # of a wait for a condition
+
+    def kill(self, *, whole: bool) -> None:
+        """kill -9; `whole`: with all that it started, as when the machine goes down."""
+        for pid in [*(descendants(self.process.pid) if whole else ()), self.process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def interrupt(self) -> int:
+        """Ctrl-C on its terminal; the exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(STOPPED_S)
+
+    def texts(self, host: str, pattern: str) -> list[str]:
+        """Of files on a host."""
+        found: list[str] = []
+        for path in self.roots[host].glob(pattern):
+            with suppress(OSError):
+                found.append(path.read_text())
+        return found
+
+    def record(self) -> dict[str, Any]:
+        for text in self.texts("gpu-1", "var/lib/hostler/home/record.json"):
+            with suppress(ValueError):
+                return json.loads(text)
+        return {}
+
+    def phases(self, kind: str) -> set[str]:
+        """How far the exchanges of this kind of container are."""
+        found: set[str] = set()
+        for host in self.hosts:
+            for text in self.texts(host, f"var/lib/hostler/journal/{kind}*.json"):
+                with suppress(ValueError):
+                    found.add(str(json.loads(text)["phase"]))
+        return found
+
+
+def descendants(pid: int) -> list[int]:
+    return [found for child in children(pid) for found in (*descendants(child), child)]
+
+
+def installs(host: Host) -> bool:
+    return host.run(["pgrep", "-x", "dpkg"], check=False).returncode == 0
+
+
+type Sign = Callable[[Run], bool]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`sign`: it is reached. `bare`: on the way from bare hosts, else in a change of what serves."""
+
+    name: str
+    sign: Sign
+    bare: bool = True
+    whole: bool = False
+    slow: str = ""  # what the outside world holds up for it
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def phase(name: str, kind: str = "chat") -> Sign:
+    return lambda run: name in run.phases(kind)
+
+
+def there(host: str, pattern: str) -> Sign:
+    return lambda run: any(run.roots[host].glob(pattern))
+
+
+def recorded(release: int) -> Sign:
+    return lambda run: (run.record().get("journal", 0), run.record().get("release")) == (None, release)
+
+
+STAGES = (
+    Stage("before the lock", lambda run: "gpu-1" in run.out.read_text()),
+    Stage("with the lock", lambda run: any(run.texts("gpu-1", "run/lock/hostler.lock"))),
+    Stage("with a journal", lambda run: bool(run.record().get("journal"))),
+    Stage("in Pulumi", lambda run: any(run.home.glob(".local/state/hostler/**/locks/**/*.json")), whole=True),
+    Stage("installing", lambda run: installs(run.hosts["gpu-2"])),
+    Stage("installing, machine down", lambda run: installs(run.hosts["gpu-1"]), whole=True),
+    Stage("pulling", there("gpu-2", "var/lib/hostler/pulled.json"), slow="ghcr.io"),
+    Stage("fetching", there("gpu-2", "var/lib/hostler/models/*/*.part"), slow="huggingface.co"),
+    Stage("starting the edge", phase("start", "edge")),
+    Stage("starting engines", phase("start"), whole=True),
+    Stage("checking engines", phase("check")),
+    Stage("starting the gateway", phase("check", "gateway")),
+    Stage("verifying", lambda run: "changed  gpu-1: Start it" in run.said()),
+    Stage("recorded", recorded(1)),
+    Stage("draining", there("gpu-1", "run/hostler/drain/*"), bare=False),
+    Stage("stopping", phase("stop"), bare=False, whole=True),
+    Stage("exchanging", phase("start"), bare=False),
+    Stage("checking the new one", phase("check"), bare=False, whole=True),
+    Stage("committing", phase("commit"), bare=False),
+    Stage("all recorded", recorded(2), bare=False),
+)
+DRAWN = random.Random(SEED).sample(STAGES, 3)
+
+
+def begun(desk: Desk, hosts: Hosts, stage: Stage) -> Run:
+    """`up` on its way to a stage: from bare hosts, or with one more thing to change."""
+    if stage.bare:
+        desk.lab.restore(BARE)
+    else:
+        desk.edit("context: 2k ", "context: 3k ")
+    if stage.slow:
+        desk.lab.fault(stage.slow, "^/lfs/|/blobs/", slow=20 << 20)
+    return Run(desk, hosts)
+
+
+def converges(desk: Desk, hosts: Hosts) -> None:
+    """The next `up` makes it all true, and nothing of the first one is left."""
+    desk.lab.clear_faults()
+    desk.up()
+    assert desk.plan() == []
+    assert "Paris" in desk.ask()
+    replicas = {name: f"hostler-{replica_of(host)}" for name, host in hosts.items()}
+    assert sorted(replicas.values()) == ["hostler-chat-0", "hostler-chat-1"]
+    for name, host in hosts.items():
+        door = "hostler-gateway" if name == "gpu-1" else "hostler-edge"
+        assert set(host.run(["docker", "ps", "-a", "--format", "{{.Names}}"]).stdout.split()) == {
+            door,
+            replicas[name],
+        }
+        left = ["find", "/run/hostler/drain", "/var/lib/hostler/journal", "/var/lib/hostler/models", *LEFT]
+        assert host.run(left).stdout == ""
+        assert (
+            host.run(
+                ["sh", "-c", "grep -lz ^HOSTLER_RUN= /proc/[0-9]*/environ 2>/dev/null"], check=False
+            ).stdout
+            == ""
+        )
+    assert free(hosts)
+
+
+def free(hosts: Hosts) -> bool:
+    """Nobody holds the stack's lock."""
+    return hosts["gpu-1"].run(["flock", "-n", "/run/lock/hostler.lock", "true"], check=False).returncode == 0
+
+
+def killed(desk: Desk, hosts: Hosts, stage: Stage) -> None:
+    with begun(desk, hosts, stage) as run:
+        run.until(stage.sign)
+        run.kill(whole=stage.whole)
+    converges(desk, hosts)
+
+
+@pytest.mark.parametrize("stage", DRAWN, ids=str)
+def test_killed_at_a_drawn_stage(stage: Stage, desk: Desk, hosts: Hosts) -> None:
+    """HOSTLER_SEED draws others."""
+    print(f"HOSTLER_SEED={SEED}: {', '.join(map(str, DRAWN))}")
+    killed(desk, hosts, stage)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in DRAWN], ids=str)
+def test_killed_at_every_other_stage(stage: Stage, desk: Desk, hosts: Hosts) -> None:
+    killed(desk, hosts, stage)
+
+
+def interrupted(desk: Desk, hosts: Hosts, name: str) -> None:
+    stage = next(stage for stage in STAGES if stage.name == name)
+    with begun(desk, hosts, stage) as run:
+        run.until(stage.sign)
+        assert run.interrupt() == 130, run.said()
+    assert "interrupted; the next `hostler up` goes on from here" in run.said()
+    assert "Traceback" not in run.said()
+    assert free(hosts)
+    converges(desk, hosts)
+
+
+def test_ctrl_c_stops_cleanly(desk: Desk, hosts: Hosts) -> None:
+    interrupted(desk, hosts, "checking the new one")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "name",
+    [
+        "before the lock",
+        "with the lock",
+        "in Pulumi",
+        "installing",
+        "fetching",
+        "starting engines",
+        "draining",
+    ],
+)
+def test_ctrl_c_stops_cleanly_at(name: str, desk: Desk, hosts: Hosts) -> None:
+    interrupted(desk, hosts, name)
+
+
+# -- cut off
+
+
+@pytest.fixture
+def roamer(desk: Desk) -> Iterator[Desk]:
+    """A colleague with a network of their own."""
+    operator = desk.lab.operator("roamer", alone=True)
+    other = Desk(desk.lab, operator, desk.hostler, desk.pulumi)
+    other.write(desk.file.read_text(encoding="utf-8"))
+    yield other
+    desk.lab.dismiss(operator)
+
+
+def test_without_its_network_the_lock_does_not_stay(desk: Desk, roamer: Desk, hosts: Hosts) -> None:
+    """A colleague's `up` goes on, and ends what the lost one left behind."""
+    for one in (desk, roamer):
+        one.edit("context: 2k ", "context: 3k ")
+    with Run(roamer, hosts) as run:
+        run.until(phase("check"))
+        roamer.operator.network_cut()
+        wait_for("the lock to be free", lambda: free(hosts), FREE_S)
+        converges(desk, hosts)
+        assert run.process.wait(120) in (4, 6), run.said()
+
+
+def test_who_lost_the_lock_changes_nothing_more(desk: Desk, roamer: Desk, hosts: Hosts) -> None:
+    """Cut off from the gateway's host alone: the others could still be reached, and are left in peace."""
+    roamer.edit("context: 2k ", "context: 3k ")
+    ends = (desk.lab.number, roamer.operator.alone, hosts["gpu-1"].address)
+    with Run(roamer, hosts) as run:
+        run.until(lambda run: bool(run.record().get("journal")))
+        network.cut_pair(*ends)
+        try:
+            assert run.process.wait(90) == 4, run.said()
+        finally:
+            network.heal_pair(*ends)
+    assert "the lock" in run.said()
+    desk.edit("context: 2k ", "context: 3k ")
+    converges(desk, hosts)
+
+
+@pytest.mark.soak
+def test_a_host_loses_its_power(desk: Desk, hosts: Hosts) -> None:
+    desk.edit("context: 2k ", "context: 3k ")
+    with Run(desk, hosts) as run:
+        run.until(there("gpu-2", "var/lib/hostler/journal/chat*.json"))
+        hosts["gpu-2"].power_cut()
+        assert run.process.wait(180) in (4, 6), run.said()
+    assert "gpu-2" in run.said()
+    hosts["gpu-2"].power_on()
+    converges(desk, hosts)
