@@ -256,7 +256,7 @@ def test_a_cut_connection_is_resumed(waiting: Desk, site: Site) -> None:
     every = waiting.lab.requests("cas-bridge.xethub.hf.co", since)
     first, second = (r for r in every if r["client"] == host.address)
     assert first["sent"] <= size // 2
-    assert (second["status"], second["range"]) == (206, f"bytes={size - second['sent']}-")
+    assert second["range"] == f"bytes={size - second['sent']}-"
     assert 0 < second["sent"] < size
     assert waiting.plan() == []
     assert replica_of(host) == "chat-0"
