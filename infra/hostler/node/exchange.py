@@ -194,7 +194,8 @@ def _serve(record: journal.Journal) -> None:
     heal.settle(identifier)
     drain.unmark(identifier)
     instances.set_enabled(identifier, True)
-    drain.wait_served([identifier, *record["drained"]])
+    if record.get("was_running"):  # what was never served before, no gateway waits for
+        drain.wait_served([identifier, *record["drained"]])
 
 
 def _difference(old: Old, new: Spec) -> str:
