@@ -286,13 +286,14 @@ def test_who_lost_the_lock_changes_nothing_more(desk: Desk, roamer: Desk, hosts:
     roamer.edit("context: 2k ", "context: 3k ")
     ends = (desk.lab.number, roamer.operator.alone, hosts["gpu-1"].address)
     with Run(roamer, hosts) as run:
-        run.until(lambda run: bool(run.record().get("journal")))
+        run.until(phase("check"))
         network.cut_pair(*ends)
         try:
             assert run.process.wait(90) == 4, run.said()
         finally:
             network.heal_pair(*ends)
     assert "the lock" in run.said()
+    wait_for("the lock to be free", lambda: free(hosts), FREE_S)
     desk.edit("context: 2k ", "context: 3k ")
     converges(desk, hosts)
 
