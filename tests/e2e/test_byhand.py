@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from e2e.desk import ROOT, Desk, replica_of
 from lab.hosts import Host
 

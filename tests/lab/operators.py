@@ -204,4 +204,6 @@ class Operator:
         if holder:
             holder.kill(signal.SIGKILL)
         if self.alone:
-            sh("ip", "link", "delete", self._port(self.alone), check=False)  # the address may be given out again
+            sh(
+                "ip", "link", "delete", self._port(self.alone), check=False
+            )  # the address may be given out again

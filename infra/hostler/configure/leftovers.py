@@ -73,7 +73,9 @@ def part_of_path(path: str) -> Part:
             return part
     if path.startswith(f"{TLS}/peers/"):
         return Part.EDGE
-    if path.startswith((f"{TLS}/ca.", f"{TLS}/server.")):  # in use until the gateway has loaded what comes instead
+    if path.startswith(
+        (f"{TLS}/ca.", f"{TLS}/server.")
+    ):  # in use until the gateway has loaded what comes instead
         return Part.GATEWAY
     return Part.ENGINE if path.startswith(engine.WANTED) else Part.BASE
 

@@ -62,7 +62,9 @@ def _collect(
         found[answer.host] = answer
         if after_first is not None and answer.reached:
             deadline, after_first = min(deadline, time.monotonic() + after_first), None
-    return {name: found.get(name) or _silent(name, started, round(time.time() - started, 1)) for name in names}
+    return {
+        name: found.get(name) or _silent(name, started, round(time.time() - started, 1)) for name in names
+    }
 
 
 def probe_one(

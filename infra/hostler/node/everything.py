@@ -54,7 +54,11 @@ def images(docker: Engine) -> Dict[str, Any]:
         digests: List[List[str]] = [image.get("RepoDigests") or [] for image in docker.images()]
     except NotAnswering as error:
         return {"unknown": str(error)}
-    return {"unknown": docker.reason} if docker.reason else {"value": sorted(ref for refs in digests for ref in refs)}
+    return (
+        {"unknown": docker.reason}
+        if docker.reason
+        else {"value": sorted(ref for refs in digests for ref in refs)}
+    )
 
 
 def _linked() -> List[str]:

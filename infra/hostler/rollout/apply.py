@@ -9,7 +9,7 @@ from hostler.configure.events import Event
 from hostler.configure.run import run_playbooks
 from hostler.configure.variables import secrets_named
 from hostler.console.out import Out
-from hostler.errors import ConfigureError, HostlerError, RolledBackError
+from hostler.errors import ConfigureError, HostlerError
 from hostler.rollout import secret
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
@@ -32,7 +32,7 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
                 run=run.run,
                 cut=cut,
                 secrets=secret.values(draft.observation.file, secrets_named(draft.plan.manifests)),
-                on_event=lambda event: tell(event, run.out),
+                on_event=Teller(run.out),
                 lost=run.lock.lost,
             )
     for name in gone:
@@ -63,13 +63,23 @@ def empty(run: Session, host: str, *, keep_models: bool = False) -> dict[str, li
     return answer
 
 
-def tell(event: Event, out: Out) -> None:
-    """One line of Ansible's story: on a terminal it is overwritten, changes and failures stay."""
-    line = f"{event.host}: {event.task}" + (f": {event.message}" if event.message else "")
-    if event.status in ("changed", "failed", "unreachable"):
-        out.say(f"{event.status:8} {line}")
-    else:
-        out.live(line)
+class Teller:
+    """Ansible's story, a line a thing: on a terminal what goes on is overwritten, changes and failures stay."""
 
+    def __init__(self, out: Out) -> None:
+        self._out = out
+        self._told: set[tuple[str, str, str]] = set()
 
-__all__ = ["ConfigureError", "RolledBackError", "apply", "empty", "tell"]
+    def __call__(self, event: Event) -> None:
+        line = f"{event.host}: {event.task}" + (f": {said}" if (said := self._said(event)) else "")
+        if event.status not in ("changed", "failed", "unreachable"):
+            self._out.live(line)
+            return
+        told = (event.host, event.task, event.status)
+        if event.item or told not in self._told:  # the task's own line says no more than those of its items
+            self._out.say(f"{event.status:8} {line}")
+        self._told.add(told)
+
+    def _said(self, event: Event) -> str:
+        item = event.item.rpartition("/")[2].partition("@")[0]
+        return ": ".join(word for word in (item, event.message) if word)

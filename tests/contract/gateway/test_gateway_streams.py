@@ -8,10 +8,10 @@ import time
 
 import aiohttp
 import pytest
-from hostler.gateway.specs import ServedModel
 
 from contract.gateway.load import Tally, chat, soon, under_load
 from contract.gateway.rig import KEY, Engine, Proxy, Rig, until
+from hostler.gateway.specs import ServedModel
 
 
 def gaps(rig: Rig) -> list[float]:

@@ -149,7 +149,9 @@ def test_routes_are_the_gateways_own_word(gateway: FakeHAProxy, monkeypatch: pyt
     gateway.status = "DOWN"
     found = probe.observe_routes(haproxy.routes(), ["*"])
     assert found["routes:*"] == {"value": ["chat-0", "chat-1"]}
-    assert found["route:chat-0"] == {"value": {"status": "DOWN", "sessions": 2, "queued": 1, "check": "L4CON refused"}}
+    assert found["route:chat-0"] == {
+        "value": {"status": "DOWN", "sessions": 2, "queued": 1, "check": "L4CON refused"}
+    }
     monkeypatch.setattr(haproxy, "rows", lambda _path: None)
     assert "unknown" in probe.observe_routes(haproxy.routes(), ["*"])["routes:*"]
     assert "unknown" in probe.observe_routes(haproxy.routes(), ["chat-0"])["route:chat-0"]
