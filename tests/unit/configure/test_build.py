@@ -6,13 +6,13 @@ import json
 from dataclasses import replace
 from hashlib import sha256
 
-import configure_world as world
 import pytest
 
 from hostler.configure import ask, base, driver, engine, toolkit
 from hostler.hosts.types import Card, Driver, Value
 from hostler.manifest.items import MadeOnHost, Package, Part, Text
 from hostler.models.types import ModelSource
+from worlds import configure_world as world
 
 
 def test_a_replica_is_a_complete_specification() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import configure_world as world
 import pytest
 
 from hostler.configure import difference, variables
@@ -14,6 +13,7 @@ from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.node import certs, files
 from hostler.node.protocol import Answers
+from worlds import configure_world as world
 
 PRIVATE = "gateway: {tls: private-ca%s}\n"
 Make = Callable[[str, str], str]

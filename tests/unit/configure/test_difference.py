@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import configure_world as world
 import pytest
 
 from hostler.configure import difference, variables
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Part
+from worlds import configure_world as world
 
 Break = Callable[[Seen], Seen]
 CHAT = "container:chat-0"

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import configure_world as world
 import pytest
 import yaml
 
@@ -18,6 +17,7 @@ from hostler.configure import render
 from hostler.errors import UsageError
 from hostler.hosts.types import Ssh
 from hostler.manifest.items import File, Manifest, Part, SecretRef, Text
+from worlds import configure_world as world
 
 LOOKS_LIKE_A_TEMPLATE = "{{ 7 * 7 }} {% raw %} {# gone? #}\n"
 

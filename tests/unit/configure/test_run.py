@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import configure_world as world
 import pytest
 
 from hostler.configure import failures, run
 from hostler.configure.events import Event, event_of
 from hostler.errors import ConfigureError, HostlerError, RefusedError, RolledBackError
 from hostler.hosts.types import Ssh
+from worlds import configure_world as world
 
 RESTORED = {
     "error": "restored",

@@ -11,7 +11,7 @@ import yaml
 from hostler import resources
 from hostler.configure import difference, render, variables
 from hostler.configure.connections import Connections
-from unit.configure import configure_world as world
+from worlds import configure_world as world
 
 ROLES = sorted(path.name for path in (resources.playbooks() / "roles").iterdir())
 COMMON = {"hostler_run", "hostler_secrets", "hostler_parts"}

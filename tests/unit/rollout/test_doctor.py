@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import configure_world as world
 import pytest
 
 from hostler.hosts.types import Value
 from hostler.rollout import doctor
+from worlds import configure_world as world
 
 
 @pytest.mark.parametrize(("word", "bad"), [("UP", False), ("DOWN", True)])

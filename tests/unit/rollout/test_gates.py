@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import configure_world as world
 import pytest
 
 from hostler.configure.types import Change, Notice, Plan
 from hostler.hosts.types import Driver, Seen, Value
-from hostler.manifest.items import Effect
+from hostler.manifest.items import Effect, Part
 from hostler.models.types import Placement, Rejected
 from hostler.record.types import Expected, Record
 from hostler.rollout import gates, planning
+from worlds import configure_world as world
 
 PRIVATE, PUBLIC, PUBLIC_6 = "10.0.0.1", "8.8.8.8", "2001:4860:4860::8888"
 BROKEN = Driver(state="broken", version="", detail="NVML: driver/library version mismatch")
@@ -152,7 +152,7 @@ def test_a_replica_without_requests_is_no_reason_to_stop_the_other(word: str, al
     }
     change = Change(
         host="gpu-1",
-        part="engine",
+        part=Part.ENGINE,
         item="container:chat-0",
         action="change",
         now="",

@@ -1,6 +1,0 @@
-"""The small stack of configure's tests serves here as well."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "configure"))
