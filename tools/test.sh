@@ -11,4 +11,4 @@ tools/lint.sh
 tools/wheel.sh
 python tests/tools/pulumi_cli.py
 python -m lab setup
-python -m pytest -q -m "$marks"
+python -m pytest -q -m "$marks" --durations=15
