@@ -18,7 +18,7 @@ find_python() { # the first that is 3.12 or newer, on PATH, from pyenv, or below
 }
 
 python=$(find_python)
-key=$(cat "$top/requirements.lock" "$top/pyproject.toml" <("$python" -c 'import sys; print(sys.version, sys.prefix)') <(echo "$top") | sha256sum | cut -c1-16)
+key=$(cat "$top/requirements.lock" "$top/pyproject.toml" <("$python" -c 'import sys; print(sys.version, sys.base_prefix)') <(echo "$top") | sha256sum | cut -c1-16)
 venv=$cache/venv-$key
 mkdir -p "$cache"
 exec 9> "$cache/setup.lock" # two at once would take each other's folder away
