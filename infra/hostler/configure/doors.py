@@ -18,7 +18,7 @@ from hostler.models.types import ReleasedModel, Replica
 from hostler.stackfile.sections import StackFile, TlsFiles
 
 if TYPE_CHECKING:
-    from hostler.configure.build import Wish
+    from hostler.configure.wish import Wish
 
 TLS_KEY = "gateway.tls.key"  # a secret's name: the file that the stack file names
 

@@ -23,7 +23,7 @@ from hostler.manifest.items import (
 from hostler.models.types import Member, ModelSource, Replica, Runs
 
 if TYPE_CHECKING:
-    from hostler.configure.build import Wish
+    from hostler.configure.wish import Wish
 
 MODELS = "/var/lib/hostler/models"
 WANTED = "/etc/hostler/wanted"

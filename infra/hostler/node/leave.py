@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 from . import docker, files, installed, shell
 from .protocol import as_dict
-
-if TYPE_CHECKING:
-    from .purge import Told
+from .told import Told
 
 Json = Dict[str, Any]
 DAEMON = "/etc/docker/daemon.json"
@@ -52,7 +50,7 @@ LAX = ("-o", "APT::AutoRemove::SuggestsImportant=false")
 QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
-def as_found(before: Json, told: "Told") -> None:
+def as_found(before: Json, told: Told) -> None:
     """Everything that is not ours alone. Without a baseline nothing of it is touched."""
     if not before:
         told.stays("packages and settings", "there is no baseline: it is not known what was here before")
@@ -89,7 +87,7 @@ def _engine_stays(before: Json) -> str:
     return "other containers are here: %s" % names if others else ""
 
 
-def _daemon_json(before: Json, told: "Told") -> None:
+def _daemon_json(before: Json, told: Told) -> None:
     """As it was when nobody else changed it; else only our keys go."""
     current = files.read(DAEMON)
     old = before.get("daemon_json")
@@ -133,7 +131,7 @@ def _write_back(old: Any) -> None:
         files.write(DAEMON, str(old).encode())
 
 
-def _engine_folders(before: Json, told: "Told", engine_stays: str) -> None:
+def _engine_folders(before: Json, told: Told, engine_stays: str) -> None:
     """Folders that came with packages that are gone now."""
     there = set(before.get("paths", ()))
     gone = set(installed.now())
@@ -147,7 +145,7 @@ def _engine_folders(before: Json, told: "Told", engine_stays: str) -> None:
         _network_of_docker(before, told)
 
 
-def _network_of_docker(before: Json, told: "Told") -> None:
+def _network_of_docker(before: Json, told: Told) -> None:
     """The bridge, the firewall chains and the group that Docker leaves behind."""
     if (
         os.path.isdir(files.at("/sys/class/net/docker0"))
@@ -179,7 +177,7 @@ def without_docker(saved: str) -> str:
 # packages
 
 
-def _packages(before: Json, told: "Told", engine_stays: str) -> None:
+def _packages(before: Json, told: Told, engine_stays: str) -> None:
     """Those that came through us, were not here before, and that nothing else needs by now."""
     ours = sorted((set(installed.brought()) & set(installed.now())) - set(before.get("packages", ())))
     kept = [name for name in ours if engine_stays and name in ENGINE]
@@ -194,7 +192,7 @@ def _packages(before: Json, told: "Told", engine_stays: str) -> None:
     _apt(ours, kept, told)
 
 
-def _apt(ours: List[str], kept: List[str], told: "Told") -> None:
+def _apt(ours: List[str], kept: List[str], told: Told) -> None:
     """Marked as nobody's wish, then apt itself says which of them nothing needs; only those go."""
     shell.run(("apt-mark", "unhold", *ours), 60.0)
     shell.run(("apt-mark", "auto", *ours), 60.0)
@@ -220,7 +218,7 @@ def removable() -> List[str]:
     ]
 
 
-def _dnf(ours: List[str], told: "Told") -> None:
+def _dnf(ours: List[str], told: Told) -> None:
     result = shell.run(("dnf", "remove", "-y", "--noautoremove", *ours), APT_S)
     for name in ours:
         told.gone("package " + name) if result.ok else told.stays("package " + name, result.why)
@@ -229,7 +227,7 @@ def _dnf(ours: List[str], told: "Told") -> None:
 # the rest
 
 
-def _sources(told: "Told") -> None:
+def _sources(told: Told) -> None:
     """Sources and keys that carry our name; the lists are refreshed with what is left."""
     found = [
         folder + "/" + name for folder in SOURCES for name in _names(folder) if name.startswith("hostler")
@@ -248,7 +246,7 @@ def _names(folder: str) -> List[str]:
         return []
 
 
-def _services(before: Json, told: "Told") -> None:
+def _services(before: Json, told: Told) -> None:
     """Enabled and active as they were; of those that are still there."""
     for name, was in before.get("services", {}).items():
         for wish, (yes, no), asked in _asked(was):
@@ -267,7 +265,7 @@ def _asked(was: Any) -> List[Tuple[bool, Tuple[str, str], str]]:
     return [(enabled, ("enable", "disable"), "is-enabled"), (active, ("start", "stop"), "is-active")]
 
 
-def _sysctl(before: Json, told: "Told") -> None:
+def _sysctl(before: Json, told: Told) -> None:
     for key, value in before.get("sysctl", {}).items():
         path = "/proc/sys/" + key.replace(".", "/")
         now = " ".join(files.read_text(path).split())

@@ -9,37 +9,17 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict
 
 from . import docker, files, instances, leave, pull, shell
 from .protocol import Answers, NodeError, Request
 from .spec import names
+from .told import Told
 
 Json = Dict[str, Any]
 FOLDERS = ("/etc/hostler", "/run/hostler")
 STATE = "/var/lib/hostler"
 BOOT = "/etc/tmpfiles.d/hostler.conf"
-
-
-class Told:
-    """What was removed, and what was not and why."""
-
-    def __init__(self) -> None:
-        self.removed: List[str] = []
-        self.left: List[Dict[str, str]] = []
-
-    def gone(self, what: str) -> None:
-        self.removed.append(what)
-
-    def stays(self, what: str, why: str) -> None:
-        self.left.append({"what": what, "why": why})
-
-    def step(self, what: str, function: Callable[[], None]) -> None:
-        """Run a step; what it cannot do is told, and does not hold the others."""
-        try:
-            function()
-        except (NodeError, OSError) as error:
-            self.stays(what, str(error))
 
 
 def purge(request: Request, answers: Answers) -> int:

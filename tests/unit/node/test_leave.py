@@ -10,6 +10,7 @@ import pytest
 from hostler.node import certs, files, installed, leave, packages, purge, store
 from hostler.node.protocol import NodeError
 from hostler.node.shell import Result
+from hostler.node.told import Told
 
 from .fakes import Heard, Host
 
@@ -80,7 +81,7 @@ def test_what_others_need_stays(short_root: Path, monkeypatch: pytest.MonkeyPatc
         return Result(argv, 0, said, "")
 
     monkeypatch.setattr(leave.shell, "run", run)
-    told = purge.Told()
+    told = Told()
     leave._packages({"packages": ["bash"]}, told, "")
     purged = next(argv for argv in ran if argv[:2] == ("apt-get", "purge"))
     assert purged[-1] == "runc"
