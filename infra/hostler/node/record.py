@@ -94,7 +94,7 @@ def follows(record: Record, current: Record) -> None:
         raise NodeError("other-stack", "the record at home is of stack %s" % current.get("stack"), "", 3)
     if rank(record)[0] < rank(current)[0]:
         raise NodeError("stale", "epoch %d is lower than %d" % (rank(record)[0], rank(current)[0]), STALE)
-    if number(record) != number(current) + 1:
+    if rank(record)[0] == rank(current)[0] and number(record) != number(current) + 1:
         raise NodeError("stale", "commit %d does not follow %d" % (number(record), number(current)), STALE)
 
 

@@ -16,6 +16,7 @@ LIMIT_S = 600.0
 STARTED_S = 30.0
 ANSWER_S = 180.0
 TOKENS = 32
+THOUGHT = 256  # tokens until an expected text: some models think first
 PROMPT = "Say hello."
 
 
@@ -141,17 +142,17 @@ def smoke(spec: Spec) -> None:
     if any(word in spec["argv"] for word in ("--embeddings", "--embedding", "--runner=pooling")):
         _embed(spec, prompt or PROMPT)
         return
-    whole = text_of(_post(spec, _chat(spec, prompt, stream=False)).json())
+    whole = text_of(_post(spec, _chat(spec, prompt, THOUGHT if expected else TOKENS)).json())
     _good(spec, "the answer", whole, expected)
-    _good(spec, "the stream", streamed(_post(spec, _chat(spec, prompt, stream=True)).body), "")
+    _good(spec, "the stream", streamed(_post(spec, _chat(spec, prompt, TOKENS, stream=True)).body), "")
 
 
-def _chat(spec: Spec, prompt: str, stream: bool) -> Dict[str, Any]:
+def _chat(spec: Spec, prompt: str, tokens: int, stream: bool = False) -> Dict[str, Any]:
     message = {"role": "user", "content": prompt or PROMPT}
     return {
         "model": spec["model"],
         "messages": [message],
-        "max_tokens": TOKENS,
+        "max_tokens": tokens,
         "temperature": 0,
         "stream": stream,
     }

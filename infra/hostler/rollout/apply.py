@@ -9,12 +9,15 @@ from hostler.configure.events import Event
 from hostler.configure.run import run_playbooks
 from hostler.configure.variables import secrets_named
 from hostler.console.out import Out
-from hostler.errors import ConfigureError, HostlerError
+from hostler.errors import ConfigureError, HostlerError, RefusedError
+from hostler.hosts.trouble import AgentError
 from hostler.rollout import secret
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
 
 PURGE_S = 900.0
+RETIRE_S = 3600.0  # the drain has a limit of its own
+REFUSED = 3  # the agent's exit status: requests would be cut
 
 
 def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
@@ -36,8 +39,25 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
                 lost=run.lock.lost,
             )
     for name in gone:
+        retire(run, name, draft, cut=cut)
         run.out.live(f"{name}: taking away what is ours")
         empty(run, name)
+
+
+def retire(run: Session, host: str, draft: Draft, *, cut: bool) -> None:
+    """The replicas of a host that leaves: the gateway sends them nothing by now; what runs is waited for, or the
+    plan stops here with what would be cut (exit 9)."""
+    before = draft.observation.record
+    for replica in before.replicas if before else ():
+        if replica.members[0].host != host:
+            continue
+        run.out.live(f"{replica.id} on {host}: waiting for its last requests")
+        try:
+            run.call(host, "retire", RETIRE_S, id=replica.id, force=cut)
+        except AgentError as error:
+            if error.rc != REFUSED:
+                raise
+            raise RefusedError(*error.problems) from error
 
 
 @contextmanager

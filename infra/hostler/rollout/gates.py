@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 
 from hostler.configure import driver
+from hostler.configure.doors import client_address
 from hostler.configure.types import Notice, Plan
 from hostler.errors import Exit, Problem, RefusedError
 from hostler.hosts.types import Host, Seen
@@ -37,7 +38,7 @@ def notices(
         *(notice for host in hosts for notice in driver.refusals(seen[host.name])),
         *_cards(hosts, seen, record),
         *_homeless(file, placement),
-        *_door(file, seen[gateway]),
+        *_door(file, next(host for host in hosts if host.name == gateway), seen[gateway]),
     )
 
 
@@ -85,13 +86,14 @@ def _homeless(file: StackFile, placement: Placement) -> Iterator[Notice]:
         yield Notice(level="refuse", where=where, text=f"{replica} fits nowhere: {'; '.join(reasons)}")
 
 
-def _door(file: StackFile, seen: Seen) -> Iterator[Notice]:
+def _door(file: StackFile, gateway_host: Host, seen: Seen) -> Iterator[Notice]:
     """A private address defaults to no TLS, and the plan says so; a public one needs TLS and keys."""
     gateway = file.stack.gateway
     if gateway.tls not in (None, "none"):
         return
     own = seen.facts.addresses if seen.facts else ()
-    public = [address for address in (*own, *resolved(gateway.address)) if is_public(address)]
+    used = resolved(client_address(file, gateway_host))  # what clients are told, perhaps a router's
+    public = [address for address in (*own, *used) if is_public(address)]
     if public:
         yield Notice(
             level="refuse",

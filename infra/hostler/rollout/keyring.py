@@ -8,9 +8,10 @@ from dataclasses import replace
 from hostler.console.out import Out
 from hostler.errors import RefusedError, UsageError
 from hostler.gateway.render import keys_map
+from hostler.record import store
 from hostler.record.types import Key, Record
 from hostler.rollout import keys
-from hostler.rollout.observe import Observation, observe
+from hostler.rollout.observe import Observation, home_of, observe
 from hostler.rollout.session import session
 from hostler.stackfile.sections import StackFile
 
@@ -71,12 +72,13 @@ def _running(file: StackFile) -> tuple[Observation, Record]:
             got="no record on its hosts",
             next_step="run `hostler up` first",
         )
+    store.refuse_foreign(observation.seen, observation.record, file.stack.stack)
     return observation, observation.record
 
 
 def _change(observation: Observation, record: Record, new: tuple[Key, ...], out: Out, why: str) -> None:
     reached = [name for name, seen in observation.seen.items() if seen.reached]
-    with session(record, observation.gateway, observation.hosts, reached, out, why=why) as run:
+    with session(record, home_of(observation), observation.hosts, reached, out, why=why) as run:
         run.commit(replace(record, keys=new))
         rows = tuple((key.sha256, key.name) for key in new)
         run.call(run.gateway.name, "key-sync", content=keys_map(rows))

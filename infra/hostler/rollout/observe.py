@@ -119,7 +119,7 @@ def _with_record(
 
 def restore(observation: Observation) -> Observation:
     """`up --restore`: goes on with the newest copy of the record, at a higher epoch."""
-    if observation.record:
+    if observation.record and not lost(observation):
         return observation
     copy = store.best_copy(observation.seen)
     if not copy:
@@ -133,8 +133,38 @@ def restore(observation: Observation) -> Observation:
 
 
 def lost(observation: Observation) -> str:
-    """The host with the newest copy when the record's home has none: somebody must decide."""
-    if observation.record:
-        return ""
+    """The host with the newest copy when no home has it, or just an older one (a gateway of the past): somebody
+    must decide. Empty: the record at home is the newest there is."""
     copy = store.best_copy(observation.seen)
-    return copy[0] if copy else ""
+    record = observation.record
+    if copy is None or (record and rank(copy[1]) <= rank(record)):
+        return ""
+    return copy[0]
+
+
+def rank(record: Record) -> tuple[int, int]:
+    return record.epoch, record.number
+
+
+def home_of(observation: Observation) -> Host:
+    """Where lock and record are: on the gateway's host of the last `up`, while it is known and answers."""
+    home = observation.record.gateway_host if observation.record else ""
+    known = {host.name: host for host in observation.every}
+    seen = observation.seen.get(home)
+    return known[home] if home in known and seen and seen.reached else observation.gateway
+
+
+def refuse_renamed(observation: Observation) -> None:
+    """A host's name is its identity: the same machine under another name would be emptied under its old one."""
+    machines = {
+        facts.machine_id: host for host in observation.hosts if (facts := observation.seen[host.name].facts)
+    }
+    for old in observation.gone:
+        facts = observation.seen[old.name].facts
+        if facts and (new := machines.get(facts.machine_id)):
+            raise RefusedError.of(
+                new.where or new.name,
+                expected=f"the name {old.name}, under which this machine is in the stack",
+                got=new.name,
+                next_step=f"add `name: {old.name}` to it; a name is the identity of a host",
+            )

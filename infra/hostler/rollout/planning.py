@@ -23,11 +23,11 @@ from hostler.models.types import Placement, Release, Replica
 from hostler.record import store
 from hostler.record.types import Expected, Record
 from hostler.rollout import gates, keys, secret
-from hostler.rollout.observe import Observation
+from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.stackfile.asked import asked_digests
 
 SERVING = ("ready", "ready, route unknown")  # what is not known is not cut, either
-EXCHANGE_S = 20.0  # what a person should reckon with per gateway restart
+DOOR_S = 10.0  # what a person should reckon with while the gateway's container is exchanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ def make(observation: Observation, *, why: str = "up", release: Release | None =
     """
     record = observation.record or keys.first_record(observation.file.stack.stack, observation.gateway.name)
     store.refuse_foreign(observation.seen, record, observation.file.stack.stack)
+    refuse_renamed(observation)
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
     release = release or _release(observation, record, rooms, why)
     placement = place(wanted_of(observation.file.stack, release), rooms, record.replicas)
@@ -54,8 +55,10 @@ def make(observation: Observation, *, why: str = "up", release: Release | None =
 
 def draft(observation: Observation, record: Record, release: Release, placement: Placement) -> Draft:
     """The plan for a given release and placement."""
+    moved = observation.record is not None and record.gateway_host != observation.gateway.name
     wanted = replace(
         record,
+        epoch=record.epoch + moved,  # what the former gateway's host still has is of the past
         release=release.number,
         releases=_with(record.releases, release),
         replicas=placement.replicas,
@@ -198,9 +201,20 @@ def downtime(
         for c in changes
         if c.replica in serving and c.effect in (Effect.RESTART, Effect.DRAIN, Effect.REBOOT)
     }
+    doors = {c.host for c in changes if _restarts(c, "edge", seen)}
+    touched |= {r.id for r in placement.replicas if r.id in serving and r.members[0].host in doors}
+    if any(_restarts(c, "gateway", seen) for c in changes):
+        return dict.fromkeys(sorted(set(serving.values())), DOOR_S)
     limits = {c.id: c.health.limit_s if c.health else 60 for m in manifests.values() for c in m.containers}
     alone = {replica for replica in touched if list(serving.values()).count(serving[replica]) < 2}
     return {serving[replica]: float(min(limits.get(replica, 60), 60)) for replica in sorted(alone)}
+
+
+def _restarts(change: Change, door: str, seen: Mapping[str, Seen]) -> bool:
+    """Whether a door that is open now is closed for a moment."""
+    found = seen[change.host].observed.get(f"container:{door}") if change.host in seen else None
+    runs = isinstance(found, Value) and bool(found.value.get("running"))
+    return change.item == f"container:{door}" and change.effect is Effect.RESTART and runs
 
 
 def serves(seen: Mapping[str, Seen], gateway: str, replica: Replica) -> bool:

@@ -6,9 +6,10 @@ from hostler.console.out import Out
 from hostler.errors import RefusedError, RolledBackError, UsageError
 from hostler.hosts.trouble import AgentError
 from hostler.models.types import Replica
+from hostler.record import store
 from hostler.record.types import Record
 from hostler.rollout import keys, planning, verify
-from hostler.rollout.observe import observe
+from hostler.rollout.observe import home_of, observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
 
@@ -20,6 +21,7 @@ def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bo
     """What became of each replica, in order. Stops at the first that does not come back."""
     observation = observe(file, pulumi=False)
     record = observation.record or keys.first_record(file.stack.stack, observation.gateway.name)
+    store.refuse_foreign(observation.seen, record, file.stack.stack)
     replicas = _replicas(record, model)
     # what does not serve first: when it stays so, nothing else is touched
     replicas.sort(key=lambda replica: planning.serves(observation.seen, record.gateway_host, replica))
@@ -31,7 +33,7 @@ def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bo
             next_step="repeat with --allow-downtime",
         )
     reached = [name for name, seen in observation.seen.items() if seen.reached]
-    with session(record, observation.gateway, observation.every, reached, out, why=f"roll {model}") as run:
+    with session(record, home_of(observation), observation.every, reached, out, why=f"roll {model}") as run:
         return [_exchange(run, replica, out, cut=cut) for replica in replicas]
 
 

@@ -87,7 +87,11 @@ class Session:
 def session(
     record: Record, gateway: Host, hosts: Sequence[Host], reached: Sequence[str], out: Out, *, why: str
 ) -> Generator[Session]:
-    """The stack's lock is held inside; what an interrupted run left behind has been ended."""
+    """The stack's lock is held inside; what an interrupted run left behind has been ended.
+
+    `gateway` is where the record is written. While the gateway moves, its former host's lock is held as well: that
+    is the one which others know.
+    """
     if gateway.name not in reached:
         raise HostError.of(
             gateway.name,
@@ -97,6 +101,8 @@ def session(
         )
     with ExitStack() as stack:
         transports = {h.name: _opened(stack, h) for h in hosts if h.name in reached}
+        if record.gateway_host in transports and record.gateway_host != gateway.name:
+            stack.enter_context(Lock(transports[record.gateway_host], why))
         lock = stack.enter_context(Lock(transports[gateway.name], why))
         run = Session(
             run=lock.run_id,

@@ -93,7 +93,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
     observation = draft.observation
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     started = time.monotonic()
-    with session(draft.record, observation.gateway, observation.every, reached, out, why="up") as run:
+    with session(_before(draft), observation.gateway, observation.every, reached, out, why="up") as run:
         draft = _still_true(draft, run, out, options)
         _begin(run, draft)
         _provision(draft, out)
@@ -106,6 +106,12 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
     refuse_unreached(observation)
     return draft
+
+
+def _before(draft: Draft) -> Record:
+    """The record with the home that it has until this change is done."""
+    old = draft.observation.record
+    return replace(draft.record, gateway_host=old.gateway_host if old else draft.record.gateway_host)
 
 
 def _still_true(draft: Draft, run: Session, out: Out, options: Options) -> Draft:

@@ -20,6 +20,7 @@ from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
 
 ASK_S = 240.0
+TOKENS = 256  # a model that thinks first needs some to come to its answer
 ROUTED_S = 20.0  # the gateway checks each second, and waits a little after a failure
 PAUSE_S = 0.5
 
@@ -66,7 +67,7 @@ def _ask(draft: Draft, run: Session, model: str) -> Answer:
     body = {
         "model": model,
         "messages": [{"role": "user", "content": wanted.prompt}],
-        "max_tokens": 48,
+        "max_tokens": TOKENS,
         "temperature": 0,
     }
     try:
@@ -142,7 +143,8 @@ def _parsed(body: str) -> dict[str, Any]:
 
 def _text(reply: Mapping[str, Any]) -> str:
     choices: list[Any] = reply.get("choices") or []
-    return str(choices[0]["message"].get("content") or "") if choices else ""
+    message: Mapping[str, Any] = choices[0]["message"] if choices else {}
+    return " ".join(str(message.get(part) or "") for part in ("reasoning_content", "content")).strip()
 
 
 def _no_answer(model: str, expected: str, got: str) -> ConfigureError:

@@ -151,7 +151,7 @@ def _gateway(stack: Stack, notes: Notes) -> None:
             "gateway.port",
             "a port that nothing else uses",
             f"{port}, which is for {used}",
-            "choose another, such as 8000 or 443",
+            "choose another, such as 8000",
         )
 
 

@@ -205,7 +205,7 @@ class Gateway:
     address: Address | None = entry(
         "the name or IP that clients use; the host's address if not given", None, example="llm.office.example"
     )
-    port: int = entry("TCP port", 8000, least=1, most=65535)
+    port: int = entry("TCP port", 8000, least=1024, most=65535)
     tls: Literal["none", "private-ca"] | TlsFiles | None = entry(
         "encryption; private addresses default to none", None, example="private-ca"
     )
