@@ -30,7 +30,7 @@ if [ ! -f "$venv/.ready" ]; then
   # uv alone first, by the hash that the lock gives; then everything else by it
   sed -n '/^uv==/,/^    # via/p' "$top/requirements.lock" | grep -v '#' > "$venv/uv.lock"
   "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$venv/uv.lock"
-  UV_LINK_MODE=copy "$venv/bin/uv" pip install -q -p "$venv/bin/python" --require-hashes -r "$top/requirements.lock"
+  UV_LINK_MODE=copy "$venv/bin/uv" pip install -q --compile-bytecode -p "$venv/bin/python" --require-hashes -r "$top/requirements.lock"
   "$venv/bin/uv" pip install -q -p "$venv/bin/python" --no-deps --no-build-isolation -e "$top"
   touch "$venv/.ready"
 fi
