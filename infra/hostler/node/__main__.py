@@ -56,7 +56,7 @@ COMMANDS: Dict[str, Command] = {
     "ask": Command("ask", "ask"),
     "key-sync": Command("haproxy", "key_sync"),
     "reload": Command("haproxy", "reload", ("id",)),
-    "purge": Command("purge", "purge", (), ("keep-models",)),
+    "purge": Command("purge", "purge", (), ("keep-models", "dry-run")),
 }
 
 

@@ -5,38 +5,17 @@ Only what we brought goes, and only where nobody else uses it by now; what someb
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
+import tempfile
 from typing import Any, Dict, List, Tuple
 
-from . import docker, files, installed, shell
+from . import baseline, files, installed, leave_docker, shell, tenants
+from .accounts import ran
+from .leave_docker import ENGINE
 from .protocol import as_dict
 from .told import Told
 
 Json = Dict[str, Any]
-DAEMON = "/etc/docker/daemon.json"
-OUR_KEYS: Json = {"live-restore": True}
-OUR_RUNTIME = "nvidia"
-ENGINE = (
-    "docker.io",
-    "docker-ce",
-    "moby-engine",
-    "containerd",
-    "containerd.io",
-    "runc",
-    "docker-ce-cli",
-    "docker-cli",
-)
-ENGINE_FOLDERS = (
-    "/var/lib/docker",
-    "/var/lib/containerd",
-    "/etc/docker",
-    "/etc/containerd",
-    "/etc/cni",
-    "/opt/cni",
-)
-OTHER_FOLDERS = ("/etc/cdi", "/etc/nvidia-container-runtime")
 SOURCES = (
     "/etc/apt/sources.list.d",
     "/etc/apt/keyrings",
@@ -44,6 +23,7 @@ SOURCES = (
     "/etc/apt/preferences.d",
     "/etc/yum.repos.d",
 )
+FORWARDING = ("net.ipv4.ip_forward", "net.bridge.")  # containers of others need it
 APT_S = 900.0
 APT = ("-o", "DPkg::Lock::Timeout=300", "-o", "APT::AutoRemove::RecommendsImportant=false")
 LAX = ("-o", "APT::AutoRemove::SuggestsImportant=false")
@@ -53,125 +33,17 @@ QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 def as_found(before: Json, told: Told) -> None:
     """Everything that is not ours alone. Without a baseline nothing of it is touched."""
     if not before:
-        told.stays("packages and settings", "there is no baseline: it is not known what was here before")
+        if installed.brought():
+            told.stays("packages and settings", "there is no baseline: it is not known what was here before")
         return
-    engine_stays = _engine_stays(before)
-    told.step(DAEMON, lambda: _daemon_json(before, told))
+    was_here = any(name in before.get("packages", ()) for name in ENGINE)
+    engine_stays = "it was here before" if was_here else tenants.why_stays()
+    told.step(leave_docker.DAEMON, lambda: leave_docker.daemon_json(before, told))
     told.step("packages", lambda: _packages(before, told, engine_stays))
-    told.step("Docker's folders", lambda: _engine_folders(before, told, engine_stays))
+    told.step("Docker's folders", lambda: leave_docker.folders(before, told, engine_stays))
     told.step("package sources", lambda: _sources(told))
     told.step("services", lambda: _services(before, told))
-    told.step("kernel settings", lambda: _sysctl(before, told))
-
-
-def has_account(name: str) -> bool:
-    return shell.run(("getent", "passwd", name)).ok
-
-
-def has_group(name: str) -> bool:
-    return shell.run(("getent", "group", name)).ok
-
-
-# Docker
-
-
-def _engine_stays(before: Json) -> str:
-    """Why the container engine stays; empty: it may go."""
-    if any(name in before.get("packages", ()) for name in ENGINE):
-        return "it was here before"
-    try:
-        others = docker.containers()
-    except (OSError, docker.DockerError):
-        return ""
-    names = ", ".join(container["Names"][0].lstrip("/") for container in others)
-    return "other containers are here: %s" % names if others else ""
-
-
-def _daemon_json(before: Json, told: Told) -> None:
-    """As it was when nobody else changed it; else only our keys go."""
-    current = files.read(DAEMON)
-    old = before.get("daemon_json")
-    if current is None or current.decode("utf-8", "replace") == old:
-        return
-    values: Json = json.loads(current)
-    was: Json = json.loads(old) if old else {}
-    rest = without_ours(values, was)
-    if rest == was:
-        _write_back(old)
-    elif rest != values:
-        files.write_json(DAEMON, rest)
-    else:
-        return
-    told.gone("our keys in " + DAEMON)
-    shell.run(("systemctl", "reload", "docker.service"))
-
-
-def without_ours(values: Json, was: Json) -> Json:
-    """The document with each of our keys as it was before, where it still says what we wrote."""
-    rest = {key: value for key, value in values.items() if OUR_KEYS.get(key, _NOTHING) != value}
-    rest.update({key: was[key] for key in OUR_KEYS if key in was})
-    runtimes = {key: value for key, value in values.get("runtimes", {}).items() if key != OUR_RUNTIME}
-    runtimes.update({key: value for key, value in was.get("runtimes", {}).items() if key == OUR_RUNTIME})
-    if "runtimes" in values:
-        rest = {**rest, "runtimes": runtimes} if runtimes or "runtimes" in was else _less(rest, "runtimes")
-    return rest
-
-
-_NOTHING = object()
-
-
-def _less(values: Json, key: str) -> Json:
-    return {name: value for name, value in values.items() if name != key}
-
-
-def _write_back(old: Any) -> None:
-    if old is None:
-        files.remove(DAEMON)
-    else:
-        files.write(DAEMON, str(old).encode())
-
-
-def _engine_folders(before: Json, told: Told, engine_stays: str) -> None:
-    """Folders that came with packages that are gone now."""
-    there = set(before.get("paths", ()))
-    gone = set(installed.now())
-    engine_is_here = any(name in gone for name in ENGINE)
-    folders = OTHER_FOLDERS if engine_stays or engine_is_here else (*ENGINE_FOLDERS, *OTHER_FOLDERS)
-    for path in folders:
-        if path not in there and os.path.isdir(files.at(path)):
-            shutil.rmtree(files.at(path))
-            told.gone(path)
-    if not engine_stays and not engine_is_here:
-        _network_of_docker(before, told)
-
-
-def _network_of_docker(before: Json, told: Told) -> None:
-    """The bridge, the firewall chains and the group that Docker leaves behind."""
-    if (
-        os.path.isdir(files.at("/sys/class/net/docker0"))
-        and shell.run(("ip", "link", "delete", "docker0")).ok
-    ):
-        told.gone("interface docker0")
-    for program in ("iptables", "ip6tables"):
-        _chains(program)
-    if (
-        "docker" not in before.get("groups", ())
-        and has_group("docker")
-        and shell.run(("groupdel", "docker")).ok
-    ):
-        told.gone("group docker")
-
-
-def _chains(program: str) -> None:
-    saved = shell.run((program + "-save",))
-    if saved.ok and "DOCKER" in saved.stdout:
-        shell.run((program + "-restore",), stdin=without_docker(saved.stdout).encode())
-
-
-def without_docker(saved: str) -> str:
-    """iptables-save's text without Docker's chains and rules."""
-    lines = (line for line in saved.splitlines() if "DOCKER" not in line and "docker0" not in line)
-    return "\n".join(lines) + "\n"
+    told.step("kernel settings", lambda: _sysctl(before, told, engine_stays))
 
 
 # packages
@@ -182,46 +54,63 @@ def _packages(before: Json, told: Told, engine_stays: str) -> None:
     ours = sorted((set(installed.brought()) & set(installed.now())) - set(before.get("packages", ())))
     kept = [name for name in ours if engine_stays and name in ENGINE]
     for name in kept:
-        told.stays("package " + name, engine_stays)
+        told.keep("package " + name, engine_stays)
     ours = [name for name in ours if name not in kept]
     if not ours:
         return
     if files.read("/var/lib/dpkg/status") is None:
         _dnf(ours, told)
-        return
-    _apt(ours, kept, told)
+    else:
+        _apt(ours, kept, told)
 
 
 def _apt(ours: List[str], kept: List[str], told: Told) -> None:
-    """Marked as nobody's wish, then apt itself says which of them nothing needs; only those go."""
-    shell.run(("apt-mark", "unhold", *ours), 60.0)
-    shell.run(("apt-mark", "auto", *ours), 60.0)
-    if kept:
-        shell.run(("apt-mark", "manual", *kept), 60.0)
-    free = [name for name in removable() if name in ours]
-    result = shell.run(("apt-get", "purge", "-y", *APT, *free), APT_S, env=QUIET) if free else None
-    now = set(installed.now())
+    """Only those of them that nothing needs; what the others are for is apt's business from now on."""
+    free = free_of(ours, kept)
     for name in ours:
-        if name not in now:
-            told.gone("package " + name)
-        elif result is not None and not result.ok and name in free:
-            told.stays("package " + name, result.why)
-        else:
-            told.stays("package " + name, "another package needs it")
+        if name not in free:
+            told.keep("package " + name, "another package needs it")
+    why = "" if told.dry else _purged(ours, kept, free)
+    now = () if told.dry else installed.now()
+    for name in free:
+        told.stays("package " + name, why) if name in now else told.gone("packages", name)
 
 
-def removable() -> List[str]:
-    """What `apt-get autoremove` would take now."""
-    said = shell.run(("apt-get", "-s", "autoremove", *APT, *LAX), 120.0).stdout
-    return [
-        line.split()[1].partition(":")[0] for line in said.splitlines() if line.startswith(("Remv ", "Purg "))
-    ]
+def _purged(ours: List[str], kept: List[str], free: List[str]) -> str:
+    """Purge those; what apt-get said last."""
+    shell.run(("apt-mark", "unhold", *ours), 60.0)
+    _mark(ours, kept)
+    return shell.run(("apt-get", "purge", "-y", *APT, *free), APT_S, env=QUIET).why if free else ""
+
+
+def _mark(ours: List[str], kept: List[str], *options: str) -> None:
+    """Ours as nobody's wish, those that stay as somebody's."""
+    shell.run(("apt-mark", *options, "auto", *ours), 60.0)
+    if kept:
+        shell.run(("apt-mark", *options, "manual", *kept), 60.0)
+
+
+def free_of(ours: List[str], kept: List[str]) -> List[str]:
+    """Which of ours `apt-get autoremove` would take, were they nobody's wish; apt's own marks stay as they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        states = os.path.join(folder, "extended_states")
+        with open(states, "wb") as file:
+            file.write(files.read(baseline.EXTENDED) or b"")
+        option = "Dir::State::extended_states=" + states
+        _mark(ours, kept, "-o", option)
+        said = shell.run(("apt-get", "-s", "autoremove", *APT, *LAX, "-o", option), 120.0).stdout
+    lines = [line for line in said.splitlines() if line.startswith(("Remv ", "Purg "))]
+    removable = {line.split()[1].partition(":")[0] for line in lines}
+    return [name for name in ours if name in removable]
 
 
 def _dnf(ours: List[str], told: Told) -> None:
-    result = shell.run(("dnf", "remove", "-y", "--noautoremove", *ours), APT_S)
+    why = ""
+    if not told.dry:
+        result = shell.run(("dnf", "remove", "-y", "--noautoremove", *ours), APT_S)
+        why = "" if result.ok else result.why
     for name in ours:
-        told.gone("package " + name) if result.ok else told.stays("package " + name, result.why)
+        told.stays("package " + name, why) if why else told.gone("packages", name)
 
 
 # the rest
@@ -233,9 +122,8 @@ def _sources(told: Told) -> None:
         folder + "/" + name for folder in SOURCES for name in _names(folder) if name.startswith("hostler")
     ]
     for path in found:
-        files.remove(path)
-        told.gone(path)
-    if found and files.read("/var/lib/dpkg/status") is not None:
+        told.take("files", path, lambda path=path: files.remove(path))
+    if found and not told.dry and files.read("/var/lib/dpkg/status") is not None:
         shell.run(("apt-get", "update", "-q", *APT), APT_S, env=QUIET)
 
 
@@ -253,8 +141,8 @@ def _services(before: Json, told: Told) -> None:
             state = shell.run(("systemctl", asked, name)).stdout.strip()
             good, bad = ("enabled", "disabled") if asked == "is-enabled" else ("active", "inactive")
             if state in (good, bad) and state != (good if wish else bad):
-                shell.run(("systemctl", yes if wish else no, name), 120.0)
-                told.gone("our state of service " + name)
+                verb = yes if wish else no
+                told.take("settings", "%s %s" % (verb, name), ran("systemctl", verb, name))
 
 
 def _asked(was: Any) -> List[Tuple[bool, Tuple[str, str], str]]:
@@ -265,11 +153,18 @@ def _asked(was: Any) -> List[Tuple[bool, Tuple[str, str], str]]:
     return [(enabled, ("enable", "disable"), "is-enabled"), (active, ("start", "stop"), "is-active")]
 
 
-def _sysctl(before: Json, told: Told) -> None:
+def _sysctl(before: Json, told: Told, engine_stays: str) -> None:
     for key, value in before.get("sysctl", {}).items():
         path = "/proc/sys/" + key.replace(".", "/")
         now = " ".join(files.read_text(path).split())
-        if now and now != value:
-            with open(files.at(path), "w", encoding="ascii") as file:
-                file.write(str(value))
-            told.gone("our value of " + key)
+        if not now or now == value:
+            continue
+        if engine_stays and key.startswith(FORWARDING):
+            told.keep(key, engine_stays)
+        else:
+            told.take("settings", key, lambda path=path, value=value: _set(path, str(value)))
+
+
+def _set(path: str, value: str) -> None:
+    with open(files.at(path), "w", encoding="ascii") as file:
+        file.write(value)

@@ -1,7 +1,8 @@
 """`down` on this host: everything of ours goes, what was there before comes back, and both are told.
 
 Order: containers, draining and units, images, model files, packages with what they need, daemon.json, services,
-account, sources, folders; this program last. A step that fails is told in `left`, and the others go on.
+account, folders; whose host it is goes last, so that an interrupted one can go on. A step that fails is told in
+`left`, what stays on purpose in `kept`, and the others go on.
 """
 
 from __future__ import annotations
@@ -9,26 +10,28 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from typing import Any, Dict
+from typing import Any, Dict, Set
 
-from . import docker, files, instances, leave, pull, shell
-from .protocol import Answers, NodeError, Request
+from . import docker, files, instances, leave, paths, pull, tenants
+from .accounts import has_account, has_group, ran
+from .protocol import REFUSED, Answers, NodeError, Request
 from .spec import names
 from .told import Told
 
 Json = Dict[str, Any]
-FOLDERS = ("/etc/hostler", "/run/hostler")
+FOLDERS = ("/run/hostler", os.path.dirname(files.PROGRAM), "/etc/hostler")
 STATE = "/var/lib/hostler"
 BOOT = "/etc/tmpfiles.d/hostler.conf"
 
 
 def purge(request: Request, answers: Answers) -> int:
-    """`purge [--keep-models] [--uid UID]`: says {"removed": [...], "left": [{"what", "why"}]}; rc 0 also when
-    something stays, for the caller reads it. Refuses (rc 3) a host of another stack."""
+    """`purge [--keep-models] [--dry-run] [--uid UID] [--host NAME]`: says {"removed": [...], "kept": [{"what", "why"}],
+    "left": the same}; rc 0 also when something is left, for the caller reads it. Dry: "would", by kind, in place of
+    "removed". Refuses (rc 3) a host of another stack, or of another name."""
     _ours(request)
     keep = bool(request.get("keep-models") or request.get("keep_models"))
     before: Json = files.read_json(files.BASELINE, {})
-    told = Told()
+    told = Told(dry=bool(request.get("dry-run")))
     told.step("containers", lambda: _containers(told))
     told.step("units", lambda: _units(told))
     told.step("images", lambda: _images(told))
@@ -36,113 +39,136 @@ def purge(request: Request, answers: Answers) -> int:
     leave.as_found(before, told)
     told.step("account", lambda: _account(before, told))
     told.step("files", lambda: _files(told, keep))
-    answers.say(removed=told.removed, left=told.left)
+    answers.say(**told.answer())
     return 0
 
 
 def _ours(request: Request) -> None:
     stack = files.read_json(files.STACK, {})
-    uid = request.get("uid")
+    uid, host = request.get("uid"), request.get("host")
     if uid and stack.get("uid") not in (None, uid):
         raise NodeError(
-            "other-stack", "this host belongs to stack %s" % stack.get("stack"), "hostler down there", rc=3
+            "other-stack",
+            "this host belongs to stack %s" % stack.get("stack"),
+            "hostler down there",
+            rc=REFUSED,
         )
-
-
-def docker_is_here() -> bool:
-    try:
-        docker.call("GET", "/_ping")
-    except (OSError, docker.DockerError):
-        return False
-    return True
+    if host and stack.get("host") not in (None, host):
+        raise NodeError(
+            "other-host",
+            "this host is %s of stack %s, not %s" % (stack.get("host"), stack.get("stack"), host),
+            "look at the address of %s in the stack file" % host,
+            rc=REFUSED,
+        )
 
 
 def _containers(told: Told) -> None:
     """Each by its label, and by its instance: units first, so that nothing starts them again."""
-    found = docker.containers("hostler.id") if docker_is_here() else []
+    here = tenants.answers()
+    if not here and tenants.installed():
+        told.stays("containers", tenants.SILENT)
+    found = docker.containers("hostler.id") if here else []
     known = {c["Labels"]["hostler.id"] for c in found} | set(names(files.APPLIED)) | set(names(files.WANTED))
     for identifier in sorted(known):
-        told.step(instances.unit(identifier), lambda i=identifier: instances.stop(i))
-        instances.set_enabled(identifier, False)
+        told.take("units", instances.unit(identifier), lambda i=identifier: instances.stop(i))
+        if not told.dry:
+            instances.set_enabled(identifier, False)
     for container in found:
-        docker.stop(container["Id"], 30)
-        docker.remove(container["Id"])
-        told.gone("container " + container["Names"][0].lstrip("/"))
+        name = container["Names"][0].lstrip("/")
+        told.take("containers", name, lambda i=container["Id"]: _remove(i))
+
+
+def _remove(container: str) -> None:
+    docker.stop(container, 30)
+    docker.remove(container)
 
 
 def _units(told: Told) -> None:
     """The template and its links; the reload comes when nothing of ours runs any more."""
     links = glob.glob(files.at("/etc/systemd/system/*.wants/hostler@*.service"))
-    for path in (*links, files.at(files.UNIT)):
+    for path in (*sorted(links), files.at(files.UNIT)):
         if os.path.lexists(path):
-            os.unlink(path)
-            told.gone(path[len(files.root) :])
-    if not _others_run():
+            told.take("files", path[len(files.root) :], lambda path=path: os.unlink(path))
+    if not told.dry and not _others_run():
         instances.systemctl("daemon-reload")
 
 
 def _others_run() -> bool:
     """A reload can take the cards from other people's running containers: then systemd is left to find out."""
-    return docker_is_here() and any(container.get("State") == "running" for container in docker.containers())
+    return tenants.answers() and any(container.get("State") == "running" for container in docker.containers())
 
 
 def _images(told: Told) -> None:
     """Those that came through us; one that another container uses stays."""
     pulled: Dict[str, str] = files.read_json(pull.PULLED, {})
-    if pulled and not docker_is_here():
-        told.stays("images", "Docker does not answer")
+    if not pulled or not tenants.answers():
+        if pulled and tenants.installed():
+            told.stays("images", tenants.SILENT)
         return
+    used: Set[str] = {str(container.get("ImageID")) for container in tenants.foreign()}
     for ref in pulled:
-        if docker.image(ref) is None:
-            continue
-        why = docker.remove_image(ref)
-        told.stays("image " + ref, why) if why else told.gone("image " + ref)
+        found = docker.image(ref)
+        if found and found["Id"] in used:
+            told.keep("image " + ref, "a container that is not ours uses it")
+        elif found:
+            _image(ref, told)
+
+
+def _image(ref: str, told: Told) -> None:
+    why = "" if told.dry else docker.remove_image(ref)
+    told.keep("image " + ref, why) if why else told.gone("images", ref)
 
 
 def _models(told: Told, keep: bool) -> None:
+    if not os.path.isdir(files.at(files.MODELS)):
+        return
     if keep:
-        told.stays(files.MODELS, "kept: --keep-models")
-    elif os.path.isdir(files.at(files.MODELS)):
-        shutil.rmtree(files.at(files.MODELS))
-        told.gone(files.MODELS)
+        told.keep(files.MODELS, "--keep-models")
+        return
+    for path in paths.below(files.MODELS):
+        if path.endswith(".json"):
+            continue
+        told.take("models", path, lambda path=path: files.remove(path))
 
 
 def _account(before: Json, told: Told) -> None:
-    if files.ACCOUNT not in before.get("accounts", ()) and leave.has_account(files.ACCOUNT):
-        _ran(("userdel", files.ACCOUNT), "account " + files.ACCOUNT, told)
-    if files.ACCOUNT not in before.get("groups", ()) and leave.has_group(files.ACCOUNT):
-        _ran(("groupdel", files.ACCOUNT), "group " + files.ACCOUNT, told)
-
-
-def _ran(words: "tuple[str, ...]", what: str, told: Told) -> None:
-    result = shell.run(words)
-    told.gone(what) if result.ok else told.stays(what, result.why)
+    name = files.ACCOUNT
+    if not before:
+        if has_account(name):
+            told.keep("account " + name, "there is no baseline: it is not known whether it was here before")
+        return
+    if name not in before.get("accounts", ()) and has_account(name):
+        told.take("accounts", "account " + name, ran("userdel", name))
+    if name not in before.get("groups", ()) and has_group(name):
+        told.take("accounts", "group " + name, ran("groupdel", name))
 
 
 def _files(told: Told, keep: bool) -> None:
-    """Folders; the program itself is the very last."""
-    if files.remove(BOOT):
-        told.gone(BOOT)
-    for folder in FOLDERS:
-        _folder(folder, told)
-    if keep:
+    """Folders; last of all those that say whose host this is."""
+    if os.path.lexists(files.at(BOOT)):
+        told.take("files", BOOT, lambda: files.remove(BOOT))
+    if keep and os.path.isdir(files.at(files.MODELS)):
         _all_but_models(told)
     else:
         _folder(STATE, told)
-    files.remove(files.LOCK)
-    _folder(os.path.dirname(files.PROGRAM), told)
+    if not told.dry:
+        files.remove(files.LOCK)
+    for folder in FOLDERS:
+        _folder(folder, told)
 
 
 def _folder(path: str, told: Told) -> None:
     if os.path.isdir(files.at(path)):
-        shutil.rmtree(files.at(path))
-        told.gone(path)
+        told.take("folders", path, lambda: shutil.rmtree(files.at(path)))
 
 
 def _all_but_models(told: Told) -> None:
     """Model files with their sidecars stay; all else of the state goes."""
-    for name in sorted(os.listdir(files.at(STATE))) if os.path.isdir(files.at(STATE)) else ():
-        path = files.at(STATE, name)
-        if name != os.path.basename(files.MODELS):
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-    told.gone(STATE + " except models")
+    for name in sorted(os.listdir(files.at(STATE))):
+        path = STATE + "/" + name
+        if path == files.MODELS:
+            continue
+        if os.path.isdir(files.at(path)):
+            _folder(path, told)
+        else:
+            told.take("files", path, lambda path=path: files.remove(path))

@@ -132,6 +132,9 @@ class FakeDocker:
         self.containers: dict[str, dict[str, Any]] = {}
         self.engines: dict[str, FakeEngine] = {}
         self.images: dict[str, str] = {}
+        self.listed_images: list[dict[str, Any]] = []
+        self.volumes: list[str] = []
+        self.networks: list[str] = []
         self.changed = threading.Condition()
         self.most_running = 0
         self.calls: list[str] = []
@@ -167,6 +170,13 @@ class FakeDocker:
         self.calls.append(f"{request.command} {place.path}")
         if words[0] == "_ping":
             return request.say(200, {})
+        if words in (["images", "json"], ["volumes"], ["networks"]):
+            named = [{"Name": name} for name in (*self.networks, "bridge", "host", "none")]
+            volumes = {"Volumes": [{"Name": name} for name in self.volumes]}
+            return request.say(200, {"images": self.listed_images, "volumes": volumes}.get(words[0], named))
+        if words[0] == "images" and request.command == "DELETE":
+            del self.images["/".join(words[1:])]
+            return request.say(200, [])
         if words[0] == "images":
             return self.image(request, "/".join(words[1:-1]))
         if words == ["containers", "json"]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from hostler.node import certs, files, installed, leave, packages, purge, store
+from hostler.node import certs, files, installed, leave, leave_docker, packages, pull, purge, store, tenants
 from hostler.node.protocol import NodeError
 from hostler.node.shell import Result
 from hostler.node.told import Told
 
-from .fakes import Heard, Host
+from .fakes import DIGEST, Heard, Host
 
 NVIDIA = {"path": "nvidia-container-runtime", "args": list[str]()}
 DOCUMENTS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
@@ -34,12 +34,12 @@ DOCUMENTS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("now", "was", "rest"), [d[1:] for d in DOCUMENTS], ids=[d[0] for d in DOCUMENTS])
 def test_our_keys_go(now: dict[str, Any], was: dict[str, Any], rest: dict[str, Any]) -> None:
-    assert leave.without_ours(now, was) == rest
+    assert leave_docker.without_ours(now, was) == rest
 
 
 def test_dockers_rules_go_from_the_firewall() -> None:
     saved = "*filter\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n-A FORWARD -o docker0 -j DOCKER\n-A INPUT -j ACCEPT\nCOMMIT\n"
-    assert leave.without_docker(saved) == "*filter\n:FORWARD DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n"
+    assert leave_docker.without_docker(saved) == "*filter\n:FORWARD DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n"
 
 
 def status(*names: str) -> None:
@@ -87,7 +87,7 @@ def test_what_others_need_stays(short_root: Path, monkeypatch: pytest.MonkeyPatc
     assert purged[-1] == "runc"
     assert "theirs" not in purged
     assert told.removed == ["package runc"]
-    assert told.left == [{"what": "package git", "why": "another package needs it"}]
+    assert told.kept == [{"what": "package git", "why": "another package needs it"}]
 
 
 def test_purge_takes_ours_and_leaves_theirs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,19 +99,125 @@ def test_purge_takes_ours_and_leaves_theirs(host: Host, monkeypatch: pytest.Monk
     files.write_json(files.STACK, {"uid": "u1", "stack": "s"})
     host.docker.create_foreign("theirs")
     monkeypatch.setattr(leave, "as_found", lambda _before, _told: None)
-    monkeypatch.setattr(purge, "_account", lambda _before, _told: None)
+    monkeypatch.setattr(purge, "has_account", lambda _name: False)
     heard = Heard()
     with pytest.raises(NodeError) as caught:
         purge.purge({"op": "purge", "uid": "u2"}, heard)
     assert caught.value.rc == 3
     purge.purge({"op": "purge", "uid": "u1", "keep-models": True}, heard)
     assert "container hostler-chat-0" in heard.last["removed"]
-    assert heard.last["left"] == [{"what": files.MODELS, "why": "kept: --keep-models"}]
+    assert heard.last["kept"] == [{"what": files.MODELS, "why": "--keep-models"}]
+    assert heard.last["left"] == []
     assert host.docker.names() == ["/theirs"]
     left = sorted(str(p.relative_to(host.root)) for p in host.root.rglob("*") if p.is_file())
     assert left == ["var/lib/hostler/models/m/x.gguf"]
     purge.purge({"op": "purge", "uid": "u1"}, heard)
-    assert heard.last["removed"] == ["/var/lib/hostler/models", "/var/lib/hostler"]
+    assert heard.last["removed"] == ["/var/lib/hostler/models/m/x.gguf", "/var/lib/hostler"]
+
+
+def with_daemon() -> None:
+    files.write("/usr/sbin/dockerd", b"")
+
+
+def test_a_silent_docker_is_nobodys_to_remove(short_root: Path) -> None:
+    assert tenants.why_stays() == ""
+    with_daemon()
+    assert tenants.why_stays() == "Docker does not answer, so it is not known who else uses it"
+    told = Told()
+    purge._containers(told)
+    assert told.left == [{"what": "containers", "why": "Docker does not answer"}]
+
+
+OURS, TAGGED, THEIRS = (
+    {"Id": "sha256:image", "RepoDigests": ["llama@sha256:1"], "RepoTags": []},
+    {"Id": "sha256:image", "RepoDigests": ["llama@sha256:1"], "RepoTags": ["mine:1"]},
+    {"Id": "sha256:other", "RepoDigests": ["x@sha256:2"], "RepoTags": ["<none>:<none>"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "things", "reason"),
+    [
+        ("listed_images", [OURS], ""),
+        ("listed_images", [OURS, TAGGED], "other images are here: mine:1"),
+        ("listed_images", [THEIRS], "other images are here: sha256:other"),
+        ("volumes", ["data"], "other volumes are here: data"),
+        ("networks", ["net"], "other networks are here: net"),
+    ],
+)
+def test_others_things_keep_docker(kind: str, things: list[Any], reason: str, host: Host) -> None:
+    files.write_json(pull.PULLED, {"docker.io/library/llama@sha256:1": ""})
+    setattr(host.docker, kind, things)
+    assert tenants.why_stays() == reason
+
+
+def test_docker_of_others_keeps_its_packages_and_folders(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    status("bash", "docker.io")
+    files.write_json(installed.INSTALLED, {"packages": ["docker.io"]})
+    files.write("/var/lib/docker/volumes/data/x", b"x")
+    files.write("/proc/sys/net/ipv4/ip_forward", b"1")
+    host.docker.volumes = ["data"]
+    monkeypatch.setattr(leave.shell, "run", lambda argv, *_rest, **_more: Result(argv, 0, "", ""))
+    told = Told()
+    leave.as_found({"packages": ["bash"], "sysctl": {"net.ipv4.ip_forward": "0"}}, told)
+    why = "other volumes are here: data"
+    assert told.kept == [
+        {"what": name, "why": why} for name in ("package docker.io", "/var/lib/docker", "net.ipv4.ip_forward")
+    ]
+    assert (told.removed, told.left) == ([], [])
+    assert files.read("/var/lib/docker/volumes/data/x") == b"x"
+
+
+def test_what_is_listed_is_what_goes(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run changes nothing, and names exactly what the removal then takes."""
+    from .test_exchange import exchanged
+
+    host.want()
+    exchanged()
+    status("bash", "docker.io")
+    files.write_json(installed.INSTALLED, {"packages": ["docker.io"]})
+    files.write_json(
+        files.BASELINE, {"packages": ["bash"], "accounts": [], "groups": [], "daemon_json": None}
+    )
+    files.write_json(leave_docker.DAEMON, {"live-restore": True, "runtimes": {"nvidia": NVIDIA}})
+    files.write_json(files.STACK, {"uid": "u1", "stack": "s", "host": "gpu-1"})
+    files.write(files.MODELS + "/m/x.gguf", b"x")
+    files.write_json(pull.PULLED, {"llama@" + DIGEST: ""})
+    files.write("/var/lib/docker/x", b"")
+    with_daemon()
+
+    def run(argv: tuple[str, ...], *_rest: Any, **_more: Any) -> Result:
+        if argv[:2] == ("apt-get", "purge"):
+            status("bash")
+        said = "Remv docker.io [1]\n" if "autoremove" in argv else ""
+        return Result(argv, 0 if argv[0] != "iptables-save" else 1, said, "")
+
+    monkeypatch.setattr(leave.shell, "run", run)
+    heard = Heard()
+    before = {str(p): p.read_bytes() for p in host.root.rglob("*") if p.is_file()}
+    purge.purge({"op": "purge", "dry-run": True, "uid": "u1", "host": "gpu-1"}, heard)
+    assert {str(p): p.read_bytes() for p in host.root.rglob("*") if p.is_file()} == before
+    would = heard.last["would"]
+    assert would["containers"] == ["hostler-chat-0"]
+    assert would["packages"] == ["docker.io"]
+    assert would["images"] == ["llama@" + DIGEST]
+    assert would["settings"] == ["daemon.json: live-restore, runtimes.nvidia"]
+    assert {"/var/lib/docker", "/etc/docker", "/etc/hostler", "/var/lib/hostler"} <= set(would["folders"])
+    assert (heard.last["kept"], heard.last["left"]) == ([], [])
+    purge.purge({"op": "purge", "uid": "u1", "host": "gpu-1"}, heard)
+    words = {"containers": "container ", "units": "unit ", "images": "image ", "packages": "package "}
+    listed = {words.get(kind, "") + name for kind, names in would.items() for name in names}
+    enabled = {name for name in listed if ".wants/" in name}  # it goes with its unit
+    assert set(heard.last["removed"]) == listed - enabled
+    assert heard.last["left"] == []
+
+
+def test_a_host_of_another_name_is_refused(short_root: Path) -> None:
+    files.write_json(files.STACK, {"uid": "u1", "stack": "s", "host": "gpu-1"})
+    with pytest.raises(NodeError, match="this host is gpu-1 of stack s, not gpu-2") as caught:
+        purge.purge({"op": "purge", "uid": "u1", "host": "gpu-2"}, Heard())
+    assert (caught.value.kind, caught.value.rc) == ("other-host", 3)
+    assert files.read(files.STACK)
 
 
 def test_a_certificate_is_made_once_and_mended(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
