@@ -49,7 +49,12 @@ def test_other_peoples_containers_and_settings_stay(desk: Desk, hosts: dict[str,
     )
     host.run(["sh", "-ec", "sed -i '1a \"debug\": false,' /etc/docker/daemon.json"])
     assert desk.plan() == []
-    done = desk("down", "--yes", "--keep-models", code=(0, 6))
+    done = desk("down", "--yes", "--keep-models")
+    assert "other containers are here: theirs" in done.err
     assert host.run(["docker", "ps", "--format", "{{.Names}}"]).stdout.split() == ["theirs"], done
     assert '"debug": false' in host.run(["cat", "/etc/docker/daemon.json"]).stdout
     assert host.run(["sh", "-c", "ls /var/lib/hostler/models/*/*.gguf"]).stdout.strip()
+    gateway = hosts["gpu-1"]
+    kept = ("file /var/lib/hostler ", "file /var/lib/hostler/models")
+    more = traces.look(gateway) - desk.before["gpu-1"]
+    assert sorted(line for line in more if not line.startswith(kept)) == [], "the gateway's host keeps more"

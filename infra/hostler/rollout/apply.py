@@ -71,8 +71,12 @@ def _or_lost(run: Session) -> Generator[None]:
 
 
 def empty(run: Session, host: str, *, keep_models: bool = False) -> dict[str, list[object]]:
-    """Removes all that is ours from a host; raises ConfigureError when something could not be removed."""
-    answer = run.call(host, "purge", PURGE_S, **{"keep-models": keep_models, "uid": run.record.uid})
+    """Removes all that is ours from a host and says what stays on purpose; raises ConfigureError when something
+    could not be removed."""
+    asked = {"keep-models": keep_models, "uid": run.record.uid, "host": host}
+    answer = run.call(host, "purge", PURGE_S, **asked)
+    for kept in answer.get("kept", ()):
+        run.out.say(f"{host}: kept {kept['what']}: {kept['why']}")
     if answer.get("left"):
         raise ConfigureError.of(
             host,
