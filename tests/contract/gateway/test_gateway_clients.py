@@ -34,7 +34,7 @@ def test_snippets_run(rig: Rig, tmp_path: Path, kind: Kind, tls: str) -> None:
     address = f"{'https' if ca else 'http'}://127.0.0.1:{rig.port}"
     text = snippets(kind, address=address, key=KEY, models=("chat",), ca=ca)
     words = ["bash", "-c", text] if kind == "curl" else [sys.executable, "-c", text]
-    answer = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=180)
     assert answer.returncode == 0, answer.stderr
     assert "I am chat-0" in answer.stdout
 
