@@ -99,9 +99,9 @@ def _release(observation: Observation, record: Record, rooms: Sequence[Room], wh
     for known in record.releases:  # one that an interrupted run began is gone on with
         if known.number == release.number or (known.models, known.parts) == (release.models, release.parts):
             return known
-    return replace(
-        release, who=f"{getpass.getuser()}@{socket.gethostname()}", when=round(time.time()), why=why
-    )
+    # the first one is dated as its record is, so that a plan says the same each time until an `up` has kept it
+    when = record.keys[0].made if record.keys and not record.releases else time.time()
+    return replace(release, who=f"{getpass.getuser()}@{socket.gethostname()}", when=round(when), why=why)
 
 
 def _files(observation: Observation) -> dict[str, SeenFile]:
