@@ -1,4 +1,4 @@
-"""A caching HTTP proxy for apt: hosts name Debian's own mirror, and this machine's mirror answers."""
+"""A caching HTTP proxy for apt: hosts name a mirror of their own, and this machine's mirror answers."""
 
 import os
 import shutil
@@ -16,12 +16,14 @@ from urllib.parse import unquote, urlsplit
 from .cache import home
 from .shell import sh
 
+DEBIAN = "http://mirror.lab/debian"  # what hosts have in their sources; this machine's own mirror answers
+SECURITY = "http://mirror.lab/debian-security"
 FRESH = 6 * 3600  # seconds for which an index is not asked for again
 
 
 def mirrors() -> dict[str, str]:
-    """Debian's own addresses -> the ones that this machine's apt uses."""
-    found = {"http://deb.debian.org/debian/": "", "http://deb.debian.org/debian-security/": ""}
+    """The hosts' addresses of Debian -> the ones that this machine's apt uses."""
+    found = {f"{DEBIAN}/": "", f"{SECURITY}/": ""}
     listed = sh("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", check=False)
     for uri in listed.split():
         for known in found:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .aptproxy import DEBIAN
 from .cache import HERE, built, digest
 from .gobuild import go_binary
 from .roots import SLIM, apt_through_cache
@@ -55,7 +56,7 @@ def _llama(tar: Path) -> None:
             packages,
             "forky",
             tar,
-            "http://deb.debian.org/debian",
+            DEBIAN,
         )
 
 
@@ -74,7 +75,7 @@ def _haproxy(tar: Path) -> None:
         f'--customize-hook=install -m 755 {entry} "$1"/usr/local/bin/docker-entrypoint.sh',
         '--customize-hook=ln -s /usr/sbin/haproxy "$1"/usr/local/sbin/haproxy; mkdir -p "$1"/usr/local/etc/haproxy',
     )
-    debian = "deb http://deb.debian.org/debian"
+    debian = f"deb {DEBIAN}"
     with apt_through_cache() as options:
         packages = ("--include=haproxy", "sid", tar, f"{debian} sid main", f"{debian} experimental main")
         sh("mmdebstrap", *options, *SLIM, *SMALL, *hooks, *packages)

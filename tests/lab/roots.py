@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .aptproxy import AptProxy
+from .aptproxy import DEBIAN, SECURITY, AptProxy
 from .cache import HERE, built, digest
 from .pki import pki
 from .shell import LabError, sh
@@ -54,10 +54,9 @@ def apt_through_cache() -> Iterator[list[str]]:
 
 def sources(suite: str) -> str:
     """What a fresh Debian server has in its sources.list."""
-    main = "http://deb.debian.org/debian"
     return (
-        f"deb {main} {suite} main\ndeb {main} {suite}-updates main\n"
-        f"deb http://deb.debian.org/debian-security {suite}-security main\n"
+        f"deb {DEBIAN} {suite} main\ndeb {DEBIAN} {suite}-updates main\n"
+        f"deb {SECURITY} {suite}-security main\n"
     )
 
 

@@ -88,4 +88,4 @@ def _mirror() -> str:
     query = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     answer = subprocess.run(query, check=True, capture_output=True, text=True).stdout
     found = (line for line in answer.split() if line.rstrip("/").endswith("/debian"))
-    return next(found, "http://deb.debian.org/debian/")
+    return next(found)
