@@ -1,7 +1,9 @@
-"""end-run {"run": ID, "wait"?: 600} -> {"ended": [...], "waited": [...]}: what an interrupted run left behind.
+"""end-run {"run": ID, "wait"?: 600} -> {"ended": [...], "waited": [...], "recovered": {id: what}}: what an
+interrupted run left behind.
 
 Every remote command carries its run's id in HOSTLER_RUN. Processes of other runs are ended; package managers, and
-whoever reads their output, are waited for instead: half an installation is worse than a late start.
+whoever reads their output, are waited for instead: half an installation is worse than a late start. Then replicas in
+the middle of an exchange serve again, as far as this host can make them.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ import contextlib
 import os
 import signal
 import time
-from typing import Dict, List, NamedTuple, Optional, Set
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from . import files
+from . import files, journal, retire
 from .protocol import Answers, NodeError, Request, number, text
 
 MARK = b"HOSTLER_RUN="
@@ -55,8 +57,23 @@ def end_run(request: Request, answers: Answers) -> int:
     waited = wait_for_managers(current, own, limit, answers)
     rest = left(current, own)
     end(rest)
-    answers.say(ended=[p.as_json() for p in first + rest], waited=[p.as_json() for p in waited])
+    answers.say(
+        ended=[p.as_json() for p in first + rest],
+        waited=[p.as_json() for p in waited],
+        recovered=dict(recovered()),
+    )
     return 0
+
+
+def recovered() -> Iterator[Tuple[str, str]]:
+    """What was done to each; where it cannot be done now (no Docker, no disk), why: the plan then shows it as it is."""
+    for identifier in journal.names():
+        try:
+            done = retire.recovered(identifier)
+        except (NodeError, OSError) as error:
+            done = "not put right: %s" % error
+        if done:
+            yield identifier, done
 
 
 def wait_for_managers(current: str, own: Set[int], limit: float, answers: Answers) -> List[Process]:

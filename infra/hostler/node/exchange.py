@@ -194,8 +194,7 @@ def _serve(record: journal.Journal) -> None:
     heal.settle(identifier)
     drain.unmark(identifier)
     instances.set_enabled(identifier, True)
-    if record.get("was_running"):  # what was never served before, no gateway waits for
-        drain.wait_served([identifier, *record["drained"]])
+    _wait_served(record)
 
 
 def _difference(old: Old, new: Spec) -> str:
@@ -210,6 +209,7 @@ def _back(record: journal.Journal, error: Exception) -> NodeError:
     interrupts.no_more()
     if record["phase"] == "drain":
         heal.settle(str(record["id"]))
+        _wait_served(record)
         return refused(error)
     journal.step(record, "restore", why=str(error))
     return failed("restored", error, changed=False, also=_restore(record))
@@ -224,7 +224,15 @@ def _restore(record: journal.Journal) -> str:
     why = _run_old(record) if record.get("was_running") else ""
     heal.undrain_all(record)
     journal.end(identifier)
+    if not why:
+        _wait_served(record)
     return why
+
+
+def _wait_served(record: journal.Journal) -> None:
+    """So that the next replica can be drained without a gap. What was never served before, no gateway waits for."""
+    if record.get("was_running"):
+        drain.wait_served([str(record["id"]), *record["drained"]])
 
 
 def _run_old(record: journal.Journal) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+import contextlib
+from typing import Optional
 
-from . import container, docker, drain, exchange, files, heal, instances, interrupts, journal
+from . import container, docker, drain, exchange, files, heal, instances, interrupts, journal, wait
 from .protocol import Answers, NodeError, Request, identity
 from .spec import Spec, applied, container_name, drains, old_name
 
@@ -48,11 +49,18 @@ def _retired(identifier: str, spec: Optional[Spec]) -> bool:
 def recover(request: Request, answers: Answers) -> int:
     """`recover [--id ID]`: all that killed exchanges left behind. Says {"changed", "recovered": {id: what}}."""
     names = [identity(request)] if request.get("id") else journal.names()
-    done: Dict[str, str] = {}
-    for name in names:
-        with journal.locked([name]):
-            healed = exchange.healed_now(name)
-        if healed:
-            done[name] = healed
+    done = {name: healed for name in names for healed in [recovered(name)] if healed}
     exchange.say(answers, changed=bool(done), recovered=done)
     return 0
+
+
+def recovered(identifier: str) -> str:
+    """What a killed exchange left behind is put right and serves again; what was done, empty for nothing."""
+    with journal.locked([identifier]):
+        healed = exchange.healed_now(identifier)
+    spec = applied(identifier) if healed else None
+    if spec is not None:
+        with contextlib.suppress(wait.FailedError):  # a status says so; the next plan is made of what is there
+            wait.ready(spec)
+            drain.wait_served(exchange.drained_with(spec))
+    return healed

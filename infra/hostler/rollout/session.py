@@ -127,7 +127,9 @@ def _opened(stack: ExitStack, host: Host) -> Transport:
 def _say_ended(ended: Mapping[str, Mapping[str, Any]], out: Out) -> None:
     for host, answer in sorted(ended.items()):
         for process in answer.get("ended", ()):
-            out.say(f"{host}: ended what an interrupted run left behind: {process}")
+            out.say(f"{host}: ended {process['name']} (process {process['pid']}) of the interrupted run")
+        for replica, done in sorted(answer.get("recovered", {}).items()):
+            out.say(f"{host}: {replica} was in the middle of its exchange: it {done}")
 
 
 def journal(record: Record, **entry: Any) -> Record:

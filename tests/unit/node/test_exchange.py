@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hostler.node import docker, drain, exchange, heal, instances, journal, retire, spec
+from hostler.node import docker, drain, end_run, exchange, heal, instances, journal, retire, spec
 from hostler.node.protocol import NodeError
 
 from .fakes import Heard, Host, until
@@ -101,13 +101,16 @@ def bad(host: Host, behaviour: str) -> None:
 
 
 @pytest.mark.parametrize("behaviour", BAD)
-def test_a_bad_one_is_taken_back(host: Host, behaviour: str) -> None:
+def test_a_bad_one_is_taken_back(host: Host, monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
     host.want()
     exchanged()
     good = host.runs()
     bad(host, behaviour)
+    waited: list[str] = []
+    monkeypatch.setattr(drain, "wait_served", waited.extend)
     with pytest.raises(NodeError) as caught:
         exchanged()
+    assert set(waited) == {"chat-0"}  # the next replica must not be drained before this one serves
     said = caught.value.as_json()
     assert caught.value.rc == 4
     assert (said["outcome"], said["changed"]) == ("restored", False)
@@ -267,6 +270,27 @@ def test_recover_after_a_kill(host: Host, way: tuple[Any, ...]) -> None:
     assert exchanged()["outcome"] in ("exchanged", "same", "started")
     calm(host)
     assert host.runs().endswith("2")
+
+
+@pytest.mark.parametrize("phase", STEPS)
+def test_the_next_run_recovers_it_first(host: Host, monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
+    """What is planned next counts the replicas that serve: this one is to be among them."""
+    waited: list[str] = []
+    monkeypatch.setattr(drain, "wait_served", waited.extend)
+    kill(host, ("step", phase))
+    assert dict(end_run.recovered()) == {"chat-0": "went on" if phase == "commit" else "went back"}
+    assert (host.runs() != "", waited[-1:]) == (True, ["chat-0"])
+    calm(host)
+
+
+def test_what_cannot_be_recovered_now_is_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(host, ("step", "start"))
+
+    def refused(_: str) -> str:
+        raise NodeError("docker", "it does not answer")
+
+    monkeypatch.setattr(exchange, "healed_now", refused)
+    assert dict(end_run.recovered()) == {"chat-0": "not put right: it does not answer"}
 
 
 @pytest.mark.parametrize("way", ways())
