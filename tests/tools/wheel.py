@@ -10,28 +10,20 @@ TOP = Path(__file__).resolve().parents[2]
 SITE = "import site; print(site.getsitepackages()[0])"
 
 
+def built(work: Path) -> Path:
+    """The wheel of this checkout, built into `work`."""
+    words = ["build", "-q", "--wheel", "--no-build-isolation", "-p", sys.executable]
+    subprocess.check_call([uv(), *words, "-o", str(work), str(TOP)])
+    return next(work.glob("*.whl"))
+
+
 def installed(work: Path) -> Path:
     """Builds the wheel and installs it below `work`; the path of its `hostler`."""
-    uv = str(Path(sys.executable).with_name("uv"))
+    wheel = built(work)
     run = subprocess.check_call
-    run(
-        [
-            uv,
-            "build",
-            "-q",
-            "--wheel",
-            "--no-build-isolation",
-            "-p",
-            sys.executable,
-            "-o",
-            str(work),
-            str(TOP),
-        ]
-    )
-    run([uv, "venv", "-q", "-p", sys.executable, str(work / "venv")])
+    run([uv(), "venv", "-q", "-p", sys.executable, str(work / "venv")])
     python = work / "venv/bin/python"
-    found = [str(next(work.glob("*.whl")))]
-    run([uv, "pip", "install", "-q", "-p", str(python), "--no-deps", "--compile-bytecode", *found])
+    run([uv(), "pip", "install", "-q", "-p", str(python), "--no-deps", "--compile-bytecode", str(wheel)])
     own, dependencies = (
         subprocess.check_output([p, "-c", SITE], text=True).strip() for p in (python, sys.executable)
     )
@@ -39,3 +31,8 @@ def installed(work: Path) -> Path:
     for name in ("ansible-playbook", "ansible"):
         (work / "venv/bin" / name).symlink_to(Path(sys.executable).with_name(name))
     return work / "venv/bin/hostler"
+
+
+def uv() -> str:
+    """The program of this environment."""
+    return str(Path(sys.executable).with_name("uv"))

@@ -29,6 +29,7 @@ def command(
     """Show what `up` would change, and change nothing."""
     from hostler.console import plan as show
     from hostler.rollout import gates, planfile, planning, up
+    from hostler.rollout.observe import refuse_unreached
 
     out = Out(as_json=as_json)
     draft = planning.make(up.look(options.load(file), up.Options(restore=restore)))
@@ -41,5 +42,5 @@ def command(
         planfile.save(draft.plan, out_file)
         out.say(f"saved: apply exactly this with `hostler up --plan {out_file}`")
     gates.refuse(draft.plan, allow_downtime=True)
-    up.refuse_unreached(draft.observation)
+    refuse_unreached(draft.observation.seen)
     return int(Exit.CHANGES) if check and not up.settled(draft) else int(Exit.DONE)

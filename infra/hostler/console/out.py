@@ -76,11 +76,16 @@ class Out:
         for problem in error.problems:
             self.problem(problem)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody sits at a terminal."""
+        return sys.stdin.isatty()
+
     def confirm(self, question: str, *, yes: bool) -> bool:
         """Asks on the terminal; without one only --yes goes on."""
         if yes:
             return True
-        if not sys.stdin.isatty():
+        if not self.can_ask:
             raise UsageError.of(
                 "the question",
                 expected="a terminal to ask on",

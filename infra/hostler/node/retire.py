@@ -60,7 +60,9 @@ def recovered(identifier: str) -> str:
         healed = exchange.healed_now(identifier)
     spec = applied(identifier) if healed else None
     if spec is not None:
-        with contextlib.suppress(wait.FailedError):  # a status says so; the next plan is made of what is there
+        with contextlib.suppress(
+            wait.FailedError
+        ):  # a status says so; the next plan is made of what is there
             wait.ready(spec)
             drain.wait_served(exchange.drained_with(spec))
     return healed

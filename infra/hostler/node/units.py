@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import time
 from typing import Any, Dict, List, Mapping, Sequence
 
-from . import shell
+from . import files, shell
 
 PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,StateChangeTimestampMonotonic,NeedDaemonReload"
 ENABLED = ("enabled", "enabled-runtime", "static", "alias", "generated")
+LINKED = ("enabled", "disabled", "enabled-runtime")  # states that links alone decide
+KINDS = ("wants", "requires", "upholds")
+LINKS = ("/etc/systemd/system/*.%s/", "/run/systemd/system/*.%s/")
 
 
 def states(names: Sequence[str], timeout: float = 5.0) -> Dict[str, Any]:
@@ -31,12 +35,20 @@ def state(values: Mapping[str, str]) -> Any:
         return None
     changed = int(values.get("StateChangeTimestampMonotonic") or 0) / 1e6
     return {
-        "enabled": values.get("UnitFileState", "") in ENABLED,
+        "enabled": is_enabled(values.get("Id", ""), values.get("UnitFileState", "")),
         "active": values.get("ActiveState", ""),
         "sub": values.get("SubState", ""),
         "since": round(time.time() - time.monotonic() + changed, 1) if changed else 0.0,
         "reload_due": values.get("NeedDaemonReload") == "yes",
     }
+
+
+def is_enabled(name: str, said: str) -> bool:
+    """systemd keeps its word on a loaded unit until it is reloaded; the links are what a boot goes by."""
+    if said not in LINKED or not name:
+        return said in ENABLED
+    patterns = [files.at(place % kind) + glob.escape(name) for place in LINKS for kind in KINDS]
+    return any(glob.glob(pattern) for pattern in patterns)
 
 
 def ours(listing: str) -> List[str]:

@@ -99,7 +99,11 @@ def _version_text(path: Path) -> str:
     known = _known_versions()
     if key not in known:
         words = (str(path), "version")
-        environ = {**inherited(), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        environ = {
+            **inherited(),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_HOME": str(cache()),
+        }  # not ~/.pulumi
         answer = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True, env=environ)
         known[key] = answer.stdout.strip()
         _keep_versions(known)

@@ -14,6 +14,7 @@ from hostler.hosts.types import Facts, Seen, Value
 from hostler.record.types import Record
 from hostler.rollout.observe import Observation, lost, observe
 from hostler.stackfile.find import find
+from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.load import load
 
 LOW_DISK = 5 * 2**30
@@ -43,14 +44,12 @@ def bad(where: str, what: str, next_step: str) -> Finding:
 
 def examine(name: str | None) -> list[Finding]:
     """All findings, the machine's first. Never raises for what it is there to find."""
-    findings = list(_machine())
     try:
         file = load(find(name))
     except HostlerError as error:
-        return [
-            *findings,
-            *(bad(p.where, f"expected {p.expected}; got {p.got}", p.next_step) for p in error.problems),
-        ]
+        said = (bad(p.where, f"expected {p.expected}; got {p.got}", p.next_step) for p in error.problems)
+        return [*_machine(ssh=True), *said]
+    findings = list(_machine(ssh=any(not host.ssh.local for host in hosts_of(file))))
     findings.append(good(file.path, "stack file"))
     observation = observe(file, pulumi=False)
     findings.extend(_stack(observation))
@@ -59,11 +58,10 @@ def examine(name: str | None) -> list[Finding]:
     return findings
 
 
-def _machine() -> Iterator[Finding]:
-    for program, why in (
-        ("ssh", "`hostler ssh` and Ansible need it"),
-        ("ssh-keygen", "to look up host keys"),
-    ):
+def _machine(*, ssh: bool) -> Iterator[Finding]:
+    """`ssh`: whether any host is to be reached with it."""
+    programs = (("ssh", "`hostler ssh` and Ansible need it"), ("ssh-keygen", "to look up host keys"))
+    for program, why in programs if ssh else ():
         yield (
             good("this machine", program)
             if shutil.which(program)

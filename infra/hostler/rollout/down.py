@@ -13,7 +13,7 @@ from typing import Any
 
 from hostler import operator
 from hostler.console.out import Out
-from hostler.errors import ConfigureError, HostError, HostlerError, LockedError, Problem
+from hostler.errors import ConfigureError, HostlerError, LockedError, Problem
 from hostler.hosts.calls import agent_call
 from hostler.hosts.connect import transport_for
 from hostler.hosts.types import Host, Seen, Value
@@ -21,7 +21,7 @@ from hostler.record import store
 from hostler.record.types import Record
 from hostler.rollout import keys
 from hostler.rollout.apply import empty
-from hostler.rollout.observe import Observation, look, observe
+from hostler.rollout.observe import Observation, look, observe, refuse_unreached
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
 
@@ -87,13 +87,13 @@ def down(file: StackFile, out: Out, options: Options) -> bool:
     if not ours:
         out.say("nothing to remove: no host that answers carries this stack")
         _forget(file, observation, out)
-        _refuse_unreached(observation)
+        refuse_unreached(observation.seen, "run `hostler down` again when it is back")
         return True
     if not out.confirm(f"Remove stack {file.stack.stack} from {', '.join(ours)}?", yes=options.yes):
         return False
     kept = _remove(observation, uid, listing, out, options)
     _forget(file, observation, out)
-    _refuse_unreached(observation)
+    refuse_unreached(observation.seen, "run `hostler down` again when it is back")
     if kept:
         out.say(f"gone: {', '.join(ours)}; what was kept is told above")
     else:
@@ -218,15 +218,3 @@ def identity(observation: Observation) -> str:
         return _uid(observation)
     store.refuse_foreign(observation.seen, record, observation.file.stack.stack)
     return record.uid
-
-
-def _refuse_unreached(observation: Observation) -> None:
-    problems = tuple(
-        Problem(
-            where=n, expected="an answer", got=s.error, next_step="run `hostler down` again when it is back"
-        )
-        for n, s in sorted(observation.seen.items())
-        if not s.reached
-    )
-    if problems:
-        raise HostError(*problems)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hostler.console.out import Out
-from hostler.errors import HostError, Problem
 from hostler.hosts.types import Facts, Host, Seen, Ssh
 from hostler.models.proposal import Found, stack_text
-from hostler.rollout.observe import look
+from hostler.rollout.observe import look, refuse_unreached
 from hostler.stackfile.hosts import host_name
 
 LIMIT_S = 20.0
@@ -20,13 +19,7 @@ def propose(words: Sequence[str], out: Out, *, yes: bool) -> str:
     out.live(f"looking at {', '.join(words)}")
     seen = dict(look(hosts, limit_s=LIMIT_S))
     seen.update(_learned(hosts, seen, out, yes=yes))
-    problems = tuple(
-        Problem(where=name, expected="an answer", got=s.error, next_step=s.next_step)
-        for name, s in seen.items()
-        if not s.reached
-    )
-    if problems:
-        raise HostError(*problems)
+    refuse_unreached(seen)
     for name, facts in ((name, s.facts) for name, s in seen.items()):
         if facts:
             _say(name, facts, out)
@@ -43,9 +36,9 @@ def host_of(word: str) -> Host:
 
 
 def _learned(hosts: Sequence[Host], seen: Mapping[str, Seen], out: Out, *, yes: bool) -> Mapping[str, Seen]:
-    """Unknown host keys are shown and asked once, on a terminal; --yes never learns one."""
+    """Unknown host keys are shown and asked once, on a terminal; --yes never learns one. Those not agreed to stay unreached."""
     unknown = [host for host in hosts if seen[host.name].error_kind == "unknown-key"]
-    if yes or not unknown:
+    if yes or not unknown or not out.can_ask:
         return {}
     agreed: list[Host] = []
     for host in unknown:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostler.configure import ask
-from hostler.errors import RefusedError
+from hostler.errors import HostError, Problem, RefusedError
 from hostler.hosts.types import Host, Seen
 from hostler.models.resolver import host_paths
 from hostler.record import store
@@ -168,3 +168,18 @@ def refuse_renamed(observation: Observation) -> None:
                 got=new.name,
                 next_step=f"add `name: {old.name}` to it; a name is the identity of a host",
             )
+
+
+def refuse_unreached(seen: Mapping[str, Seen], next_step: str = "") -> None:
+    """Raises HostError with every host that did not answer. `next_step`: instead of the hosts' own."""
+    silent = [(name, one) for name, one in sorted(seen.items()) if not one.reached]
+    if silent:
+        raise HostError(*(unreached(name, one, next_step) for name, one in silent))
+
+
+def unreached(name: str, seen: Seen, next_step: str = "") -> Problem:
+    """Its error is a sentence of the same kind already."""
+    expected, found, got = seen.error.removeprefix("expected ").partition("; got ")
+    if not found:
+        expected, got = "an answer", seen.error
+    return Problem(where=name, expected=expected, got=got, next_step=next_step or seen.next_step)

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from hostler.configure.types import Change, Plan
 from hostler.console import plan as show
 from hostler.console.out import Out
-from hostler.errors import HostError, HostlerError, Problem, RefusedError
-from hostler.hosts.types import Seen
+from hostler.errors import HostlerError, RefusedError
 from hostler.record.types import Record
 from hostler.rollout import gates, keys, planfile, planning, verify
 from hostler.rollout.apply import apply
-from hostler.rollout.observe import Observation, lost, observe, restore
+from hostler.rollout.observe import Observation, lost, observe, refuse_unreached, restore
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session, journal, session
 from hostler.stackfile.sections import StackFile
@@ -43,7 +42,7 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     gates.refuse(draft.plan, allow_downtime=options.allow_downtime)
     out.say(show.summary(draft.plan))
     if settled(draft):
-        refuse_unreached(observation)
+        refuse_unreached(observation.seen)
         return draft
     if not draft.plan.empty and not out.confirm("Apply?", yes=options.yes):
         return None
@@ -104,7 +103,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         answers = verify.smoke(draft, run, models)
         _finish(run, draft)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
-    refuse_unreached(observation)
+    refuse_unreached(observation.seen)
     return draft
 
 
@@ -180,22 +179,6 @@ def changed_models(changes: Sequence[Change], draft: Draft) -> tuple[str, ...]:
         return tuple(draft.plan.release.models)
     touched = {change.replica for change in changes if change.replica}
     return tuple(sorted({r.model for r in draft.plan.placement.replicas if r.id in touched}))
-
-
-def refuse_unreached(observation: Observation) -> None:
-    problems = tuple(
-        unreached(name, seen) for name, seen in sorted(observation.seen.items()) if not seen.reached
-    )
-    if problems:
-        raise HostError(*problems)
-
-
-def unreached(name: str, seen: Seen) -> Problem:
-    """Its error is a sentence of the same kind already."""
-    expected, found, got = seen.error.removeprefix("expected ").partition("; got ")
-    if not found:
-        expected, got = "an answer", seen.error
-    return Problem(where=name, expected=expected, got=got, next_step=seen.next_step)
 
 
 def failed(error: HostlerError, draft: Draft) -> str:

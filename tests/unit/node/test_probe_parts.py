@@ -26,7 +26,31 @@ StateChangeTimestampMonotonic=5000000
 NeedDaemonReload=no"""
 
 
-def test_units() -> None:
+@pytest.mark.parametrize("cached", ["enabled", "disabled"])
+@pytest.mark.parametrize("linked", [True, False])
+def test_links_decide_what_a_boot_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: str, linked: bool
+) -> None:
+    """We link without a reload, and systemd goes on saying what it found when the unit was loaded."""
+    monkeypatch.setattr(units.files, "root", str(tmp_path))
+    if linked:
+        link = tmp_path / "etc/systemd/system/multi-user.target.wants/hostler@chat-0.service"
+        link.parent.mkdir(parents=True)
+        link.symlink_to("/etc/systemd/system/hostler@.service")
+    shown = SHOWN.replace("UnitFileState=enabled", f"UnitFileState={cached}")
+    assert units.state(units.pairs(shown))["enabled"] is linked
+
+
+@pytest.mark.parametrize(("said", "enabled"), [("static", True), ("masked", False), ("", False)])
+def test_states_without_links(said: str, enabled: bool) -> None:
+    assert units.is_enabled("a.service", said) is enabled
+
+
+def test_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units.files, "root", str(tmp_path))
+    wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    (wants / "hostler@chat-0.service").touch()
     state = units.state(units.pairs(SHOWN))
     assert {key: state[key] for key in ("enabled", "active", "sub")} == {
         "enabled": True,

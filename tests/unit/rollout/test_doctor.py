@@ -25,3 +25,10 @@ def test_a_replica_that_gets_no_requests(word: str, bad: bool) -> None:
     found = list(doctor._routes(world.record(replicas=world.placement().replicas), seen))
     assert bool(found) is bad
     assert [f.what for f in found] == ["chat-1 is ready, and the gateway sends it nothing: DOWN L4TOUT"] * bad
+
+
+@pytest.mark.parametrize("ssh", [True, False])
+def test_this_machine_alone_needs_no_ssh(monkeypatch: pytest.MonkeyPatch, ssh: bool) -> None:
+    monkeypatch.setattr(doctor.shutil, "which", lambda _name: None)
+    missing = [f.what.partition(":")[0] for f in doctor._machine(ssh=ssh) if "openssh" in f.next_step]
+    assert missing == ["no ssh", "no ssh-keygen"] * ssh

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hostler.hosts.types import Seen
-from hostler.rollout.up import unreached
+from hostler.rollout.observe import unreached
 
 
 @pytest.mark.parametrize(
