@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,12 +19,12 @@ from hostler import resources
 from hostler.configure import failures, render, variables
 from hostler.configure.connections import Connections
 from hostler.configure.events import Event, event_of
+from hostler.configure.private import private_folder
 from hostler.configure.types import Change
 from hostler.configure.variables import Template
 from hostler.hosts.types import Host
 from hostler.manifest.items import Manifest
 
-LONGEST = 40  # characters of the path of a place for private folders
 STOP_S = 20.0  # how long an interrupted run may take to end
 LOOK_S = 0.5  # how often it is looked whether the lock is still ours
 KEPT = (
@@ -96,22 +94,6 @@ def play(job: Job, on_event: Callable[[Event], None]) -> tuple[Event, ...]:
         rest = (folder / "stderr").read_text(errors="replace") if (folder / "stderr").exists() else ""
     failures.refuse(told, child.returncode, rest)
     return tuple(event for event in told if event.status == "changed")
-
-
-@contextmanager
-def private_folder() -> Generator[Path]:
-    """A folder for nobody else, in memory where there is such a place; gone in the end."""
-    folder = Path(tempfile.mkdtemp(prefix="hostler-", dir=_memory()))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _memory() -> str | None:
-    """Sockets are made below it, whose paths have at most 104 characters."""
-    places = (os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm")  # noqa: S108 - mkdtemp makes it private
-    return next((p for p in places if 0 < len(p) < LONGEST and os.access(p, os.W_OK | os.X_OK)), None)
 
 
 def prepare(folder: Path, job: Job) -> None:

@@ -14,7 +14,7 @@ import signal
 import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from . import files, journal, retire
+from . import files, journal, retire, shell
 from .protocol import Answers, NodeError, Request, number, text
 
 MARK = b"HOSTLER_RUN="
@@ -63,6 +63,23 @@ def end_run(request: Request, answers: Answers) -> int:
         recovered=dict(recovered()),
     )
     return 0
+
+
+def end_background(request: Request, answers: Answers) -> int:
+    """`end-background {"run": ID}`: the downloads that this run began and does not wait for any more; their parts
+    stay. Says {"ended": [...]}."""
+    doomed = [p for p in processes().values() if p.run == text(request, "run") and is_background(p.pid)]
+    send(doomed, signal.SIGTERM)
+    answers.say(ended=[p.as_json() for p in doomed])
+    return 0
+
+
+def is_background(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return (shell.BACKGROUND + "=1").encode() in (files.read("/proc/%d/environ" % pid) or b"").split(
+            b"\0"
+        )
+    return False
 
 
 def recovered() -> Iterator[Tuple[str, str]]:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
+import subprocess
+import sys
 import time
 from typing import Any, BinaryIO, Dict, Generator
 
-from . import files, store, transfer
+from . import files, shell, store, transfer
 from .protocol import Answers, NodeError, Request, number, text
 from .transfer import Progress, Wish
 
-LOCK_S = 1.0
+LOCK_S = 0.2
 
 
 def fetch(request: Request, answers: Answers) -> int:
     """`fetch -` with {"url", "path", "sha256", "size", "token"}; the token comes on stdin only.
 
-    Progress lines {"progress": bytes, "total": bytes}; then {"changed", "sha256", "size", "path"}.
+    Progress lines {"progress": bytes, "total": bytes}; then {"changed", "sha256", "size", "path"}. With "background":
+    {"changed": false, "background": whether a process fetches it now}; who asks again without it waits for that.
     """
     wish = Wish(
         text(request, "url"),
@@ -28,11 +32,32 @@ def fetch(request: Request, answers: Answers) -> int:
         int(number(request, "size", 0)),
         text(request, "token", ""),
     )
+    if request.get("background"):
+        answers.say(
+            changed=False, background=not (wish.url.startswith("file:") or _known(wish)) and _started(wish)
+        )
+        return 0
     progress = Progress(answers, wish.size)
     changed = in_place(wish, progress) if wish.url.startswith("file:") else _alone(wish, progress)
     known: Dict[str, Any] = store.sidecar(wish.path) or {}
     answers.say(changed=changed, sha256=known.get("sha256", ""), size=known.get("size", 0), path=wish.path)
     return 0
+
+
+def _started(wish: Wish) -> bool:
+    """A process of its own, so that packages can be installed meanwhile. What it meets with is met with again, and
+    said, by who asks for the file. False for an agent that was not installed: there is no program to start."""
+    if not os.path.isfile(sys.argv[0]):
+        return False
+    started = subprocess.run(
+        ["setsid", "--fork", sys.executable, sys.argv[0], "fetch", "-"],
+        input=json.dumps(wish._asdict()).encode() + b"\n",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=shell.environment({shell.BACKGROUND: "1"}),
+        check=False,
+    )
+    return started.returncode == 0
 
 
 def _inside(path: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import Any, Dict, Tuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, List, Tuple
 
 from . import docker, files
 from .protocol import Answers, NodeError, Request, as_dict, text
@@ -13,16 +15,24 @@ EVERY_S = 1.0
 
 
 def pull(request: Request, answers: Answers) -> int:
-    """`pull NAME@sha256:...`: progress lines {"progress", "total"} in bytes, then {"changed", "id", "size"}."""
-    ref = text(request, "ref")
-    name, digest = _parts(ref)
-    found = docker.image(ref)
-    if found is None:
-        _note(ref)
-        docker.pull(name, digest, Layers(answers).heard, text(request, "auth", "e30="))
-        answers.say(changed=True, **_checked(ref))
-    else:
-        answers.say(changed=False, **_checked(ref))
+    """`pull NAME@sha256:...`, or `pull -` with {"refs": [...]}: side by side, a layer that they share once.
+
+    Progress lines {"progress", "total"} in bytes, then {"changed", "why": what came, "images": {ref: id}}.
+    """
+    refs: List[str] = request.get("refs") or [text(request, "ref")]
+    missing = [ref for ref in refs for _ in [_parts(ref)] if docker.image(ref) is None]
+    if missing:
+        _note(missing)
+        layers = Layers(answers)
+        auth = text(request, "auth", "e30=")
+
+        def one(ref: str) -> None:
+            docker.pull(*_parts(ref), layers.heard, auth)
+
+        with ThreadPoolExecutor(len(missing)) as pool:
+            list(pool.map(one, missing))
+    why = ", ".join(ref.rpartition("/")[2].partition("@")[0] for ref in missing)
+    answers.say(changed=bool(missing), why=why, images={ref: _checked(ref) for ref in refs})
     return 0
 
 
@@ -33,19 +43,19 @@ def _parts(ref: str) -> Tuple[str, str]:
     return name, digest
 
 
-def _note(ref: str) -> None:
+def _note(refs: List[str]) -> None:
     """Before the pull: an interrupted one leaves layers, never an image that nobody owns."""
     pulled: Dict[str, str] = files.read_json(PULLED, {})
-    files.write_json(PULLED, {**pulled, ref: ""})
+    files.write_json(PULLED, {**pulled, **dict.fromkeys(refs, "")})
 
 
-def _checked(ref: str) -> Dict[str, Any]:
+def _checked(ref: str) -> str:
     found = docker.image(ref)
     if found is None:
         raise NodeError(
             "image", "%s was pulled and is not here" % ref, "look at Docker's log: journalctl -u docker"
         )
-    return {"id": found["Id"], "size": found.get("Size", 0)}
+    return str(found["Id"])
 
 
 class Layers:
@@ -55,8 +65,13 @@ class Layers:
         self._answers = answers
         self._layers: Dict[str, Tuple[int, int]] = {}
         self._last = 0.0
+        self._one = threading.Lock()
 
-    def heard(self, message: Dict[str, Any]) -> None:
+    def heard(self, message: docker.Json) -> None:
+        with self._one:
+            self._hear(message)
+
+    def _hear(self, message: docker.Json) -> None:
         detail = as_dict(message.get("progressDetail"))
         layer = str(message.get("id", ""))
         if message.get("status") == "Downloading" and detail.get("total"):

@@ -10,6 +10,7 @@ from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 MISSING = 127  # rc of a command that is not there
 TIMED_OUT = 124  # rc of a command that was ended at its limit
 FORBIDDEN = 126  # rc of a command that may not be started
+BACKGROUND = "HOSTLER_BACKGROUND"  # in the environment of a download that nobody waits for yet
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from hostler.hosts.types import Host
 from hostler.record import store
 from hostler.record.types import Record
 
+END_DOWNLOADS_S = 10.0
 END_S = 960.0  # an interrupted run's package manager is waited for, and an exchange that goes back
 
 
@@ -115,7 +116,21 @@ def session(
         )
         ended = run.everywhere(list(transports), lambda host: run.call(host, "end-run", END_S))
         _say_ended(ended, out)
-        yield run
+        try:
+            yield run
+        except BaseException:
+            _end_downloads(run)
+            raise
+
+
+def _end_downloads(run: Session) -> None:
+    """What was begun and is not waited for any more; a host that does not answer keeps its own until the next run."""
+
+    def work(host: str) -> None:
+        with suppress(HostlerError):
+            agent_call(run.transports[host], "end-background", run_id=run.run, timeout=END_DOWNLOADS_S)
+
+    run.everywhere(list(run.transports), work)
 
 
 def _opened(stack: ExitStack, host: Host) -> Transport:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,19 +120,6 @@ def test_ansible_gets_no_keys_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("HF_TOKEN", "hunter2")
     assert "hunter2" not in run.environment(tmp_path).values()
-
-
-def test_the_private_folder_is_private_and_gone_in_the_end() -> None:
-    with run.private_folder() as folder:
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert len(str(folder)) < 60
-    assert not folder.exists()
-
-
-def test_the_private_folder_is_gone_after_an_interruption() -> None:
-    with pytest.raises(KeyboardInterrupt), run.private_folder() as folder:
-        raise KeyboardInterrupt
-    assert not folder.exists()
 
 
 def job(changes: list[Any] | None = None, **given: Any) -> run.Job:

@@ -1,11 +1,12 @@
 """What Docker is told, what counts as the same, and what a waiter's own end does."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hostler.node import container, docker, instances, pull, wait
+from hostler.node import container, docker, files, instances, pull, wait
 from hostler.node.protocol import NodeError
 
 from .fakes import DIGEST, Heard, Host
@@ -125,9 +126,30 @@ def test_a_stream_that_did_not_end_says_nothing() -> None:
 def test_an_image_that_is_here_is_not_pulled(host: Host) -> None:
     heard = Heard()
     pull.pull({"op": "pull", "ref": "llama@" + DIGEST}, heard)
-    assert heard.last == {"changed": False, "id": "sha256:image", "size": 1}
+    assert heard.last == {"changed": False, "why": "", "images": {"llama@" + DIGEST: "sha256:image"}}
     with pytest.raises(NodeError, match="expected NAME@sha256"):
         pull.pull({"op": "pull", "ref": "llama:latest"}, heard)
+
+
+def refs(*names: str) -> list[str]:
+    return [f"{name}@{DIGEST}" for name in names]
+
+
+def test_images_are_pulled_side_by_side(host: Host) -> None:
+    heard, wanted = Heard(), refs("llama", "ghcr.io/a/one", "two")
+    host.docker.together = threading.Barrier(2)
+    pull.pull({"op": "pull", "refs": wanted}, heard)
+    assert (heard.last["changed"], heard.last["why"]) == (True, "one, two")
+    assert list(heard.last["images"]) == wanted
+    assert files.read_json(pull.PULLED) == dict.fromkeys(wanted[1:], "")
+
+
+def test_one_image_that_cannot_be_had(host: Host) -> None:
+    """The others are here then, and the next run does not ask for them again."""
+    host.docker.refused.update(refs("one"))
+    with pytest.raises(NodeError, match="manifest unknown"):
+        pull.pull({"op": "pull", "refs": refs("one", "two")}, Heard())
+    assert refs("two")[0] in host.docker.images
 
 
 def test_layers_are_summed() -> None:

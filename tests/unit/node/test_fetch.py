@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import fetch, files, store, transfer
+from hostler.node import end_run, fetch, files, store, transfer
 from hostler.node.protocol import NodeError
 
-from .fakes import Heard
+from .fakes import Heard, until
 from .web import CONTENT, SHA256, Web, web
 
 PATH = files.MODELS + "/m/model.gguf"
@@ -251,3 +251,64 @@ def test_a_full_disk_keeps_the_part(site: Web, monkeypatch: pytest.MonkeyPatch) 
     fetched(site)
     assert whole()
     assert site.asked[1]["range"] == "bytes=1000000-"
+
+
+AGENT = """
+import sys
+sys.path.insert(0, {infra!r})
+from hostler.node import files
+from hostler.node.__main__ import main
+files.root = {root!r}
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def installed(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The agent as a program, for what it starts itself."""
+    program = short_root / "agent.py"
+    infra = str(Path(fetch.__file__).parents[2])
+    program.write_text(AGENT.format(infra=infra, root=str(short_root)))
+    (short_root / "proc").symlink_to("/proc")
+    monkeypatch.setattr(fetch.sys, "argv", [str(program)])
+    monkeypatch.setenv("HOSTLER_RUN", f"run-{os.getpid()}")
+    return program
+
+
+def in_background() -> list[int]:
+    return [p.pid for p in end_run.processes().values() if end_run.is_background(p.pid)]
+
+
+def test_in_the_background_and_waited_for(site: Web, installed: Path) -> None:
+    site.gate = threading.Event()
+    assert fetched(site, background=True) == {"changed": False, "background": True}
+    until(has_begun, "it has begun")
+    threading.Timer(0.3, site.gate.set).start()
+    fetched(site)
+    assert whole()
+    assert len(site.asked) == 1, "fetched once"
+    assert fetched(site, background=True) == {"changed": False, "background": False}
+
+
+def test_a_background_download_is_ended_and_resumed(site: Web, installed: Path) -> None:
+    site.gate = threading.Event()
+    fetched(site, background=True)
+    until(has_begun, "it has begun")
+    for run, ended in (("another", 0), (os.environ["HOSTLER_RUN"], 1)):
+        heard = Heard()
+        end_run.end_background({"op": "end-background", "run": run}, heard)
+        assert len(heard.last["ended"]) == ended
+    until(lambda: not in_background(), "it is gone")
+    site.gate.set()
+    assert fetched(site)["changed"]
+    assert whole()
+
+
+def test_a_piped_agent_has_no_program_to_start(site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch.sys, "argv", ["-c"])
+    assert fetched(site, background=True)["background"] is False
+
+
+def has_begun() -> bool:
+    path = files.at(PATH + ".part")
+    return os.path.exists(path) and os.path.getsize(path) > 0

@@ -1,0 +1,35 @@
+"""An HAProxy whose files were written: exchanged where its specification changed, else what changed is loaded."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from . import exchange, files, haproxy
+from .protocol import Answers, Request, identity
+
+DUE = "/etc/hostler/due"  # a mark: files were changed, and nobody has loaded them yet
+
+
+class Kept(Answers):
+    """What a command said last, for whoever called it."""
+
+    def __init__(self) -> None:
+        self.last: Dict[str, Any] = {}
+
+    def say_value(self, value: Any) -> None:
+        self.last = dict(value)
+
+
+def door(request: Request, answers: Answers) -> int:
+    """`door ID`: what `exchange` says; outcome `reloaded` where it was as wanted and its files had changed."""
+    identifier = identity(request)
+    kept = Kept()
+    exchange.exchange(request, kept)
+    due = "%s/%s" % (DUE, identifier)
+    if files.read(due) is not None:
+        if not kept.last["changed"]:
+            haproxy.reload(request, Kept())
+            kept.last = {"changed": True, "outcome": "reloaded", "why": "its files changed", "log": []}
+        files.remove(due)
+    exchange.say(answers, **kept.last)
+    return 0

@@ -1,0 +1,64 @@
+"""Replicas that do not run, side by side: none of them serves, so none has to wait for another."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from typing import Any, Dict, List, Tuple
+
+from . import exchange, instances, shell
+from .protocol import Answers, NodeError, Request, identity
+
+Said = Dict[str, Any]
+
+
+def start(request: Request, answers: Answers) -> int:
+    """`start -` with {"ids": [...], "cut"?}: those that stand still are exchanged, each by a process of its own.
+
+    Says {"changed", "started": [ids], "why"}; raises the first failure, with what the others met with in its reason.
+    """
+    ids = [identity({"op": "start", "id": one}) for one in request.get("ids") or ()]
+    asked = {key: request[key] for key in ("cut",) if key in request}
+    waiting = [(one, _begun(one, asked)) for one in ids if not instances.active(one)]
+    said = [(one, process.wait(), _heard(process)) for one, process in waiting]
+    _raise([(one, rc, answer) for one, rc, answer in said if rc or "error" in answer])
+    started = [one for one, _, answer in said if answer.get("changed")]
+    why = "; ".join("%s: %s" % (one, answer.get("outcome", "")) for one, _, answer in said)
+    exchange.say(answers, changed=bool(started), started=started, why=why)
+    return 0
+
+
+def _begun(identifier: str, asked: Said) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        [sys.executable, sys.argv[0], "exchange", identifier, "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=shell.environment(),
+    )
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:  # its end says why
+            stdin.write(json.dumps(asked).encode() + b"\n")
+    return process
+
+
+def _heard(process: "subprocess.Popen[bytes]") -> Said:
+    """Its last line; an exchange says little more than that, so nothing fills the pipe while it is waited for."""
+    lines: List[bytes] = process.stdout.read().splitlines() if process.stdout else []
+    if process.stdout:
+        process.stdout.close()
+    try:
+        return dict(json.loads(lines[-1]))
+    except (IndexError, ValueError):
+        return {"error": "failed", "message": "it said nothing (status %d)" % process.returncode}
+
+
+def _raise(failed: List[Tuple[str, int, Said]]) -> None:
+    if not failed:
+        return
+    one, rc, answer = failed[0]
+    why = "; ".join("%s: %s" % (name, other.get("message", "")) for name, _, other in failed)
+    more = {key: value for key, value in answer.items() if key not in ("error", "message", "next")}
+    kind, following = str(answer.get("error", "failed")), str(answer.get("next", ""))
+    raise NodeError(kind, why, following, rc=rc or 1, **{**more, "why": why, "id": one})
