@@ -54,6 +54,7 @@ COMMANDS: Dict[str, Command] = {
     "pull": Command("pull", "pull", ("ref",)),
     "packages-before": Command("installed", "packages_before"),
     "packages-after": Command("installed", "packages_after"),
+    "docker-ready": Command("daemon", "docker_ready"),
     "fetch": Command("fetch", "fetch"),
     "make-cert": Command("certs", "make_cert", ("name",)),
     "ask": Command("ask", "ask"),

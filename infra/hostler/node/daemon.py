@@ -1,0 +1,85 @@
+"""Docker's daemon, with the settings that were written for it, from now on and after each boot.
+
+No `systemctl enable`: that reloads systemd, which can take the cards from running containers.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List
+
+from . import door, files, instances, shell, units
+from .protocol import Answers, NodeError, Request
+
+UNIT = "docker.service"
+WANTS = instances.WANTS + "/" + UNIT
+HOOK = "/usr/bin/nvidia-container-runtime-hook"
+SETTINGS = "/etc/docker/daemon.json"
+PID = "/run/docker.pid"
+DUE = door.DUE + "/docker"
+START_S = 120.0
+
+
+def docker_ready(request: Request, answers: Answers) -> int:
+    """`docker-ready -` with {"toolkit": whether containers need the cards, "dry"?}: enabled, running, with what is
+    written down. Says {"changed", "why"}; with `dry` what it would do."""
+    dry = bool(request.get("dry"))
+    done: List[str] = []
+    state = _shown()
+    if state.get("LoadState") != "loaded":
+        if not dry:
+            raise NodeError("unit", "there is no %s" % UNIT, "look whether docker.io was installed")
+        state["ActiveState"] = "inactive"
+    if _link(state, dry):
+        done.append("enabled")
+    if state["ActiveState"] != "active":
+        _systemctl("start", dry)
+        done.append("started")
+    else:
+        if files.read(DUE) is not None and _is_newer(
+            SETTINGS
+        ):  # before a restart: live-restore is among them
+            _systemctl("reload", dry)
+            done.append("settings loaded")
+        if request.get("toolkit") and _is_newer(HOOK):
+            _systemctl("restart", dry)
+            done.append("restarted to find the toolkit")
+    if not dry:
+        files.remove(DUE)
+    answers.say(changed=bool(done), why=", ".join(done))
+    return 0
+
+
+def _shown() -> Dict[str, str]:
+    words = ("systemctl", "show", "--property=LoadState,ActiveState,UnitFileState,FragmentPath", UNIT)
+    result = shell.run(words, 10.0)
+    if not result.ok:
+        raise NodeError("unit", "systemctl: " + result.why)
+    return units.pairs(result.stdout)
+
+
+def _link(state: Dict[str, str], dry: bool) -> bool:
+    """What `systemctl enable` does, where nothing starts it at boot yet."""
+    if units.is_enabled(UNIT, state.get("UnitFileState", "")):
+        return False
+    if not dry:
+        os.makedirs(files.at(os.path.dirname(WANTS)), exist_ok=True)
+        files.remove(WANTS)
+        os.symlink(state["FragmentPath"], files.at(WANTS))
+    return True
+
+
+def _systemctl(word: str, dry: bool) -> None:
+    if dry:
+        return
+    result = shell.run(("systemctl", word, UNIT), START_S)
+    if not result.ok:
+        raise NodeError("unit", "%s: systemctl %s: %s" % (UNIT, word, result.why), "journalctl -u docker")
+
+
+def _is_newer(path: str) -> bool:
+    """Whether it was put there after the daemon's start, which is when the daemon looks for it."""
+    try:
+        return os.stat(files.at(path)).st_ctime > os.stat(files.at(PID)).st_mtime
+    except FileNotFoundError:
+        return path == SETTINGS  # taken away: that is a change, too
