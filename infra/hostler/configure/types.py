@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models.types import Placement, Release
+from hostler.models.vacate import Vacated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Plan:
         default_factory=dict[str, float]
     )  # model: seconds it cannot answer
     provision: tuple[Mapping[str, Any], ...] = ()
+    vacated: tuple[Vacated, ...] = ()  # leave before anything starts: their cards are needed
 
     @property
     def empty(self) -> bool:

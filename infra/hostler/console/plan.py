@@ -58,11 +58,17 @@ def show(plan: Plan, out: Out, *, details: bool = False) -> None:
     for rejected in plan.placement.rejected:
         if rejected.replica in plan.placement.missing or rejected.replica in moved:
             out.say(f"not placed there: {rejected.replica} on {rejected.where}: {rejected.reason}")
+    for gone in plan.vacated:
+        out.say(
+            f"first: {gone.replica} leaves {gone.host}: {gone.for_replica} needs the memory that it holds"
+        )
     for notice in plan.notices:
         if notice.level != "refuse":
             out.say(f"{notice.level}: {f'{notice.where}: ' if notice.where else ''}{notice.text}")
     for model, seconds in plan.downtime_s.items():
-        out.say(f"downtime: {model} cannot answer for about {seconds:.0f} s (its only replica changes)")
+        out.say(
+            f"downtime: {model} cannot answer for about {seconds:.0f} s (nothing else serves it meanwhile)"
+        )
 
 
 def place(replica: Replica) -> str:
@@ -100,5 +106,6 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "placement": encode(plan.placement),
         "notices": [encode(notice) for notice in plan.notices],
         "downtime_s": dict(plan.downtime_s),
+        "vacated": [encode(gone) for gone in plan.vacated],
         "empty": plan.empty,
     }

@@ -26,6 +26,9 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
     changes = tuple(change for change in draft.plan.changes if change.host and change.part != "pulumi")
     gone = [name for name in draft.plan.removed_hosts if name in run.transports]
     here = tuple(change for change in changes if change.host not in draft.plan.removed_hosts)
+    for leaving in draft.plan.vacated:
+        if leaving.host in run.transports:
+            _retire(run, leaving.replica, leaving.host, cut=cut)
     if here:
         with _or_lost(run):
             run_playbooks(
@@ -45,19 +48,24 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
 
 
 def retire(run: Session, host: str, draft: Draft, *, cut: bool) -> None:
-    """The replicas of a host that leaves: the gateway sends them nothing by now; what runs is waited for, or the
-    plan stops here with what would be cut (exit 9)."""
+    """The replicas of a host that leaves: the gateway sends them nothing by now."""
     before = draft.observation.record
     for replica in before.replicas if before else ():
-        if replica.members[0].host != host:
-            continue
-        run.out.live(f"{replica.id} on {host}: waiting for its last requests")
-        try:
-            run.call(host, "retire", RETIRE_S, id=replica.id, force=cut)
-        except AgentError as error:
-            if error.rc != REFUSED:
-                raise
-            raise RefusedError(*error.problems) from error
+        if replica.members[0].host == host:
+            _retire(run, replica.id, host, cut=cut)
+
+
+def _retire(run: Session, replica: str, host: str, *, cut: bool) -> None:
+    """It gets nothing new; what it is answering is waited for, or the plan stops here with what would be cut (exit 9)."""
+    run.out.live(f"{replica} on {host}: waiting for its last requests")
+    try:
+        answer = run.call(host, "retire", RETIRE_S, id=replica, force=cut)
+    except AgentError as error:
+        if error.rc != REFUSED:
+            raise
+        raise RefusedError(*error.problems) from error
+    if answer.get("changed"):
+        run.out.say(f"changed  {host}: retired {replica}")
 
 
 @contextmanager

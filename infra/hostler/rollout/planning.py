@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hostler.configure import build, difference
+from hostler.configure import build, difference, observed
 from hostler.configure.types import Change, Notice, Plan
 from hostler.console import status
-from hostler.hosts.types import Seen, Value
+from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models.placement import place
 from hostler.models.release import next_release, wanted_of
@@ -20,6 +20,7 @@ from hostler.models.resolve import SeenFile, Weights
 from hostler.models.resolver import Resolver
 from hostler.models.rooms import Room, rooms_of
 from hostler.models.types import Placement, Release, Replica
+from hostler.models.vacate import Vacated, vacated
 from hostler.record import store
 from hostler.record.types import Expected, Record
 from hostler.rollout import gates, keys, secret
@@ -27,6 +28,7 @@ from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.stackfile.asked import asked_digests
 
 SERVING = ("ready", "ready, route unknown")  # what is not known is not cut, either
+LEFT_S = 60.0  # from a replica's end to the readiness of its successor elsewhere
 DOOR_S = 10.0  # what a person should reckon with while the gateway's container is exchanged
 
 
@@ -71,6 +73,8 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         observation.file, observation.hosts, observation.seen, release, placement, wanted
     )
     changes = (*_host_changes(observation, manifests), *_provision_changes(observation))
+    rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
+    leave_first = vacated(_running(record.replicas, observation.seen), placement, rooms)
     notices = gates.notices(
         observation.file, observation.hosts, observation.seen, placement, record, observation.gateway.name
     )
@@ -84,7 +88,11 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         notices=(*notices, *_unreached(observation.seen)),
         manifests=manifests,
         removed_hosts=tuple(host.name for host in observation.gone),
-        downtime_s=downtime(changes, placement, observation.seen, manifests, record.gateway_host),
+        downtime_s={
+            **cut_meanwhile(leave_first, placement, observation.seen, record.gateway_host),
+            **downtime(changes, placement, observation.seen, manifests, record.gateway_host),
+        },
+        vacated=leave_first,
     )
     return Draft(plan=plan, record=wanted, observation=observation)
 
@@ -208,6 +216,26 @@ def downtime(
     limits = {c.id: c.health.limit_s if c.health else 60 for m in manifests.values() for c in m.containers}
     alone = {replica for replica in touched if list(serving.values()).count(serving[replica]) < 2}
     return {serving[replica]: float(min(limits.get(replica, 60), 60)) for replica in sorted(alone)}
+
+
+def cut_meanwhile(
+    leave_first: Sequence[Vacated], placement: Placement, seen: Mapping[str, Seen], gateway: str
+) -> dict[str, float]:
+    """The same for models that are wanted further on, of which a replica leaves before its successor has started and
+    nothing else serves."""
+    placed = {r.model for r in placement.replicas}
+    serving = {r.model for r in placement.replicas if serves(seen, gateway, r)}
+    return dict.fromkeys(sorted({gone.model for gone in leave_first} & placed - serving), LEFT_S)
+
+
+def _running(replicas: Sequence[Replica], seen: Mapping[str, Seen]) -> tuple[Replica, ...]:
+    """Those whose container is there, or may be: what an interrupted run took away need not leave again."""
+    return tuple(r for r in replicas if not isinstance(_container(r, seen), Absent))
+
+
+def _container(replica: Replica, seen: Mapping[str, Seen]) -> Observed:
+    host = seen.get(replica.members[0].host)
+    return observed.of(host, f"container:{replica.id}") if host else Unknown("it was not probed", 0.0)
 
 
 def _restarts(change: Change, door: str, seen: Mapping[str, Seen]) -> bool:
