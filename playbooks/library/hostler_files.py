@@ -20,7 +20,8 @@ options:
       state:
         description:
           - C(file) needs one of text, base64 or secret. C(directory) and C(absent) need none.
-          - C(merged) puts C(values) into a JSON document that others own too; its other keys stay.
+          - C(merged) puts C(values) into a JSON document that others own too; its other keys stay, and where a link
+            stands in its place, what the link points to is written.
           - C(absent) removes a file or an empty directory.
         type: str
         choices: [file, directory, merged, absent]
@@ -106,7 +107,8 @@ class Files:
         return None
 
     def _merged(self, entry):
-        now = read(entry["path"])
+        path = behind(entry["path"])
+        now = read(path)
         document = parsed(entry["path"], now)
         wanted = merge(document, entry["values"] or {})
         if wanted == document and now is not None:
@@ -114,7 +116,7 @@ class Files:
         content = (json.dumps(wanted, indent=4) + "\n").encode()
         self._note(entry, now, content)
         if not self.dry:
-            write(entry["path"], content, *kept(entry, now))
+            write(path, content, *kept(entry, now))
 
     def _directory(self, entry):
         path = entry["path"]
@@ -181,6 +183,18 @@ def read(path):
         raise Trouble("%s: expected a file; got something else" % path)
     with open(path, "rb") as file:
         return file.read()
+
+
+def behind(path):
+    """The path itself, or what the link there points to: a document that others own stays where they keep it."""
+    if not os.path.islink(path):
+        return path
+    if not os.path.exists(path):
+        raise Trouble(
+            "%s: expected a file; got a link to %s, which is not there. It was left as it is: "
+            "make that file (with {} in it, say), or remove the link" % (path, os.readlink(path))
+        )
+    return os.path.realpath(path)
 
 
 def parsed(path, content):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from typing import Any, Dict, List
 
 from . import files, installed, shell
@@ -53,13 +54,22 @@ def daemon_json(before: Json, told: Told) -> None:
 
 
 def _put_back(rest: Json, was: Json, old: Any) -> None:
-    if rest != was:
-        files.write_json(DAEMON, rest)
-    elif old is None:
+    linked = os.path.islink(files.at(DAEMON))
+    if rest == was and old is None and not linked:
         files.remove(DAEMON)
+    elif rest == was and old is not None:
+        _write(str(old).encode())
     else:
-        files.write(DAEMON, str(old).encode())
+        _write(json.dumps(rest, indent=1, sort_keys=True).encode() + b"\n")
     shell.run(("systemctl", "reload", "docker.service"))
+
+
+def _write(content: bytes) -> None:
+    """Where somebody's link points, and with the mode and the owner that the file has."""
+    place, root = os.path.realpath(files.at(DAEMON)), os.path.realpath(files.root) if files.root else ""
+    found = os.stat(place)
+    files.write(place[len(root) :], content, stat.S_IMODE(found.st_mode))
+    os.chown(place, found.st_uid, found.st_gid)
 
 
 def changed(values: Json, rest: Json) -> List[str]:

@@ -131,6 +131,35 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "text").is_symlink()
 
 
+def test_a_merged_document_is_written_where_its_link_points(tmp_path: Path) -> None:
+    """Somebody keeps daemon.json in a place of their own: the link, the other keys and the mode stay."""
+    target, link = tmp_path / "theirs/daemon.json", tmp_path / "daemon.json"
+    target.parent.mkdir()
+    target.write_text('{"dns": ["1.1.1.1"]}')
+    target.chmod(0o640)
+    os.chown(target, 7, 8)
+    link.symlink_to("theirs/daemon.json")
+    entry = {"path": str(link), "state": "merged", "values": {"live-restore": True}, **OWNER}
+    assert call(tmp_path, [entry])["paths"] == [str(link)]
+    assert os.readlink(link) == "theirs/daemon.json"
+    assert json.loads(target.read_text()) == {"dns": ["1.1.1.1"], "live-restore": True}
+    found = target.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o640, 7, 8)
+    assert not call(tmp_path, [entry])["changed"]
+
+
+@pytest.mark.parametrize("target", ["nowhere/daemon.json", "daemon.json"], ids=["dangling", "to itself"])
+def test_a_merged_document_behind_a_link_to_nothing(tmp_path: Path, target: str) -> None:
+    link = tmp_path / "daemon.json"
+    link.symlink_to(target)
+    found = call(tmp_path, [{"path": str(link), "state": "merged", "values": {"a": 1}, **OWNER}])
+    assert found["failed"]
+    assert f"{link}: expected a file; got a link to {target}, which is not there" in found["msg"]
+    assert "left as it is" in found["msg"]
+    assert os.readlink(link) == target
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["daemon.json"]
+
+
 def test_the_mark_stays_until_somebody_takes_it_away(tmp_path: Path) -> None:
     due, entry = f"{tmp_path}/due/edge", {"path": f"{tmp_path}/a", "text": "1", **OWNER}
     assert call(tmp_path, [entry], due=due)["due"]
