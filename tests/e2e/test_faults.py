@@ -166,9 +166,11 @@ class Prepared:
 
 @pytest.fixture(scope="module")
 def prepared(site: Site) -> Prepared:
-    """From an interrupted dpkg, first with a registry whose files fail, then with a hub whose file is gone."""
+    """From an interrupted dpkg, first with a registry whose files fail, then with a hub whose file is gone; the hub
+    is asked in the first run, too, in the background."""
     host, lab = site.hosts["good"].reset(), site.desk.lab
     host.run(["sh", "-ec", HALF_INSTALLED])
+    lab.fault("huggingface.co", "^/lfs/", status=404, client=host.address)
     lab.fault("ghcr.io", "/blobs/", status=503)
     registry = site.pool("good").up(code=6)
     lab.clear_faults()

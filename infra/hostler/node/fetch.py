@@ -17,6 +17,7 @@ from .protocol import Answers, NodeError, Request, number, text
 from .transfer import Progress, Wish
 
 LOCK_S = 0.2
+BESIDE = 32 << 30  # bytes that a host's packages and its largest image may take, unpacked
 
 
 def fetch(request: Request, answers: Answers) -> int:
@@ -33,15 +34,25 @@ def fetch(request: Request, answers: Answers) -> int:
         text(request, "token", ""),
     )
     if request.get("background"):
-        answers.say(
-            changed=False, background=not (wish.url.startswith("file:") or _known(wish)) and _started(wish)
-        )
+        answers.say(changed=False, background=_may_begin(wish) and _started(wish))
         return 0
     progress = Progress(answers, wish.size)
     changed = in_place(wish, progress) if wish.url.startswith("file:") else _alone(wish, progress)
     known: Dict[str, Any] = store.sidecar(wish.path) or {}
     answers.say(changed=changed, sha256=known.get("sha256", ""), size=known.get("size", 0), path=wish.path)
     return 0
+
+
+def _may_begin(wish: Wish) -> bool:
+    """Not what is here, nor where packages and images might not find room beside it: then their turn comes first,
+    and it is said what lacks."""
+    if wish.url.startswith("file:") or _known(wish):
+        return False
+    try:
+        have = os.path.getsize(files.at(wish.path) + ".part")
+    except OSError:
+        have = 0
+    return store.free_bytes(wish.path) > wish.size - have + BESIDE
 
 
 def _started(wish: Wish) -> bool:

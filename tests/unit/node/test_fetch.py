@@ -304,6 +304,26 @@ def test_a_background_download_is_ended_and_resumed(site: Web, installed: Path) 
     assert whole()
 
 
+@pytest.mark.parametrize(
+    ("room", "begins"), [(fetch.BESIDE + (1 << 20), False), (fetch.BESIDE + (4 << 20), True)]
+)
+def test_only_where_others_find_room_beside_it(
+    site: Web, installed: Path, monkeypatch: pytest.MonkeyPatch, room: int, begins: bool
+) -> None:
+    monkeypatch.setattr(store, "free_bytes", lambda _: room)
+    monkeypatch.setattr(fetch, "_started", lambda _: True)
+    assert fetched(site, background=True)["background"] is begins
+
+
+def test_what_has_come_already_needs_no_room(
+    site: Web, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part(CONTENT[:2_500_000])
+    monkeypatch.setattr(store, "free_bytes", lambda _: fetch.BESIDE + (1 << 20))
+    monkeypatch.setattr(fetch, "_started", lambda _: True)
+    assert fetched(site, background=True)["background"]
+
+
 def test_a_piped_agent_has_no_program_to_start(site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch.sys, "argv", ["-c"])
     assert fetched(site, background=True)["background"] is False
