@@ -9,7 +9,7 @@ from importlib import resources
 
 NAME = "hostler_node"  # the package's name on a host
 SHEBANG = b"#!/usr/bin/python3 -IS\n"
-ENTRY = f"from {NAME}.__main__ import main\nraise SystemExit(main())\n"
+ENTRY = f"from {NAME}.__main__ import program\nraise SystemExit(program())\n"
 LEAST_PYTHON = (3, 9)
 
 # Runs in any Python 3: reads the zip's length and the zip from stdin, and leaves the rest of stdin, which is
@@ -25,8 +25,8 @@ memory = os.memfd_create("hostler-node")
 while code:
     code = code[os.write(memory, code):]
 sys.path.insert(0, "/proc/self/fd/%d" % memory)
-from {NAME}.__main__ import main
-sys.exit(main([]))
+from {NAME}.__main__ import program
+sys.exit(program())
 """.strip()
 
 

@@ -30,7 +30,6 @@ MANAGERS = (
     "zypper",
     "unattended-upgr",
 )
-AGENT = "hostler-node"
 GRACE = 20.0  # seconds from SIGTERM to SIGKILL
 BACK = 300.0  # the same for the agent: an exchange puts the old one back, which loads its model again
 WAIT = 600.0
@@ -139,7 +138,7 @@ def ancestors(table: Dict[int, Process], pid: int) -> Set[int]:
 def end(doomed: List[Process]) -> None:
     """SIGTERM, and SIGKILL for those that do not listen."""
     send(doomed, signal.SIGTERM)
-    others = [p for p in doomed if p.name != AGENT]
+    others = [p for p in doomed if p.name != files.AGENT]
     for some, limit in ((others, GRACE), (doomed, BACK)):
         deadline = time.monotonic() + limit
         while alive(some) and time.monotonic() < deadline:

@@ -31,7 +31,8 @@ GATEWAY_RUN = "/run/hostler/gateway"
 EDGE_RUN = "/run/hostler/edge"
 DOCKER_SOCKET = "/var/run/docker.sock"
 UNIT = "/etc/systemd/system/hostler@.service"
-PROGRAM = "/usr/local/lib/hostler/hostler-node"
+AGENT = "hostler-node"  # the name of its processes, and of its file
+PROGRAM = "/usr/local/lib/hostler/" + AGENT
 ACCOUNT = "hostler"
 
 root = ""  # tests: a directory in place of /

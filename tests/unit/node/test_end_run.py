@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from hostler.node import end_run
+from hostler.hosts import agent
+from hostler.node import end_run, files
 from hostler.node.end_run import Process
 
 STUBBORN = "#!/bin/bash\ntrap '{then}' TERM\necho ready\nwhile :; do sleep 0.05; done\n"
@@ -44,3 +47,34 @@ def test_a_hung_exchange_is_killed_in_the_end(tmp_path: Path, monkeypatch: pytes
     with agent:
         end_run.end([hung])
         assert agent.wait(5) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("way", ["piped", "a child of `start`"])
+def test_an_agent_is_known_however_it_was_started(tmp_path: Path, way: str) -> None:
+    """Both are started as python3. They wait for the rest of their request."""
+    program = tmp_path / "hostler-node"
+    program.write_bytes(agent.program())
+    words = {
+        "piped": agent.command("r1"),
+        "a child of `start`": (sys.executable, program, "exchange", "x", "-"),
+    }
+    said = agent.preamble() if way == "piped" else b""
+    with subprocess.Popen(words[way], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
+        try:
+            assert child.stdin
+            child.stdin.write(said)
+            child.stdin.flush()
+            assert comes_to_be(child.pid, files.AGENT)
+        finally:
+            child.kill()
+
+
+def comes_to_be(pid: int, name: str) -> bool:
+    """Whether the process calls itself that within 10 s."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = end_run.read(pid)
+        if found and found.name == name:
+            return True
+        time.sleep(0.01)
+    return False
