@@ -1,9 +1,11 @@
-"""Docker as the probe sees it: version, containers, images; three questions over one connection."""
+"""Docker as the probe sees it: version, swarm, containers, images; four questions over one connection."""
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from . import files
 from .dockerapi import (
     LABEL_ID,
     LABEL_SPEC,
@@ -16,13 +18,16 @@ from .dockerapi import (
     labels,
     short,
 )
+from .protocol import as_dict
 
 Json = Dict[str, Any]
 NEVER = "0001-01-01"
+SWARM = "/var/lib/docker/swarm/docker-state.json"  # there as long as a node is of a swarm, running or not
 
 
 class Engine:
-    """One look at Docker. `reason` not empty: it cannot be seen; `absent`: there is no Docker."""
+    """One look at Docker. `reason` not empty: it cannot be seen; `absent`: there is no Docker; `swarm`: what this
+    node is in a swarm, empty where it is in none."""
 
     def __init__(self, docker: Optional[Docker] = None) -> None:
         self._docker = docker or Docker()
@@ -39,6 +44,17 @@ class Engine:
             self.absent = True
         except NotAnswering as error:
             self.reason = str(error)
+        self.swarm = self._swarm()
+
+    def _swarm(self) -> str:
+        try:
+            info: Json = {} if self.absent or self.reason else self._docker.get("/info") or {}
+        except NotAnswering:
+            info = {}
+        if "Swarm" not in info:
+            return "stopped" if in_swarm() else ""
+        state = str(as_dict(info["Swarm"]).get("LocalNodeState", ""))
+        return "" if state == "inactive" else state
 
     def _list(self, path: str, **query: Any) -> List[Json]:
         found: List[Json] = self._docker.get(path, **query) or []
@@ -86,6 +102,11 @@ class Engine:
         if self._images is None:
             self._images = self._list("/images/json")
         return self._images
+
+
+def in_swarm() -> bool:
+    """Whether a daemon that starts here goes on with a swarm."""
+    return os.path.exists(files.at(SWARM))
 
 
 def describe(details: Mapping[str, Any]) -> Dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import Dict, List
 
-from . import door, files, instances, shell, units
-from .protocol import Answers, NodeError, Request
+from . import containers, door, files, instances, shell, units
+from .protocol import Answers, NodeError, Request, as_dict
 
 UNIT = "docker.service"
 WANTS = instances.WANTS + "/" + UNIT
@@ -18,6 +18,7 @@ SETTINGS = "/etc/docker/daemon.json"
 PID = "/run/docker.pid"
 DUE = door.DUE + "/docker"
 START_S = 120.0
+VALIDATE_S = 20.0
 
 
 def docker_ready(request: Request, answers: Answers) -> int:
@@ -41,7 +42,7 @@ def docker_ready(request: Request, answers: Answers) -> int:
         ):  # before a restart: live-restore is among them
             _systemctl("reload", dry)
             done.append("settings loaded")
-        if request.get("toolkit") and _is_newer(HOOK):
+        if request.get("toolkit") and toolkit_waits():
             _systemctl("restart", dry)
             done.append("restarted to find the toolkit")
     if not dry:
@@ -72,9 +73,41 @@ def _link(state: Dict[str, str], dry: bool) -> bool:
 def _systemctl(word: str, dry: bool) -> None:
     if dry:
         return
+    _refuse_bad_settings()
     result = shell.run(("systemctl", word, UNIT), START_S)
     if not result.ok:
         raise NodeError("unit", "%s: systemctl %s: %s" % (UNIT, word, result.why), "journalctl -u docker")
+
+
+def _refuse_bad_settings() -> None:
+    """A daemon that stops and does not take its settings stays away, and with it everybody's containers."""
+    if not (files.read(SETTINGS) or b"").strip():
+        return
+    if as_dict(files.read_json(SETTINGS)).get("live-restore") and containers.in_swarm():
+        raise NodeError(
+            "settings",
+            "%s has live-restore, with which Docker does not start in a swarm" % SETTINGS,
+            "take live-restore out of it; Docker was left as it is",
+        )
+    why = _invalid()
+    if why:
+        raise NodeError(
+            "settings",
+            "dockerd --validate: " + why,
+            "mend %s, then repeat this; Docker was left as it is" % SETTINGS,
+        )
+
+
+def _invalid() -> str:
+    """What Docker says of its settings; nothing where they are good, or where it cannot say (before 23.0)."""
+    result = shell.run(("dockerd", "--validate", "--config-file", SETTINGS), VALIDATE_S)
+    unable = result.rc == shell.MISSING or "unknown flag" in result.stderr + result.stdout
+    return "" if result.ok or unable else result.why
+
+
+def toolkit_waits() -> bool:
+    """Whether the toolkit came after the daemon's start, which then does not know it."""
+    return _is_newer(HOOK)
 
 
 def _is_newer(path: str) -> bool:

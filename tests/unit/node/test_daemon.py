@@ -29,6 +29,7 @@ def ready(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> Ready:
         enabled: bool = True,
         loaded: str = "loaded",
         fails: str = "",
+        validate: tuple[int, str] = (0, "configuration OK"),
         **request: Any,
     ) -> tuple[str, list[str]]:
         told: list[str] = []
@@ -37,6 +38,9 @@ def ready(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> Ready:
             if words[1] == "show":
                 shown = f"LoadState={loaded}\nActiveState={active}\nUnitFileState=disabled\nFragmentPath=/lib/docker.service\n"
                 return Result(words, 0, shown, "")
+            if words[0] == "dockerd":
+                assert words == ("dockerd", "--validate", "--config-file", daemon.SETTINGS)
+                return Result(words, validate[0], "", validate[1])
             told.append(words[1])
             return Result(words, int(words[1] == fails), "", "it did not")
 
@@ -99,6 +103,62 @@ def test_what_failed_stays_due(ready: Ready) -> None:
     with pytest.raises(NodeError, match=r"docker.service: systemctl reload: it did not"):
         ready(fails="reload")
     assert files.read(daemon.DUE) is not None
+
+
+WRONG = "unable to configure the Docker daemon with file /etc/docker/daemon.json: the following directives don't match"
+
+
+@pytest.mark.parametrize(
+    ("state", "newer"),
+    [("active", daemon.HOOK), ("active", daemon.DUE), ("inactive", daemon.DUE)],
+    ids=["restart", "reload", "start"],
+)
+def test_settings_that_docker_does_not_take_stop_nothing(ready: Ready, state: str, newer: str) -> None:
+    files.write(daemon.SETTINGS, b"{}")
+    files.write(daemon.DUE, b"")
+    at(newer, 60)
+    told: list[str] = []
+    with pytest.raises(NodeError, match="the following directives don't match") as caught:
+        told = ready(active=state, toolkit=True, validate=(1, WRONG))[1]
+    assert "Docker was left as it is" in caught.value.next_step
+    assert told == []
+    assert files.read(daemon.DUE) is not None
+
+
+def test_settings_that_are_no_json_stop_nothing(ready: Ready) -> None:
+    at(daemon.HOOK, 60)
+    files.write(daemon.SETTINGS, b"{")
+    with pytest.raises(NodeError, match=r"/etc/docker/daemon\.json is not JSON"):
+        ready(toolkit=True)
+
+
+@pytest.mark.parametrize(
+    "validate",
+    [(125, "unknown flag: --validate\nSee 'dockerd --help'."), (1, "Status: unknown flag: --validate\nSee 'dockerd --help'., Code: 125"),
+     (127, "dockerd: not installed")],
+)  # fmt: skip
+def test_a_docker_that_cannot_validate(ready: Ready, validate: tuple[int, str]) -> None:
+    at(daemon.HOOK, 60)
+    files.write(daemon.SETTINGS, b"{}")
+    assert ready(toolkit=True, validate=validate)[1] == ["restart"]
+
+
+def test_a_swarm_that_docker_could_not_go_on_with(ready: Ready) -> None:
+    at(daemon.HOOK, 60)
+    files.write(daemon.SETTINGS, b'{"live-restore": true}')
+    files.write("/var/lib/docker/swarm/docker-state.json", b"{}")
+    with pytest.raises(NodeError, match="live-restore, with which Docker does not start in a swarm"):
+        ready(toolkit=True)
+    files.write(daemon.SETTINGS, b"{}")
+    assert ready(toolkit=True)[1] == ["restart"]
+
+
+def test_a_toolkit_that_waits_for_a_restart(short_root: Path) -> None:
+    assert not daemon.toolkit_waits()
+    at(daemon.HOOK, -60)
+    assert not daemon.toolkit_waits()
+    at(daemon.HOOK, 60)
+    assert daemon.toolkit_waits()
 
 
 def test_dry(ready: Ready) -> None:
