@@ -69,6 +69,11 @@ def package(manifest: Manifest, seen: Seen, item: Package) -> Changes:
 def _package_why(item: Package, seen: Seen) -> tuple[str, Effect]:
     if item.part is not Part.TOOLKIT:
         return "needed on every host of the stack", Effect.NONE
+    if seen.facts and seen.facts.docker and seen.facts.docker_swarm:
+        return (
+            "containers get their cards through it; Docker restarts, and its containers stop",
+            Effect.RESTART,
+        )
     if seen.facts and seen.facts.docker:
         return (
             "containers get their cards through it; Docker restarts, its containers go on (live-restore)",

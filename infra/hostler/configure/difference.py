@@ -72,6 +72,7 @@ def _stable(seen: Seen) -> dict[str, Any]:
             "os": (facts.os_id, facts.os_version),
             "driver": (facts.driver.state, facts.driver.version),
             "cards": sorted(card.uuid for card in facts.cards),
+            "swarm": facts.docker_swarm,
         },
     }
 

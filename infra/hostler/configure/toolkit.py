@@ -10,13 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hostler.configure.docker import TOOLKIT as PACKAGE
 from hostler.configure.docker import has_cards
 from hostler.errors import StackFileError
 from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import Effect, File, Item, Package, Part, Text
 from hostler.stackfile.sections import StackFile
 
-PACKAGE = "nvidia-container-toolkit"
 SOURCE = "/etc/apt/sources.list.d/hostler-nvidia-container-toolkit.list"
 KEYRING = "/usr/share/keyrings/hostler-nvidia-container-toolkit.asc"
 ADDRESS = "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"

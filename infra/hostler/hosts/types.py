@@ -103,6 +103,8 @@ class Facts:
     boot_id: str
     docker: str = ""  # server version, empty: not installed or not running
     docker_foreign: int = 0  # containers that are not ours
+    docker_swarm: str = ""  # active, pending, locked, error, stopped; empty: in no Docker Swarm
+    docker_waits: bool = False  # NVIDIA's toolkit came after the daemon's start: it finds it after a restart
     virtualization: str = ""
     driver: Driver = field(default_factory=lambda: Driver(state="none"))
     cards: tuple[Card, ...] = ()

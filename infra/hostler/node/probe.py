@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from . import everything, files, gpus, haproxy, machine, packages, paths, signals, units
+from . import daemon, everything, files, gpus, haproxy, machine, packages, paths, signals, units
 from .containers import Engine
 from .dockerapi import NotAnswering
 from .protocol import Answers, NodeError, Request, as_dict
@@ -42,7 +42,13 @@ def probe(request: Request, answers: Answers) -> int:
     found.update(observe_routes(routes(), asked.get("route", [])))
     found.update(("unit:" + name, seen(state)) for name, state in unit_states().items())
     found.update(("replica:" + name, seen(state)) for name, state in replica_signals().items())
-    facts = {"docker": docker.version, "docker_foreign": docker.foreign, "package_state": packages.trouble()}
+    facts = {
+        "docker": docker.version,
+        "docker_foreign": docker.foreign,
+        "docker_swarm": docker.swarm,
+        "docker_waits": daemon.toolkit_waits(),
+        "package_state": packages.trouble(),
+    }
     answers.say(
         observed=found,
         facts={**machine_facts(), **facts, **cards},

@@ -8,9 +8,9 @@ from hashlib import sha256
 
 import pytest
 
-from hostler.configure import ask, base, driver, engine, toolkit
+from hostler.configure import ask, base, docker, driver, engine, toolkit
 from hostler.hosts.types import Card, Driver, Value
-from hostler.manifest.items import MadeOnHost, Package, Part, Text
+from hostler.manifest.items import MadeOnHost, MergedJson, Package, Part, Text
 from hostler.models.types import ModelSource
 from worlds import configure_world as world
 
@@ -129,6 +129,16 @@ def test_nothing_is_unasked_on_a_host_that_answered_all() -> None:
 
 def _tag(text: str) -> str:
     return text
+
+
+@pytest.mark.parametrize("swarm", ["", "active", "locked", "stopped"])
+def test_live_restore_is_nothing_for_a_swarm(swarm: str) -> None:
+    """Docker does not start with both."""
+    seen = world.bare(1, facts=world.facts(1, docker_swarm=swarm))
+    assert ("live-restore" in docker.daemon(seen)) is not bool(swarm)
+    assert "runtimes" in docker.daemon(seen)
+    bare = world.bare(1, facts=world.facts(1, docker_swarm=swarm, cards=(), driver=Driver(state="none")))
+    assert any(isinstance(item, MergedJson) for item in docker.items(bare)) is not bool(swarm)
 
 
 DRIVERS = {

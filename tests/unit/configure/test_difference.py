@@ -35,6 +35,11 @@ def gone(name: str) -> Break:
     return put(name, Absent(world.AT))
 
 
+def in_swarm(seen: Seen) -> Seen:
+    assert seen.facts
+    return replace(seen, facts=replace(seen.facts, docker_swarm="active"))
+
+
 def also(kind: str, name: str) -> Break:
     return lambda seen: replace(seen, ours={**seen.ours, kind: (*seen.ours.get(kind, ()), name)})
 
@@ -45,6 +50,7 @@ WEIGHTS = next(f"model:{m.path}" for m in world.manifests()["gpu-1"].models)
 CONFIG = "path:/etc/hostler/gateway/haproxy.cfg"
 PEER = "path:/etc/hostler/tls/peers/gpu-2.crt"
 UNIT = "unit:hostler@chat-0.service"
+TOOLKIT = "package:nvidia-container-toolkit"
 SOURCE = "path:/etc/apt/sources.list.d/hostler-nvidia-container-toolkit.list"
 
 # what was done by hand, what is shown: item, now, action, effect
@@ -55,6 +61,9 @@ CASES: dict[str, tuple[Break, str, str, str, Effect]] = {
     ),
     "the toolkit was removed under a running Docker": (
         gone("package:nvidia-container-toolkit"), "package:nvidia-container-toolkit", "not installed", "add", Effect.RELOAD,
+    ),
+    "the same in a swarm, which has no live-restore": (
+        lambda seen: in_swarm(gone(TOOLKIT)(seen)), TOOLKIT, "not installed", "add", Effect.RESTART,
     ),
     "a directory's mode was changed": (
         change("path:/etc/hostler/tls", mode="0777"), "path:/etc/hostler/tls", "0777 root:hostler", "change", Effect.NONE,

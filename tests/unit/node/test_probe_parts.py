@@ -118,6 +118,34 @@ def test_containers() -> None:
     assert engine(**{"/containers/abc/json": None}).container("chat-0") is None  # gone in between
 
 
+@pytest.mark.parametrize(
+    ("info", "kept", "state"),
+    [
+        ({"Swarm": {"LocalNodeState": "active"}}, False, "active"),
+        ({"Swarm": {"LocalNodeState": "locked"}}, False, "locked"),
+        ({"Swarm": {"LocalNodeState": "inactive"}}, True, ""),
+        ({"Swarm": None}, True, ""),
+        ({}, True, "stopped"),
+        (NotAnswering("Docker is not running"), True, "stopped"),
+        (NotAnswering("Docker is not running"), False, ""),
+    ],
+)
+def test_swarm(root: Path, info: Any, kept: bool, state: str) -> None:
+    """A daemon that does not run has its swarm on disk, and would go on with it."""
+    if kept:
+        write(root / "var/lib/docker/swarm/docker-state.json", {})
+    found = engine(**{"/info": info})
+    assert found.swarm == state
+    assert found.reason == ""  # containers and images are seen all the same
+
+
+@pytest.mark.parametrize("silent", [NotAnswering("Docker is not running"), NotInstalled()])
+def test_a_swarm_that_the_next_docker_would_go_on_with(root: Path, silent: Exception) -> None:
+    assert engine(**{"/version": silent}).swarm == ""
+    write(root / "var/lib/docker/swarm/docker-state.json", {})
+    assert engine(**{"/version": silent}).swarm == "stopped"
+
+
 def test_images_by_digest_and_by_tag() -> None:
     seen = engine()
     assert seen.image("docker.io/library/haproxy@sha256:aa") == {"id": "sha256:1", "size": 5}

@@ -132,6 +132,33 @@ def test_a_card_that_fell_out_is_a_warning() -> None:
     assert not refused(tuple(found))
 
 
+TOOLKIT, SETTINGS = "package:nvidia-container-toolkit", "json:/etc/docker/daemon.json"
+INSTALLED = Value({"version": "1", "hold": False, "state": "installed"}, world.AT)
+
+
+@pytest.mark.parametrize(
+    ("facts", "observed", "level", "words"),
+    [
+        ({}, {TOOLKIT: INSTALLED}, "note", "live-restore is left out"),
+        ({}, {}, "warning", "restarted once, so that it finds the toolkit"),
+        ({"docker_waits": True}, {TOOLKIT: INSTALLED}, "warning", "restarted with the next change"),
+        ({"cards": (), "driver": Driver(state="none")}, {}, "note", "live-restore is left out"),
+        (
+            {},
+            {SETTINGS: Value({"live-restore": True}, world.AT)},
+            "refuse",
+            "with which Docker does not start",
+        ),
+    ],
+)
+def test_a_swarms_owner_is_told(
+    facts: dict[str, Any], observed: dict[str, Value], level: str, words: str
+) -> None:
+    member = replace(host(2, docker_swarm="active", **facts), observed=observed)
+    found = [n for n in notices(seen={"gpu-2": member}) if n.where == "gpu-2"]
+    assert [(n.level, words in n.text) for n in found] == [(level, True)]
+
+
 def test_the_only_replica_needs_a_word_for_its_downtime() -> None:
     why = refused((), allow_downtime=False, chat=20.0)
     assert why.startswith("exit 9: ")
