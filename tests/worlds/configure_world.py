@@ -121,6 +121,12 @@ def record(**changes: Any) -> Record:
     return replace(found, **changes)
 
 
+def dead(number: int) -> Seen:
+    """A host that is switched off."""
+    error = "expected an answer; got no route to host"
+    return Seen(host=f"gpu-{number}", at=AT, seconds=3.0, error=error, error_kind="dead")
+
+
 def bare(number: int, **changes: Any) -> Seen:
     """A host before the first contact: everything was asked, nothing of it is there."""
     return replace(Seen(host=f"gpu-{number}", at=AT, seconds=0.1, facts=facts(number, docker="")), **changes)
@@ -197,6 +203,8 @@ def _path(kind: str, mode: str, owner: str, group: str) -> dict[str, Any]:
 def _content(content: Text | SecretRef | MadeOnHost | Packed) -> dict[str, Any]:
     if isinstance(content, Text):
         return {"sha256": digest(content.text), "text": content.text}
+    if isinstance(content, MadeOnHost):
+        return {"sha256": content.sha256, "text": content.pem}
     return {"sha256": content.sha256}
 
 

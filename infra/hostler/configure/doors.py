@@ -74,7 +74,7 @@ def has_edge(wish: Wish, host: Host) -> bool:
 
 
 def gateway_spec(wish: Wish) -> GatewaySpec:
-    others = [h.name for h in wish.hosts if has_edge(wish, h)]
+    others = [h.name for h in wish.hosts if has_edge(wish, h) and is_known(wish, h.name)]
     return GatewaySpec(
         uid=wish.record.uid,
         host=wish.record.gateway_host,
@@ -83,7 +83,7 @@ def gateway_spec(wish: Wish) -> GatewaySpec:
         keys=tuple((key.sha256, key.name) for key in wish.record.keys),
         port=wish.file.stack.gateway.port,
         tls=_tls(wish.file),
-        pins={name: pin for name in others if (pin := certificate(wish.seen.get(name), "edge")[0])},
+        pins={name: pin for name in others if (pin := known_certificate(wish, name, "edge")[0])},
     )
 
 
@@ -107,20 +107,48 @@ def route(wish: Wish, replica: Replica) -> Route:
         id=replica.id,
         host=member.host,
         port=member.port,
-        edge_address="" if local else edge_address(wish, member.host),
+        edge_address="" if local else known_address(wish, member.host),
         slots=runs.slots,
         health_path=by_name(runs.engine).health,
     )
 
 
-def edge_address(wish: Wish, name: str) -> str:
+def is_known(wish: Wish, name: str) -> bool:
+    """Whether a host's replicas are reached by loopback, or it answers, or its certificate is remembered. The others
+    are left out of the gateway until they answer: it could not tell that it talks to them."""
+    if name == wish.record.gateway_host or not is_off(wish, name):
+        return True
+    return bool(known_certificate(wish, name, "edge")[0])
+
+
+def is_off(wish: Wish, name: str) -> bool:
+    seen = wish.seen.get(name)
+    return seen is not None and not seen.reached
+
+
+def known_certificate(wish: Wish, name: str, made: str) -> tuple[str, str]:
+    """(SHA-256, PEM) of a host's certificate; of an edge that is off, of the one that it had when it last answered."""
+    if made != "edge" or not is_off(wish, name):
+        return certificate(wish.seen.get(name), made)
+    expected = wish.record.expected.get(name)
+    pem = expected.edge if expected else ""
+    return (sha256(pem.encode()).hexdigest(), pem) if pem else ("", "")
+
+
+def known_address(wish: Wish, name: str) -> str:
+    """Where the gateway finds a host's edge; of one that is off, where it was: its name may have gone with it."""
+    expected = wish.record.expected.get(name)
+    if is_off(wish, name) and expected and expected.address:
+        return expected.address
+    return edge_address(next(h for h in wish.hosts if h.name == name), wish.seen.get(name))
+
+
+def edge_address(host: Host, seen: Seen | None) -> str:
     """Under which address the gateway finds a host: the one that people use, where the machine has it as its
     own; else the machine's first own one."""
     from hostler.hosts.sshconfig import route as way
 
-    host = next(h for h in wish.hosts if h.name == name)
     used = "" if host.ssh.local else way(host.ssh, host.where).address
-    seen = wish.seen.get(name)
     own = seen.facts.addresses if seen and seen.facts else ()
     return used if used in own or not own else _resolved(used, own)
 
@@ -137,7 +165,7 @@ def _resolved(used: str, own: tuple[str, ...]) -> str:
 
 
 def _served(wish: Wish, name: str, model: ReleasedModel) -> ServedModel:
-    replicas = tuple(r for r in wish.placement.replicas if r.model == name)
+    replicas = [r for r in wish.placement.replicas if r.model == name and is_known(wish, r.members[0].host)]
     return ServedModel(
         name=name,
         replicas=tuple(route(wish, replica) for replica in replicas),
@@ -191,5 +219,5 @@ def _with_pem(wish: Wish, item: Item) -> Item:
     if not isinstance(item, File) or not isinstance(item.content, MadeOnHost):
         return item
     name = item.content.made.removesuffix(".crt")
-    sha, pem = certificate(wish.seen.get(item.content.host), name)
+    sha, pem = known_certificate(wish, item.content.host, name)
     return replace(item, content=replace(item.content, made=name, sha256=sha or None, pem=pem))

@@ -26,12 +26,15 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What was agreed to be there: a card that is missing later is shown as missing."""
+    """What was agreed to be there: a card that is missing later is shown as missing. Address and certificate are
+    those by which the gateway knows the host: while it is off, they hold."""
 
     machine_id: str
     cards: tuple[tuple[str, str, int], ...]  # uuid, name, MiB
     driver: str = ""
     boot_id: str = ""
+    address: str = ""  # where its edge is
+    edge: str = ""  # its edge's certificate (PEM), empty as long as none is made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

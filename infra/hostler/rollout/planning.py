@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hostler.configure import build, difference, observed
+from hostler.configure import build, difference, doors, observed
 from hostler.configure.types import Change, Notice, Plan
 from hostler.console import status
-from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
+from hostler.hosts.types import Absent, Host, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models.placement import place
 from hostler.models.release import next_release, wanted_of
@@ -129,19 +129,22 @@ def _with(releases: tuple[Release, ...], release: Release) -> tuple[Release, ...
 
 def _expected(observation: Observation, record: Record) -> Mapping[str, Expected]:
     """What was seen is what is expected from now on; of an unreachable host, what was expected before."""
-    fresh = {
-        name: Expected(
-            machine_id=seen.facts.machine_id,
-            cards=tuple((card.uuid, card.name, card.memory_mib) for card in seen.facts.cards),
-            driver=seen.facts.driver.version,
-            boot_id=seen.facts.boot_id,
-        )
-        for name, seen in observation.seen.items()
-        if seen.facts
-    }
-    kept = {name: expected for name, expected in record.expected.items() if name not in fresh}
-    present = {host.name for host in observation.hosts}
-    return {name: expected for name, expected in sorted({**kept, **fresh}.items()) if name in present}
+    found = {host.name: _expected_of(host, observation.seen[host.name]) for host in observation.hosts}
+    before = record.expected
+    known = {name: fresh or before[name] for name, fresh in found.items() if fresh or name in before}
+    return dict(sorted(known.items()))
+
+
+def _expected_of(host: Host, seen: Seen) -> Expected | None:
+    facts = seen.facts
+    return facts and Expected(
+        machine_id=facts.machine_id,
+        cards=tuple((card.uuid, card.name, card.memory_mib) for card in facts.cards),
+        driver=facts.driver.version,
+        boot_id=facts.boot_id,
+        address=doors.edge_address(host, seen),
+        edge=doors.certificate(seen, "edge")[1],
+    )
 
 
 def _host_changes(observation: Observation, manifests: Mapping[str, Manifest]) -> tuple[Change, ...]:
