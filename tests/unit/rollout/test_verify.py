@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -83,6 +84,18 @@ def test_one_that_gets_no_requests_is_a_failure(
         verify.routed(run, replicas("gpu-1", "gpu-2"), limit_s=0.0)
     (problem,) = caught.value.problems
     assert (problem.where, problem.got) == ("chat-1 on gpu-2", words)
+
+
+def test_a_model_that_only_stands_on_a_dead_host_is_not_asked(
+    run: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(verify, "_ask", lambda _draft, _run, model: asked.append(model))
+    away = replace(replicas("gpu-9")[0], id="code-0", model="code")
+    placed = SimpleNamespace(replicas=(*replicas("gpu-1", "gpu-9"), away))
+    draft: Any = SimpleNamespace(plan=SimpleNamespace(placement=placed))
+    verify.smoke(draft, run, ("chat", "code"))
+    assert asked == ["chat"]
 
 
 def test_a_host_that_does_not_answer_is_not_waited_for(run: Session, monkeypatch: pytest.MonkeyPatch) -> None:
