@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.desk import Desk
+from e2e.desk import Desk, container, replica_of
 from lab.hosts import Host
 from lab.shell import wait_for
 
@@ -74,6 +74,18 @@ def test_two_operators_at_once(desk: Desk, colleague: Desk, hosts: dict[str, Hos
             first.communicate(timeout=60)
 
 
+def routes(gateway: Host) -> str:
+    """Checksums of where the gateway sends requests, and of whom it trusts there."""
+    return gateway.run(
+        ["sha256sum", "/etc/hostler/gateway/haproxy.cfg", "/etc/hostler/tls/peers/gpu-2.crt"]
+    ).stdout
+
+
+def containers(host: Host) -> list[str]:
+    """Those of its replica and of the gateway."""
+    return [container(host, name) for name in (replica_of(host), "gateway")]
+
+
 def test_a_dead_host_does_not_hold_the_others(desk: Desk, hosts: dict[str, Host]) -> None:
     hosts["gpu-2"].network_cut()
     report = desk("status", "--json", code=4).json
@@ -85,6 +97,32 @@ def test_a_dead_host_does_not_hold_the_others(desk: Desk, hosts: dict[str, Host]
     assert "gpu-2" in done.err
     hosts["gpu-2"].network_restore()
     assert desk.plan() == []
+
+
+def test_what_changes_while_a_host_is_off(desk: Desk, hosts: dict[str, Host]) -> None:
+    """The others are made true, with exit 4; a second time nothing of them is touched; the host catches up later."""
+    known, before = routes(hosts["gpu-1"]), containers(hosts["gpu-1"])
+    hosts["gpu-2"].power_cut()
+    assert desk("plan", "--json", code=4).changes == []
+    desk.edit("context: 2k ", "context: 3k ")
+    assert {change["host"] for change in desk("plan", "--json", code=4).changes} == {"gpu-1"}
+    first = desk.up("--allow-downtime", code=4)
+    assert "gpu-2" in first.err
+    assert "done in" in first.err
+    assert routes(hosts["gpu-1"]) == known
+    changed_once = containers(hosts["gpu-1"])
+    assert changed_once[0] != before[0]
+    assert changed_once[1] == before[1]
+    assert "Paris" in desk.ask()
+    assert desk("plan", "--json", code=4).changes == []
+    second = desk.up(code=4)
+    assert "gpu-2" in second.err
+    assert containers(hosts["gpu-1"]) == changed_once
+    hosts["gpu-2"].power_on()
+    desk.up()
+    assert desk.plan() == []
+    assert routes(hosts["gpu-1"]) == known
+    assert "Paris" in desk.ask()
 
 
 def test_a_wrong_host_key_is_exit_4_with_both_fingerprints(desk: Desk, hosts: dict[str, Host]) -> None:
