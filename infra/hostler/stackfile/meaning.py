@@ -10,6 +10,7 @@ from .notes import Notes, nearest
 from .sections import HostEntry, Model, Pool, Stack
 
 OWN_PORTS = {22: "SSH", 8443: "the edges", 9404: "metrics", 9405: "metrics", 9410: "health answers"}
+ACCOUNT = "hostler"  # on every host; nobody can log in to it
 ENGINE_PORTS = range(18080, 19080)
 
 
@@ -72,8 +73,19 @@ def _hosts(pools: Mapping[str, Pool], notes: Notes) -> None:
                 extra,
                 "take it out; this machine is not logged in to",
             )
+        _login(path, host, notes)
         names.setdefault(name, path)
         doors.setdefault(door, path)
+
+
+def _login(path: str, host: HostEntry, notes: Notes) -> None:
+    if host.user == ACCOUNT:
+        notes.about(
+            f"{path}.user",
+            "a login of its own",
+            f"{ACCOUNT}, the account that containers run as and nobody can log in to",
+            "name the user that you log in as",
+        )
 
 
 def _ssh_keys(host: HostEntry) -> str:
