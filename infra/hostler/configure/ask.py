@@ -36,6 +36,7 @@ def generic() -> tuple[str, ...]:
         *(f"path:{path}" for path in paths),
         f"json:{docker.DAEMON}",
         "unit:docker.service",
+        f"account:{base.ACCOUNT}",
         EVERYTHING,
     )
 

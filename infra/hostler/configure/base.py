@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 
 from hostler import resources
+from hostler.configure import observed
+from hostler.configure.types import Notice
 from hostler.hosts import agent
-from hostler.hosts.types import Host
+from hostler.hosts.types import Host, Seen
 from hostler.manifest.items import Directory, File, Item, Package, Packed, Part, Text
 from hostler.record.types import Record
 
@@ -50,6 +53,20 @@ def items(record: Record, host: Host) -> tuple[Item, ...]:
         File(path=BOOT, part=Part.BASE, content=Text(text=BOOT_TEXT)),
         File(path=UNIT, part=Part.BASE, content=Text(text=unit_text())),
     )
+
+
+def account_notices(seen: Seen) -> Iterator[Notice]:
+    """An account of our name that is somebody's, and not the one that we made, must not become ours."""
+    found = observed.value(seen, f"account:{ACCOUNT}")
+    made = seen.baseline is not None and ACCOUNT not in seen.baseline.get("accounts", ())
+    if found and not found["like_ours"] and not made:
+        shell = found["shell"] or "(the default)"
+        yield Notice(
+            level="refuse",
+            where=seen.host,
+            text=f"the account {ACCOUNT} is somebody else's (uid {found['uid']}, home {found['home']}, shell {shell}), "
+            "and containers would run as it; rename that account, or take this host out of the stack",
+        )
 
 
 def stack_text(record: Record, host: str) -> str:

@@ -155,6 +155,7 @@ class Seen:
       model:/path         {"size", "sha256"} (from the sidecar written after a checked download)
       applied:chat-0      {"spec": digest}
       made:edge           {"sha256", "pem"}
+      account:hostler     {"uid", "home", "shell", "like_ours": a system account without login, at home where ours is}
       replica:chat-0      {"health": 200, "running": 1, "waiting": 0, "tokens": 123, "context": 8192, "draining": bool}
       route:chat-0        {"status": "UP", "sessions": 1, "queued": 0, "check": "L7OK ..."}: the word of the gateway on
                           this host; `routes:*` lists those it has, empty where there is no gateway

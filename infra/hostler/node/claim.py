@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from . import files
+from . import accounts, files
 from .baseline import make_once
 from .protocol import Answers, NodeError, Request, number, text
 
 
 def claim(request: Request, answers: Answers) -> int:
-    """Writes stack.json; refuses another stack's host and an epoch that is over. Makes the baseline first."""
+    """Writes stack.json; refuses another stack's host, an epoch that is over, and a host where our account's name is
+    somebody's. Makes the baseline first."""
     wanted = {key: text(request, key) for key in ("uid", "stack", "host")}
     epoch = int(number(request, "epoch"))
     current = files.read_json(files.STACK)
@@ -25,6 +26,7 @@ def claim(request: Request, answers: Answers) -> int:
             "this host has seen epoch %s, this is %d" % (current["epoch"], epoch),
             "use the newest record",
         )
+    accounts.refuse_login(files.read_json(files.BASELINE))
     make_once()
     changed = current != {**wanted, "epoch": epoch}
     if changed:

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from . import daemon, everything, files, gpus, haproxy, machine, packages, paths, signals, units
+from . import accounts, daemon, everything, files, gpus, haproxy, machine, packages, paths, signals, units
 from .containers import Engine
 from .dockerapi import NotAnswering
 from .protocol import Answers, NodeError, Request, as_dict
@@ -135,6 +135,7 @@ FILE_KINDS: Mapping[str, Tuple[str, Callable[[str], Any]]] = {  # ask -> name of
     "model": ("model", paths.model),
     "applied": ("applied", applied),
     "made": ("made", made),
+    "account": ("account", accounts.look),
 }
 KINDS = (everything.ALL, *FILE_KINDS, "package", "image", "tag", "unit", "container", "replica", "route")
 

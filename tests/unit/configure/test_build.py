@@ -113,7 +113,7 @@ def test_the_agent_in_the_manifest_is_what_is_installed() -> None:
 def test_first_contact_asks_for_all_that_a_manifest_needs_of_others() -> None:
     manifest = world.manifests()["gpu-1"]
     asked = set(ask.generic())
-    assert "ours:*" in asked
+    assert {"ours:*", "account:hostler"} <= asked
     mine = {f"path:{f.path}" for f in manifest.files if not f.path.startswith("/etc/hostler/")}
     assert {f"path:{d.path}" for d in manifest.directories} | mine <= asked
     assert {f"package:{p.name}" for p in manifest.packages} <= asked

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hostler.configure.types import Change, Notice, Plan
-from hostler.hosts.types import Driver, Seen, Value
+from hostler.hosts.types import Absent, Driver, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Part
 from hostler.models.types import Placement, Rejected
 from hostler.record.types import Expected, Record
@@ -157,6 +157,34 @@ def test_a_swarms_owner_is_told(
     member = replace(host(2, docker_swarm="active", **facts), observed=observed)
     found = [n for n in notices(seen={"gpu-2": member}) if n.where == "gpu-2"]
     assert [(n.level, words in n.text) for n in found] == [(level, True)]
+
+
+LOGIN = {"uid": 1001, "home": "/home/hostler", "shell": "/bin/bash", "like_ours": False}
+
+
+@pytest.mark.parametrize(
+    ("account", "before", "refuses"),
+    [
+        (Absent(world.AT), None, False),
+        (Unknown("the host was not asked", world.AT), None, False),
+        (Value({**LOGIN, "like_ours": True}, world.AT), None, False),
+        (Value(LOGIN, world.AT), None, True),
+        (Value(LOGIN, world.AT), ["root", "hostler"], True),
+        (Value(LOGIN, world.AT), ["root"], False),
+    ],
+    ids=["none", "unknown", "like ours", "a login", "a login, in the baseline", "made by us"],
+)
+def test_somebodys_login_is_not_taken_over(
+    account: Observed, before: list[str] | None, refuses: bool
+) -> None:
+    baseline = None if before is None else {"accounts": before}
+    member = replace(host(2), observed={"account:hostler": account}, baseline=baseline)
+    why = refused(notices(seen={"gpu-2": member}))
+    assert bool(why) is refuses
+    if refuses:
+        assert "gpu-2" in why
+        assert "uid 1001, home /home/hostler, shell /bin/bash" in why
+        assert "rename that account" in why
 
 
 def test_the_only_replica_needs_a_word_for_its_downtime() -> None:
