@@ -1,28 +1,39 @@
-"""What a transaction of the package manager brought: noted around it, so that `down` takes exactly that away."""
+"""What a transaction of the package manager brings: noted around dpkg's work, so that `down` takes exactly that away.
+
+apt itself says it, to two hooks of the role's transaction (apt.conf(5), DPkg::Pre-Install-Pkgs and Post-Invoke): what
+it is about to unpack, and that dpkg is done, well or not. So what somebody installs before, between or after is theirs.
+A transaction that is killed with apt is settled by the next run: until then its names, and no others, count as ours.
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from . import files, packages, shell, store, transfer
 from .protocol import Answers, NodeError, Request
 
-BEFORE = "/var/lib/hostler/packages-before.json"
+COMING = "/var/lib/hostler/packages-coming.json"  # as INSTALLED: while dpkg works, or when apt was killed
 ROOM = 512 << 20  # bytes: the lists, what is downloaded, and Docker unpacked
-INSTALLED = "/var/lib/hostler/installed.json"  # {"packages": [names], "manual": [names]}
+INSTALLED = "/var/lib/hostler/installed.json"  # {"packages": [names]}
+VERSION = "VERSION 2\n"  # of what apt says to a hook
 
 
 def now() -> List[str]:
-    """All installed packages by name; dpkg's own file, else rpm."""
-    content = files.read(packages.STATUS)
-    if content is not None:
-        return sorted(set(packages.names(content.decode("utf-8", "replace"))))
+    """All installed packages by name, whole or half; dpkg's own files, else rpm."""
+    status = packages.everything()
+    if status is not None:
+        return sorted(set(packages.names(status)))
     return sorted(set(shell.run(("rpm", "-qa", "--qf", "%{NAME}\\n"), 60.0).stdout.split()))
 
 
 def brought() -> List[str]:
-    """The packages that came through us."""
-    found: Dict[str, Any] = files.read_json(INSTALLED, {})
+    """The packages that came through us, and what was to come when apt was killed: not all of it need be here."""
+    return sorted({*_listed(INSTALLED), *_listed(COMING)})
+
+
+def _listed(path: str) -> List[str]:
+    found: Dict[str, Any] = files.read_json(path, {})
     return list(found.get("packages", []))
 
 
@@ -46,18 +57,17 @@ def compared(wishes: List[Wish]) -> Tuple[List[str], List[str]]:
 
 def packages_before(request: Request, answers: Answers) -> int:
     """`packages-before -` with {"wanted": [{"name", "alternatives", "hold"}], "dry"?}: what a transaction must bring.
-    Says {"missing": [names], "unheld": [names], "continued"}.
+    Says {"changed", "missing": [names], "unheld": [names]}.
 
-    Where anything is missing the state before is kept (but for `dry`); an interrupted transaction keeps its own,
-    older state. Raises NodeError without room for it: on a full disk apt-get hangs instead of failing.
+    What a killed transaction brought is noted first (but for `dry`). Raises NodeError where something is missing and
+    there is no room for it: on a full disk apt-get hangs instead of failing.
     """
+    dry = bool(request.get("dry"))
+    new = [] if dry else _settled()
     missing, unheld = compared([Wish(**one) for one in request.get("wanted") or ()])
-    earlier = files.read_json(BEFORE)
-    if missing and not request.get("dry"):
+    if missing and not dry:
         _room()
-        if earlier is None:
-            files.write_json(BEFORE, {"packages": now()})
-    answers.say(changed=False, missing=missing, unheld=unheld, continued=earlier is not None)
+    answers.say(changed=bool(new), missing=missing, unheld=unheld)
     return 0
 
 
@@ -70,19 +80,37 @@ def _room() -> None:
         )
 
 
-def packages_after(request: Request, answers: Answers) -> int:
-    """`packages-after -` with {"hold": [names]}: notes what is new since, and keeps updates away from those.
-    Says {"changed", "new": [names], "why"}."""
-    before = files.read_json(BEFORE)
-    new = sorted(set(now()) - set(before["packages"])) if before is not None else []
-    if new:
-        files.write_json(INSTALLED, {"packages": sorted({*brought(), *new})})
-    files.remove(BEFORE)
-    hold: List[str] = request.get("hold") or []
-    if hold:
-        held = shell.run(("apt-mark", "hold", *hold), 60.0)
-        if not held.ok:
-            raise NodeError("packages", "apt-mark hold: " + held.why, "apt-mark hold " + " ".join(hold))
-    why = "%d new" % len(new) + (", held: " + ", ".join(hold) if hold else "")
-    answers.say(changed=bool(new or hold), new=new, why=why)
+def packages_coming(_request: Request, answers: Answers) -> int:
+    """`packages-coming`, before dpkg works: keeps the names of what apt says on stdin that it will unpack and of which
+    nothing is here. Says {"changed", "coming": [names]}. When it fails, apt goes no further."""
+    said = sys.stdin.buffer.read().decode("utf-8", "replace")
+    _settled()
+    coming = sorted(set(newcomers(said)) - set(now()))
+    if coming:
+        files.write_json(COMING, {"packages": coming})
+    answers.say(changed=bool(coming), coming=coming)
     return 0
+
+
+def newcomers(said: str) -> List[str]:
+    """Settings, an empty line, and a line for each step: name, version here or "-", direction, version, file."""
+    if not said.startswith(VERSION):
+        raise NodeError("packages", "apt did not say what it installs: %.200r" % said, "please report this")
+    steps = (line.split() for line in said.partition("\n\n")[2].splitlines())
+    return [step[0] for step in steps if len(step) == 5 and step[1] == "-" and step[4].startswith("/")]
+
+
+def packages_came(_request: Request, answers: Answers) -> int:
+    """`packages-came`, after dpkg, whatever came of it. Says {"changed", "new": [names], "why"}."""
+    new = _settled()
+    answers.say(changed=bool(new), new=new, why="%d new" % len(new) if new else "")
+    return 0
+
+
+def _settled() -> List[str]:
+    """Notes what is here of what was to come. The rest is nobody's: who installs it from now on is its owner."""
+    new = sorted(set(_listed(COMING)) & set(now()))
+    if new:
+        files.write_json(INSTALLED, {"packages": sorted({*_listed(INSTALLED), *new})})
+    files.remove(COMING)
+    return new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from typing import Any, Dict, Iterable, Mapping, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from . import files
 
@@ -49,6 +49,22 @@ def _state(paragraph: str) -> Optional[Mapping[str, Any]]:
     }
 
 
+def everything() -> Optional[str]:
+    """dpkg's file, and what it had not got into it when it was interrupted; None: no dpkg here."""
+    content = files.read(STATUS)
+    if content is None:
+        return None
+    whole = [content, *(files.read(UPDATES + "/" + name) or b"" for name in _updates())]
+    return "\n\n".join(part.decode("utf-8", "replace") for part in whole)
+
+
+def _updates() -> List[str]:
+    try:
+        return sorted(name for name in os.listdir(files.at(UPDATES)) if name.isdigit())
+    except OSError:
+        return []
+
+
 def names(status: str) -> Iterable[str]:
     """All packages that are installed, whole or half."""
     for paragraph in status.split("\n\n"):
@@ -65,11 +81,7 @@ def trouble() -> str:
             files.read_text("/proc/%d/comm" % holder, "a process").strip(),
             holder,
         )
-    try:
-        left = [name for name in os.listdir(files.at(UPDATES)) if name.isdigit()]
-    except OSError:
-        return ""
-    return "dpkg was interrupted: `dpkg --configure -a`" if left else ""
+    return "dpkg was interrupted: `dpkg --configure -a`" if _updates() else ""
 
 
 def _lock_holder() -> int:

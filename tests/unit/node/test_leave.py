@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from hostler.node import certs, files, installed, leave, leave_docker, packages, pull, purge, store, tenants
+from hostler.node import certs, files, installed, leave, leave_docker, pull, purge, tenants
 from hostler.node.protocol import NodeError
 from hostler.node.shell import Result
 from hostler.node.told import Told
 
 from .fakes import DIGEST, Heard, Host
+from .test_installed import status
 
 NVIDIA = {"path": "nvidia-container-runtime", "args": list[str]()}
 DOCUMENTS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
@@ -40,80 +41,6 @@ def test_our_keys_go(now: dict[str, Any], was: dict[str, Any], rest: dict[str, A
 def test_dockers_rules_go_from_the_firewall() -> None:
     saved = "*filter\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n-A FORWARD -o docker0 -j DOCKER\n-A INPUT -j ACCEPT\nCOMMIT\n"
     assert leave_docker.without_docker(saved) == "*filter\n:FORWARD DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n"
-
-
-def status(*names: str) -> None:
-    text = "".join(f"Package: {name}\nStatus: install ok installed\nVersion: 1\n\n" for name in names)
-    files.write(packages.STATUS, text.encode())
-
-
-DOCKER = {"name": "docker.io", "alternatives": ["docker-ce"]}
-TOOLKIT = {"name": "toolkit", "hold": True}
-
-
-def before(*wanted: dict[str, Any], **more: Any) -> dict[str, Any]:
-    heard = Heard()
-    installed.packages_before({"op": "packages-before", "wanted": wanted, **more}, heard)
-    return heard.last
-
-
-def test_the_delta_of_a_transaction(short_root: Path) -> None:
-    status("bash")
-    assert before(DOCKER) == {"changed": False, "missing": ["docker.io"], "unheld": [], "continued": False}
-    status("bash", "runc")
-    assert before(DOCKER)["continued"]  # of a run that was interrupted
-    status("bash", "docker.io", "runc")
-    heard = Heard()
-    installed.packages_after({"op": "packages-after"}, heard)
-    assert heard.last == {"changed": True, "new": ["docker.io", "runc"], "why": "2 new"}
-    assert installed.brought() == ["docker.io", "runc"]
-
-
-@pytest.mark.parametrize(
-    ("there", "missing", "unheld"),
-    [
-        ((), ["docker.io", "toolkit"], ["toolkit"]),
-        (("docker-ce",), ["toolkit"], ["toolkit"]),
-        (("docker.io", "toolkit"), [], ["toolkit"]),
-    ],
-)
-def test_what_is_missing(
-    short_root: Path, there: tuple[str, ...], missing: list[str], unheld: list[str]
-) -> None:
-    status(*there)
-    said = before(DOCKER, TOOLKIT, dry=True)
-    assert (said["missing"], said["unheld"]) == (missing, unheld)
-    assert files.read(installed.BEFORE) is None
-
-
-def test_what_is_held_already_and_what_another_does(short_root: Path) -> None:
-    text = "Package: toolkit\nStatus: hold ok installed\nVersion: 1\n\n"
-    files.write(packages.STATUS, text.encode())
-    assert before(TOOLKIT, {"name": "x", "alternatives": ["toolkit"], "hold": True})["unheld"] == []
-
-
-def test_updates_are_kept_away(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[tuple[str, ...]] = []
-
-    def run(words: tuple[str, ...], _limit: float) -> Result:
-        ran.append(words)
-        return Result(words, len(ran) - 1, "", "E: no")
-
-    monkeypatch.setattr(installed.shell, "run", run)
-    status("toolkit")
-    heard = Heard()
-    installed.packages_after({"op": "packages-after", "hold": ["toolkit"]}, heard)
-    assert (ran, heard.last["changed"]) == ([("apt-mark", "hold", "toolkit")], True)
-    with pytest.raises(NodeError, match="E: no"):
-        installed.packages_after({"op": "packages-after", "hold": ["toolkit"]}, heard)
-
-
-def test_packages_need_room(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "free_bytes", lambda _: 30 << 20)
-    status("bash")
-    with pytest.raises(NodeError, match=r"need 512.0 MiB below /var; 30.0 MiB are free there"):
-        before(DOCKER)
-    assert files.read(installed.BEFORE) is None
 
 
 def test_what_others_need_stays(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
