@@ -68,7 +68,10 @@ def test_one_section_a_host_and_no_lines_of_files_unasked() -> None:
     out, err = shown(PLAN)
     assert out[0] == "gpu-1"
     assert not [line for line in out if "+y" in line]
-    assert err == ["note: no TLS", "downtime: chat cannot answer for about 10 s (nothing else serves it meanwhile)"]
+    assert err == [
+        "note: no TLS",
+        "downtime: chat cannot answer for about 10 s (nothing else serves it meanwhile)",
+    ]
 
 
 def test_details_show_the_lines() -> None:
