@@ -1,45 +1,64 @@
 """How much memory a llama.cpp replica takes, from the numbers in a GGUF header.
 
-Bytes inside, MiB outside. The whole key-value cache is counted for every layer, also where a model
-slides its window over some: never too little.
+Bytes inside, MiB outside. kv.py says how wide each layer's cache is; what is not known is counted in
+full: never too little.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import accumulate, pairwise
 
-from hostler.models.gguf import GgufError, Header, Skipped
+from hostler.models.gguf import Header, Skipped
+from hostler.models.kv import UBATCH, Attention, attention_of, number
 from hostler.models.types import Need
 
 MIB = 2**20
 CACHE_BYTES = {"f16": 2.0, "q8_0": 1.0625, "q4_0": 0.5625}  # an element
-UBATCH = 512  # llama-server's default
 CUDA_CONTEXT = 358 * MIB  # 0.35 GiB a card
 SPREAD = 1024 * MIB  # a card more than one: copies of buffers for working in parallel
+MOST_CARDS = 16
 DEFAULT_CONTEXT = 8192
 # what a context is rounded down to when it is chosen here
 CONTEXTS = (1024, 2048, 4096, 8192, 12288, 16384, 24576, 32768, 49152, 65536, 98304, 131072)
 
+_BLOCK = re.compile(r"blk\.(\d+)\.")
+_EXPERTS = re.compile(r"_exps\b")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What memory depends on. `weights` in bytes on the card; `cache_width` bytes of key and value in
-    one token of all layers, at one byte an element."""
+    """What memory depends on. Bytes on the card: `weights` of all, `blocks` of each layer (none: not
+    known, as if all were alike), `active` what one token reads of them (of experts only those used)."""
 
     weights: int
-    layers: int
-    cache_width: int
+    attention: tuple[Attention, ...]
     vocabulary: int
     embedding: int
     trained_context: int
+    active: int
+    blocks: tuple[int, ...] = ()
     how: str = "header"
 
-    def cache(self, tokens: int, kind: str) -> int:
-        """Bytes of the key-value cache for so many tokens."""
-        return math.ceil(tokens * self.cache_width * CACHE_BYTES[kind])
+    @property
+    def layers(self) -> int:
+        return len(self.attention)
+
+    @property
+    def cache_width(self) -> int:
+        """Elements of key and value in one token of all layers."""
+        return sum(layer.width for layer in self.attention)
+
+    def caches(self, tokens: int, kind: str, slots: int = 1) -> list[float]:
+        """Bytes of each layer's key-value cache for so many tokens in each slot."""
+        return [slots * layer.width * layer.tokens(tokens) * CACHE_BYTES[kind] for layer in self.attention]
+
+    def cache(self, tokens: int, kind: str, slots: int = 1) -> int:
+        """Bytes of the whole key-value cache."""
+        return math.ceil(sum(self.caches(tokens, kind, slots)))
 
     @property
     def compute(self) -> int:
@@ -49,19 +68,17 @@ class Shape:
 
 def shape_of(header: Header) -> Shape:
     """Raises GgufError where the header lacks a number."""
-    layers = _number(header, "block_count")
-    embedding = _number(header, "embedding_length")
-    heads = _heads(header.of_model("attention.head_count"), 1)[0]
-    key_length = int(header.of_model("attention.key_length") or embedding // max(1, heads))
-    value_length = int(header.of_model("attention.value_length") or embedding // max(1, heads))
-    cache_heads = sum(_heads(header.of_model("attention.head_count_kv", heads), layers))
+    attention = attention_of(header)
+    blocks = _blocks(header, len(attention))
+    weights = _on_card(header)
     return Shape(
-        weights=_on_card(header),
-        layers=layers,
-        cache_width=cache_heads * (key_length + value_length),
+        weights=weights,
+        attention=attention,
         vocabulary=_vocabulary(header),
-        embedding=embedding,
+        embedding=number(header, "embedding_length"),
         trained_context=int(header.of_model("context_length", 0)),
+        active=weights - _unused_experts(header),
+        blocks=blocks if all(blocks) else (),
     )
 
 
@@ -73,26 +90,48 @@ def shape_from_size(file_size: int, why: str) -> Shape:
     layers = max(8, int(16 * (parameters / 1e9) ** 0.36))
     return Shape(
         weights=file_size,
-        layers=layers,
-        cache_width=cache_width,
+        attention=(Attention(-(-cache_width // layers)),) * layers,
         vocabulary=152_064,
         embedding=8192,
         trained_context=0,
+        active=file_size,
         how=f"estimated from the file's size: {why}",
     )
 
 
 def need(shape: Shape, *, context: int, slots: int = 1, cache: str = "f16", in_memory: bool = False) -> Need:
     """`context` in tokens a request; every slot has the whole of it."""
-    divided = shape.weights + shape.cache(context * slots, cache)
-    # layers are not cut: one card of several gets up to a layer more than its part
-    layer = divided / max(1, shape.layers)
+    divided = shape.weights + shape.cache(context, cache, slots)
+    ends = _ends(shape, context, slots, cache)
+    fullest = [max(_dealt(ends, count)) for count in range(2, MOST_CARDS + 1)]
     return Need(
         divided_mib=math.ceil(divided / MIB),
         card_mib=math.ceil((shape.compute + (0 if in_memory else CUDA_CONTEXT)) / MIB),
-        spread_mib=math.ceil((SPREAD + layer) / MIB),
+        # layers are not cut: beyond those counts a card gets up to a layer more than its part
+        spread_mib=math.ceil((SPREAD + divided / max(1, shape.layers)) / MIB),
+        fullest_mib=tuple(math.ceil((part + SPREAD) / MIB) for part in fullest),
         how=shape.how,
     )
+
+
+def split(shape: Shape, cards: int, *, context: int, slots: int = 1, cache: str = "f16") -> tuple[float, ...]:
+    """Bytes of weights and cache on each card when layers are dealt out evenly, as llama-server does
+    it with equal parts: the output matrix counts as one more layer and goes to the last card."""
+    return _dealt(_ends(shape, context, slots, cache), cards)
+
+
+def _ends(shape: Shape, context: int, slots: int, cache: str) -> list[float]:
+    """Bytes up to each layer's end, from 0 on; the output matrix is the last."""
+    rest = shape.weights - sum(shape.blocks) if shape.blocks else 0
+    blocks = shape.blocks or (shape.weights / max(1, shape.layers),) * shape.layers
+    caches = shape.caches(context, cache, slots)
+    return list(accumulate((*(b + c for b, c in zip(blocks, caches, strict=True)), rest), initial=0.0))
+
+
+def _dealt(ends: Sequence[float], cards: int) -> tuple[float, ...]:
+    units = len(ends) - 1
+    cuts = [ends[-(-card * units // cards)] for card in range(cards + 1)]
+    return tuple(after - before for before, after in pairwise(cuts))
 
 
 def cards_needed(wanted: Need, free_mib: Sequence[int], cards: int | None = None) -> int | None:
@@ -129,10 +168,13 @@ def fitting_context(
 
 
 def _on_card(header: Header) -> int:
-    """The token embedding stays in main memory, unless it is the output matrix too."""
-    embedding = header.tensors.get("token_embd.weight")
+    """The token embedding stays in main memory, unless it is the output matrix too; Gemma 3n's for each
+    layer always does."""
     tied = "output.weight" not in header.tensors
-    return header.file_size - (0 if tied or embedding is None else embedding.size)
+    stays = [header.tensors.get("per_layer_token_embd.weight")]
+    if not tied:
+        stays.append(header.tensors.get("token_embd.weight"))
+    return header.file_size - sum(tensor.size for tensor in stays if tensor)
 
 
 def _vocabulary(header: Header) -> int:
@@ -145,18 +187,23 @@ def _vocabulary(header: Header) -> int:
     return int(header.of_model("vocab_size", 0))
 
 
-def _heads(value: Any, layers: int) -> list[int]:
-    """One number for every layer, or one for each."""
-    if isinstance(value, tuple):
-        return [int(one) for one in cast("tuple[int, ...]", value)] or [0]
-    return [int(value)] * layers if isinstance(value, (int, float)) else [0]
+def _blocks(header: Header, layers: int) -> tuple[int, ...]:
+    """Bytes of each layer's tensors."""
+    sizes = [0] * layers
+    for tensor in header.tensors.values():
+        found = _BLOCK.match(tensor.name)
+        if found and int(found[1]) < layers:
+            sizes[int(found[1])] += tensor.size
+    return tuple(sizes)
 
 
-def _number(header: Header, name: str) -> int:
-    value = header.of_model(name)
-    if not isinstance(value, int) or value <= 0:
-        raise GgufError(f"its header has no {header.architecture or 'architecture'}.{name}")
-    return value
+def _unused_experts(header: Header) -> int:
+    """Bytes of the experts that one token does not ask."""
+    there, used = header.of_model("expert_count", 0), header.of_model("expert_used_count", 0)
+    if not there or not used:
+        return 0
+    experts = sum(tensor.size for tensor in header.tensors.values() if _EXPERTS.search(tensor.name))
+    return int(experts * (1 - min(1.0, used / there)))
 
 
 def as_gib(mib: float) -> str:

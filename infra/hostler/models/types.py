@@ -31,11 +31,15 @@ class Need:
     card_mib: int
     spread_mib: int = 0
     how: str = "header"  # or `estimated: ` and why the header could not be read
+    # where it is known how it divides: MiB on the fullest of 2, 3, ... cards, without card_mib
+    fullest_mib: tuple[int, ...] = ()
 
     def per_card(self, cards: int) -> int:
         """MiB on each of so many cards; 0 cards: main memory."""
         if cards <= 1:
             return self.divided_mib + self.card_mib
+        if cards - 2 < len(self.fullest_mib):
+            return self.fullest_mib[cards - 2] + self.card_mib
         return -(-self.divided_mib // cards) + self.card_mib + self.spread_mib
 
     def total(self, cards: int) -> int:
