@@ -27,7 +27,10 @@ def pull(request: Request, answers: Answers) -> int:
         auth = text(request, "auth", "e30=")
 
         def one(ref: str) -> None:
-            docker.pull(*_parts(ref), layers.heard, auth)
+            try:
+                docker.pull(*_parts(ref), layers.heard, auth)
+            except docker.DockerError as error:
+                raise NodeError("image", "%s: %s" % (ref, error.message), error.next_step) from error
 
         with ThreadPoolExecutor(len(missing)) as pool:
             list(pool.map(one, missing))

@@ -146,9 +146,9 @@ def test_images_are_pulled_side_by_side(host: Host) -> None:
 
 def test_one_image_that_cannot_be_had(host: Host) -> None:
     """The others are here then, and the next run does not ask for them again."""
-    host.docker.refused.update(refs("one"))
-    with pytest.raises(NodeError, match="manifest unknown"):
-        pull.pull({"op": "pull", "refs": refs("one", "two")}, Heard())
+    host.docker.refused.update(refs("ghcr.io/a/one"))
+    with pytest.raises(NodeError, match=r"^ghcr.io/a/one@sha256:\w+: .*manifest unknown"):
+        pull.pull({"op": "pull", "refs": refs("ghcr.io/a/one", "two")}, Heard())
     assert refs("two")[0] in host.docker.images
 
 
