@@ -79,6 +79,10 @@ def _outcome(outcome: str, why: str, changed: bool = True) -> Dict[str, Any]:
     return {"changed": changed, "outcome": outcome, "why": why, "log": []}
 
 
+def _also(why: str, unproven: str) -> str:
+    return "%s; %s" % (why, unproven) if unproven else why
+
+
 def _as_it_is(new: Spec, old: Old, healed: str) -> Dict[str, Any]:
     """The right container: started if it stands still, and serving again."""
     identifier = new["id"]
@@ -86,14 +90,18 @@ def _as_it_is(new: Spec, old: Old, healed: str) -> Dict[str, Any]:
     container.forget_end(identifier)
     if not was_up:
         instances.start(identifier)
+    unproven = ""
     try:
-        wait.ready(new) if was_up else wait.proven(new)
+        if was_up:
+            wait.ready(new)
+        else:
+            unproven = wait.proven(new)
     except wait.FailedError as error:
         raise failed("failed", error, changed=not was_up) from error
     enabled = instances.set_enabled(identifier, True)
     marked = drain.unmark(identifier)
     if not was_up:
-        return _outcome("started", "it stood still")
+        return _outcome("started", _also("it stood still", unproven))
     why = (
         "an interrupted exchange: it %s" % healed if healed else "it was draining" if marked else "as wanted"
     )
@@ -109,13 +117,13 @@ def _first(new: Spec, old: Old) -> Dict[str, Any]:
         cards.wait_free(new, cards.Held([], {}))
         _start(new)
         journal.step(record, "check")
-        wait.proven(new)
+        unproven = wait.proven(new)
     except (NodeError, OSError) as error:
         _take_away(new, old)
         journal.end(identifier)
         raise failed("failed", error, changed=False) from error
     _serve(record)
-    return _outcome("started", "it was not there")
+    return _outcome("started", _also("it was not there", unproven))
 
 
 def _start(new: Spec) -> None:
@@ -153,11 +161,12 @@ def _exchange(new: Spec, old: Old, request: Request) -> Dict[str, Any]:
         cards.wait_free(new, held)
         _start(new)
         journal.step(record, "check")
-        wait.proven(new)
+        unproven = wait.proven(new)
     except (NodeError, OSError) as error:
         raise _back(record, error) from error
     _serve(record)
-    return _outcome("exchanged", "as it is" if old.is_already(new) else _difference(old, new))
+    why = "as it is" if old.is_already(new) else _difference(old, new)
+    return _outcome("exchanged", _also(why, unproven))
 
 
 def drain_all(new: Spec, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""After a start: ready, the context that was asked for, an answer. Each failure says why, with the container's log."""
+"""After a start: ready, its cards, the context that was asked for, an answer. Each failure says why, with the container's log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, Dict, List, Optional
 
-from . import container, docker, instances, wire
+from . import container, docker, inside, instances, wire
 from .protocol import NodeError, as_dict
 from .spec import Spec, container_name, port
 
@@ -28,11 +28,21 @@ class FailedError(NodeError):
         self.log = log
 
 
-def proven(spec: Spec) -> None:
-    """Ready, context as asked, answers the smoke prompt; raises FailedError."""
+def proven(spec: Spec) -> str:
+    """Ready, its cards, context as asked, answers the smoke prompt; raises FailedError. What could not be proven."""
     ready(spec)
+    unknown = has_cards(spec)
     context(spec)
     smoke(spec)
+    return unknown
+
+
+def has_cards(spec: Spec) -> str:
+    """Exactly its cards, by UUID; raises FailedError for one too few or too many. Why it is unknown, or empty."""
+    found = inside.proof(spec)
+    if found.wrong:
+        raise fail(spec, found.wrong)
+    return found.unknown
 
 
 def fail(spec: Spec, why: str, log: Optional[List[str]] = None) -> "FailedError":

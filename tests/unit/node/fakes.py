@@ -133,6 +133,8 @@ class FakeDocker:
         self.engines: dict[str, FakeEngine] = {}
         self.images: dict[str, str] = {}
         self.listed_images: list[dict[str, Any]] = []
+        self.smi: tuple[int, str] | None = None  # nvidia-smi in containers; None: it lists what was asked for
+        self.pids: list[int] = []  # of every container
         self.refused: set[str] = set()  # images that no registry has
         self.together: threading.Barrier | None = None  # pulls go on when so many have begun
         self.volumes: list[str] = []
@@ -183,6 +185,8 @@ class FakeDocker:
             return self.pull(request, f"{query['fromImage']}@{query['tag']}")
         if words[0] == "images":
             return self.image(request, "/".join(words[1:-1]))
+        if words[0] == "exec":
+            return self.executed(request, words[1], words[2])
         if words == ["containers", "json"]:
             ours = "hostler.id" if "filters" in query else ""
             found = [c for c in self.containers.values() if not ours or ours in c["Config"]["Labels"]]
@@ -270,10 +274,25 @@ class FakeDocker:
             with self.changed:
                 self.changed.wait_for(lambda: not found["State"]["Running"], timeout=60)
             return request.say(200, {"StatusCode": found["State"]["ExitCode"]})
+        if verb == "exec":
+            return request.say(201, {"Id": found["Id"]})
+        if verb == "top":
+            return request.say(200, {"Titles": ["PID"], "Processes": [[str(pid)] for pid in self.pids]})
         if verb == "logs":
             frames = [b"\2\0\0\0" + len(line).to_bytes(4, "big") + line.encode() for line in found["Log"]]
             return request.say(200, b"".join(frames), "application/octet-stream")
         return request.say(500, {"message": f"the fake does not know {verb}"})
+
+    def executed(self, request: Handler, identity: str, verb: str) -> None:
+        """`nvidia-smi -L` in a container; as with Docker, the id of what runs there is asked for its end."""
+        status, said = self.smi or (0, self.listing(self.containers[identity]))
+        if verb == "json":
+            return request.say(200, {"ExitCode": status})
+        return request.say(200, said.encode(), "application/octet-stream")
+
+    def listing(self, found: dict[str, Any]) -> str:
+        asked = [uuid for one in found["HostConfig"].get("DeviceRequests", ()) for uuid in one["DeviceIDs"]]
+        return "".join(f"GPU {i}: NVIDIA A10G (UUID: {uuid})\n" for i, uuid in enumerate(asked))
 
     def start(self, found: dict[str, Any]) -> None:
         behaviour, port, context = found["Config"]["Cmd"][:3]
