@@ -162,7 +162,7 @@ def fitting_context(
         return top
     for context in steps:
         wanted = need(shape, context=context, slots=slots, cache=cache, in_memory=in_memory)
-        if any(cards_needed(wanted, free, cards) for free in hosts):
+        if any(cards_needed(wanted, free, cards) is not None for free in hosts):
             return context
     return steps[-1]
 

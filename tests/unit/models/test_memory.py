@@ -97,6 +97,11 @@ def test_main_memory_has_no_cuda_context() -> None:
     assert need(small, context=8192).total(0) - need(small, context=8192, in_memory=True).total(0) == 358
 
 
+def test_context_in_main_memory_that_is_asked_for() -> None:
+    small = shape(builders.llama_8b())
+    assert fitting_context(small, [[16000]], cards=0, in_memory=True) == 8192
+
+
 def read(data: bytes, size: int = 10**6) -> Header:
     return read_header(bytes_reader(data), size)
 

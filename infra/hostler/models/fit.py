@@ -1,0 +1,273 @@
+"""Which cards, contexts, kinds of cache and engines work for one model, and why the others do not. Pure:
+what a model is comes in as a Shape (GGUF) or a Checkpoint (safetensors), what there is as rooms."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hostler.errors import UsageError
+from hostler.models import memory, vllm_memory
+from hostler.models.bandwidth import CARDS, CardKind, card_named, speed
+from hostler.models.memory import CACHE_BYTES, CONTEXTS, Shape, as_gib, cards_needed
+from hostler.models.rooms import CardRoom, Room
+from hostler.models.safetensors import Checkpoint
+
+DRIVER_MIB = 320  # of each card, kept by the driver
+MOST_CARDS = 16
+SPEED_CONTEXT = 8192  # tokens that came before, where the speed is told; fewer if the context is shorter
+_COMMON = ("RTX 3060", "RTX 3090", "RTX 4090", "RTX 5090", "A10G", "L4", "L40S", "A100 80GB", "H100")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The model that is asked about; one of shape and checkpoint is there."""
+
+    name: str
+    source: str
+    shape: Shape | None = None
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Works:
+    """`context` in tokens a request, the most that fits; `card_mib` on each card; `cards` 0: main
+    memory; `tokens_s` None: unknown."""
+
+    where: str
+    kind: str
+    cards: int
+    engine: str
+    cache: str
+    context: int
+    card_mib: int
+    tokens_s: float | None = None
+
+    def row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fails:
+    where: str
+    kind: str
+    cards: int
+    engine: str
+    reason: str
+
+    def row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    works: tuple[Works, ...]
+    fails: tuple[Fails, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """Cards of one host that may work together, the freest first."""
+
+    kind: str
+    cards: tuple[CardRoom, ...]
+
+    def counts(self) -> list[int]:
+        top = len(self.cards)
+        return sorted({count for count in (1, 2, 4, 8) if count < top} | {top})
+
+
+def fit(subject: Subject, rooms: Sequence[Room], *, brief: bool = False) -> Fit:
+    """`brief`: of each host and kind of cards only the fewest cards with a context of 8k."""
+    works: list[Works] = []
+    fails: list[Fails] = []
+    for room in rooms:
+        found = list(_in_room(subject, room))
+        good = [one for one in found if isinstance(one, Works)]
+        bad = [one for one in found if isinstance(one, Fails)]
+        works += _fewest(good) if brief else good
+        fails += bad[-1:] if brief and not good else [] if brief else bad
+    return Fit(works=tuple(works), fails=tuple(fails))
+
+
+def card_room(word: str) -> Room:
+    """A host of so many cards, all free: `RTX 3090*2`. Raises UsageError."""
+    name, star, number = word.partition("*")
+    card = card_named(name)
+    if card is None or (star and not number.strip().isdecimal()) or not 0 < int(number or 1) <= MOST_CARDS:
+        raise _unknown_card(word, name if card is None else "")
+    return _room_of(card, int(number or 1), word)
+
+
+def common_rooms() -> list[Room]:
+    """Hosts of four cards of each common kind: what to look at when there is no other."""
+    return [_room_of(card, 4, "any") for card in CARDS if card.name in _COMMON]
+
+
+def _room_of(card: CardKind, count: int, host: str) -> Room:
+    free = card.memory_mib - DRIVER_MIB
+    cards = tuple(
+        CardRoom(uuid=str(i), index=i, name=card.name, memory_mib=card.memory_mib, free_mib=free)
+        for i in range(count)
+    )
+    return Room(host=host, pool="", cards=cards)
+
+
+def _unknown_card(word: str, name: str) -> UsageError:
+    names = [card.name for card in CARDS]
+    near = difflib.get_close_matches(name.strip(), names, n=3, cutoff=0.4) or names
+    return UsageError.of(
+        "--card",
+        expected=f"a card and perhaps how many, up to {MOST_CARDS}: RTX 3090*2",
+        got=repr(word),
+        next_step=f"name one of these: {', '.join(near)}" if name or not word else "correct the number",
+    )
+
+
+def _fewest(works: Sequence[Works]) -> list[Works]:
+    enough = [one for one in works if one.context >= memory.DEFAULT_CONTEXT] or list(works)
+    least = min((one.cards for one in enough), default=0)
+    return [one for one in works if one.cards == least]
+
+
+def _in_room(subject: Subject, room: Room) -> Iterator[Works | Fails]:
+    engine = "llama.cpp" if subject.shape else "vllm"
+    if room.gone or room.blocked:
+        yield _fails(room, "", 0, engine, room.gone or room.blocked)
+    elif not room.cards:
+        yield from _in_memory(subject, room, engine)
+    else:
+        for cards in _sets(room):
+            yield from _on_cards(subject, room, cards)
+
+
+def _sets(room: Room) -> list[_Set]:
+    """The cards of each kind, then all together if there are several kinds."""
+    free = sorted(room.cards, key=lambda card: -card.free_mib)
+    kinds = list(dict.fromkeys(_kind(card) for card in room.cards))
+    sets = [_Set(kind, tuple(card for card in free if _kind(card) == kind)) for kind in kinds]
+    return [*sets, _Set(" + ".join(kinds), tuple(free))] if len(kinds) > 1 else sets
+
+
+def _kind(card: CardRoom) -> str:
+    return card.name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
+def _on_cards(subject: Subject, room: Room, cards: _Set) -> Iterator[Works | Fails]:
+    mixed = len({_kind(card) for card in cards.cards}) > 1
+    if subject.shape:
+        for count in [len(cards.cards)] if mixed else cards.counts():
+            found = list(_llama(subject.shape, room, cards, count))
+            yield from found
+            if _is_whole(found, subject.shape.trained_context):
+                return  # more cards make it no quicker
+    elif subject.checkpoint and not mixed:
+        for count in cards.counts():
+            yield _vllm(subject.checkpoint, room, cards, count)
+
+
+def _is_whole(found: Sequence[Works | Fails], trained: int) -> bool:
+    """The context that the model was trained for, without a quantized cache."""
+    first = found[0]
+    return isinstance(first, Works) and first.cache == "f16" and first.context >= (trained or CONTEXTS[-1])
+
+
+def _llama(shape: Shape, room: Room, cards: _Set, count: int) -> Iterator[Works | Fails]:
+    free = [card.free_mib for card in cards.cards]
+    last = 0
+    for cache in CACHE_BYTES:
+        context = _longest(shape, free, count, cache)
+        if context > last:
+            yield _llama_works(shape, room, cards, count, cache, context)
+        last = max(last, context)
+        if last >= (shape.trained_context or CONTEXTS[-1]):
+            return
+    if not last:
+        wanted = memory.need(shape, context=CONTEXTS[0], cache="q4_0").per_card(count)
+        reason = f"needs {as_gib(wanted)} on each with {CONTEXTS[0]} tokens, {_free(cards, count)}"
+        yield _fails(room, cards.kind, count, "llama.cpp", reason)
+
+
+def _llama_works(shape: Shape, room: Room, cards: _Set, count: int, cache: str, context: int) -> Works:
+    used = cards.cards[:count]
+    names = [card.name for card in used]
+    parts = memory.split(shape, count, context=context, cache=cache)
+    shares = tuple(part / sum(parts) for part in parts)
+    before = shape.cache(min(context, SPEED_CONTEXT), cache)
+    return Works(
+        where=room.host,
+        kind=cards.kind,
+        cards=count,
+        engine="llama.cpp",
+        cache=cache,
+        context=context,
+        card_mib=memory.need(shape, context=context, cache=cache).per_card(count),
+        tokens_s=speed(names, shape.active, before, parts=shares),
+    )
+
+
+def _longest(shape: Shape, free: Sequence[int], cards: int, cache: str, *, in_memory: bool = False) -> int:
+    """0: not even the shortest fits."""
+    top = shape.trained_context or CONTEXTS[-1]
+    for context in sorted({top, *(step for step in CONTEXTS if step < top)}, reverse=True):
+        wanted = memory.need(shape, context=context, cache=cache, in_memory=in_memory)
+        if cards_needed(wanted, free, cards) is not None:
+            return context
+    return 0
+
+
+def _vllm(model: Checkpoint, room: Room, cards: _Set, count: int) -> Works | Fails:
+    used = cards.cards[:count]
+    least = min(card.memory_mib for card in used)
+    known = card_named(used[0].name)
+    reason = vllm_memory.refusal(model, count, least, compute=known.compute if known else "")
+    taken = int(least * vllm_memory.VISIBLE * vllm_memory.UTILISATION)
+    if not reason and used[-1].free_mib < taken:
+        reason = f"takes {as_gib(taken)} of each, {_free(cards, count)}"
+    if reason:
+        return _fails(room, cards.kind, count, "vllm", reason)
+    context = vllm_memory.longest(model, count, least)
+    before = vllm_memory.request(model, count, min(context, SPEED_CONTEXT)) * count
+    return Works(
+        where=room.host,
+        kind=cards.kind,
+        cards=count,
+        engine="vllm",
+        cache="f16",
+        context=context,
+        card_mib=taken,
+        tokens_s=speed([card.name for card in used], model.active, before, together=True),
+    )
+
+
+def _in_memory(subject: Subject, room: Room, engine: str) -> Iterator[Works | Fails]:
+    if subject.shape is None:
+        yield _fails(room, "main memory", 0, engine, "vllm runs on cards, and there are none")
+        return
+    context = _longest(subject.shape, [room.memory_mib], 0, "f16", in_memory=True)
+    wanted = memory.need(subject.shape, context=context or CONTEXTS[0], in_memory=True).per_card(0)
+    if not context:
+        reason = f"needs {as_gib(wanted)} of main memory, {as_gib(room.memory_mib)} free"
+        yield _fails(room, "main memory", 0, engine, reason)
+        return
+    yield Works(
+        where=room.host,
+        kind="main memory",
+        cards=0,
+        engine=engine,
+        cache="f16",
+        context=context,
+        card_mib=wanted,
+    )
+
+
+def _free(cards: _Set, count: int) -> str:
+    fullest = cards.cards[count - 1]
+    note = f" ({fullest.note})" if fullest.note else ""
+    return f"{as_gib(fullest.free_mib)} free{note}"
+
+
+def _fails(room: Room, kind: str, cards: int, engine: str, reason: str) -> Fails:
+    return Fails(where=room.host, kind=kind, cards=cards, engine=engine, reason=reason)
