@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hostler.console import card_health
 from hostler.console.out import Out, age, size
 from hostler.hosts.types import Absent, Card, Host, Observed, Seen, Unknown, Value
 from hostler.models.types import Replica
@@ -28,6 +29,7 @@ def report(
         "under_way": dict(record.journal) if record and record.journal else None,
         "hosts": [_host(host, seen[host.name], now) for host in hosts],
         "cards": [row for host in hosts for row in _cards(host.name, seen[host.name], record, now)],
+        "warnings": [row for host in hosts for row in card_health.warnings(seen[host.name])],
         "replicas": rows,
         "models": _models(rows),
         "gateway": _part(record.gateway_host, "gateway", seen) if record else UNKNOWN,
@@ -84,6 +86,8 @@ def _card(card: Card) -> dict[str, Any]:
         "utilization": card.utilization,
         "power_w": card.power_w,
         "power_limit_w": card.power_limit_w,
+        "power_range_w": [card.power_min_w, card.power_max_w],
+        "pcie": {"gen": card.pcie_gen, "width": card.pcie_width, "width_max": card.pcie_width_max},
         "temperature_c": card.temperature_c,
     }
 
@@ -199,6 +203,8 @@ def show(report: Mapping[str, Any], out: Out) -> None:
         out.data("")
         heads = ("MODEL", "REPLICA", "HOST", "CARDS", "STATE", "IN FLIGHT", "WAITING", "AGE")
         out.table(heads, map(_replica_row, report["replicas"]))
+    for row in report["warnings"]:
+        out.say(f"{row['level']}: {row['host']}: {row['text']}")
     for host in report["hosts"]:
         if not host["reached"]:
             out.say(f"error: {host['name']}: {host['error']}")

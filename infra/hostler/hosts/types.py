@@ -45,7 +45,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One GPU. Memory in MiB, power in watts, temperature in Celsius; None is unknown."""
+    """One GPU. Memory in MiB, power in watts, temperature in Celsius; None is unknown, or that the card has no such
+    thing. An idle card's PCIe generation is lower than its link can do."""
 
     index: int
     uuid: str
@@ -58,6 +59,18 @@ class Card:
     temperature_c: int | None = None
     pci: str = ""
     compute: str = ""  # compute capability, 8.6
+    power_min_w: float | None = None  # the range of its power limit, and what that is without us
+    power_max_w: float | None = None
+    power_default_w: float | None = None
+    pcie_gen: int | None = None
+    pcie_gen_max: int | None = None
+    pcie_width: int | None = None  # lanes
+    pcie_width_max: int | None = None
+    ecc_errors: int | None = None  # uncorrected, since the driver was loaded
+    mig: bool | None = None  # divided into instances
+    throttled: tuple[str, ...] | None = (
+        None  # hardware slowdown, hot, too hot, power brake; not its power limit
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +124,9 @@ class Facts:
     processes: tuple[CardProcess, ...] = ()
     addresses: tuple[str, ...] = ()  # the machine's own IP addresses
     links: tuple[tuple[str, str, str], ...] = ()  # card, card, NV4 | PIX | ...
+    xids: (
+        tuple[tuple[str, int, float], ...] | None
+    ) = ()  # the newest of this boot: 0000:01:00, number, seconds
     package_state: str = ""  # not empty: dpkg was interrupted, or another package manager holds the lock
 
 

@@ -7,7 +7,8 @@ import re
 import threading
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from . import files, shell
+from . import cardfacts, files, shell
+from .cardfacts import real, whole
 
 LIMIT = 15.0  # seconds: without persistence mode the driver wakes every card first
 SMI = "nvidia-smi"
@@ -24,20 +25,24 @@ LINK = re.compile(r"^(NV\d+|PIX|PXB|PHB|NODE|SYS)$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 Json = Dict[str, Any]
-NOTHING: Json = {"driver": {"state": "none"}, "cards": [], "processes": [], "links": []}
+NOTHING: Json = {"driver": {"state": "none"}, "cards": [], "processes": [], "links": [], "xids": []}
 
 
 def look() -> Json:
-    """{"driver", "cards", "processes", "links"} as hosts.types has them; whose a process is says `owned`."""
+    """{"driver", "cards", "processes", "links", "xids"} as hosts.types has them; whose a process is says `owned`."""
     module, on_bus = kernel_version(files.read_text(MODULE)), count_on_bus()
     if not on_bus and not module and not present():
         return NOTHING
-    asked, apps, version = ask(
-        (SMI, "--query-gpu=" + ",".join(CARD), "--format=csv,noheader,nounits"),
-        (SMI, "--query-compute-apps=" + ",".join(APP), "--format=csv,noheader,nounits"),
+    asked, apps, version, detail, new, old, kernel = ask(
+        query("gpu", CARD),
+        query("compute-apps", APP),
         (SMI, "--version"),
+        query("gpu", cardfacts.DETAIL),
+        *(query("gpu", ("uuid", name)) for name in cardfacts.REASONS),
+        cardfacts.KERNEL,
     )
-    cards, installed = parse_cards(asked.stdout) if asked.ok else ([], "")
+    found, installed = parse_cards(asked.stdout) if asked.ok else ([], "")
+    cards = with_more(found, detail, new if new.ok else old)
     driver = judge(asked, module, on_bus, installed or parse_driver(version.stdout))
     driver["cuda"] = parse_cuda(version.stdout) if version.ok else ""
     links = parse_links(shell.run((SMI, "topo", "-m"), LIMIT).stdout, cards) if len(cards) > 1 else []
@@ -46,7 +51,19 @@ def look() -> Json:
         "cards": cards,
         "processes": parse_apps(apps.stdout if apps.ok else ""),
         "links": links,
+        "xids": cardfacts.xids(kernel),
     }
+
+
+def query(what: str, fields: Sequence[str]) -> Sequence[str]:
+    return (SMI, "--query-%s=%s" % (what, ",".join(fields)), "--format=csv,noheader,nounits")
+
+
+def with_more(cards: Sequence[Json], detail: shell.Result, reasons: shell.Result) -> List[Json]:
+    """The cards with what older drivers may not tell; unknown where they do not."""
+    more = cardfacts.more(detail.stdout) if detail.ok else {}
+    throttled = cardfacts.throttled(reasons.stdout) if reasons.ok else {}
+    return [{**one, **more.get(one["uuid"], {}), "throttled": throttled.get(one["uuid"])} for one in cards]
 
 
 def owned(processes: Sequence[Json], containers: Sequence[Tuple[str, str]]) -> List[Json]:
@@ -165,7 +182,8 @@ def ask(*commands: Sequence[str]) -> List[shell.Result]:
     results: List[Optional[shell.Result]] = [None] * len(commands)
 
     def one(place: int) -> None:
-        results[place] = shell.run(commands[place], LIMIT)
+        limit = LIMIT if commands[place][0] == SMI else cardfacts.KERNEL_S
+        results[place] = shell.run(commands[place], limit)
 
     threads = [threading.Thread(target=one, args=(place,)) for place in range(len(commands))]
     for thread in threads:
@@ -173,16 +191,3 @@ def ask(*commands: Sequence[str]) -> List[shell.Result]:
     for thread in threads:
         thread.join()
     return [result for result in results if result is not None]
-
-
-def whole(text: str) -> Optional[int]:
-    value = real(text)
-    return None if value is None else int(value)
-
-
-def real(text: str) -> Optional[float]:
-    """A number; None for [N/A], [Not Supported] and the like."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
