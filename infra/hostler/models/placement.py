@@ -1,63 +1,34 @@
 """Replicas onto cards: by memory that fits, the same answer for the same question, and what runs stays.
 
-Order: what stood before and still fits keeps its place (a dead host's replicas too); then the rest,
-first where the model has no replica yet, then on the fewest cards, then where least is left over.
+Order: what stood before and still fits keeps its place (a dead host's replicas too); then the rest, the
+largest first, each where the model has no replica yet, then on the fewest cards, then as spots.py says. Where
+that leaves one without room, a bounded search looks for another way; it moves nothing that runs. The order of
+hosts and models in the file decides nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
+from hostler.models import reasons
+from hostler.models.board import Board, Rank
+from hostler.models.packing import apart, pack
 from hostler.models.rooms import Room
-from hostler.models.types import Member, Need, Placement, Rejected, Replica
+from hostler.models.spots import Shelf, Spot, Wanted, best, refusals
+from hostler.models.types import Member, Placement, Rejected, Replica
+
+__all__ = ["FIRST_PORT", "Wanted", "place", "replica_word"]
 
 FIRST_PORT = 18080
+LINES, MISSING_LINES = 16, 40  # of reasons against other places, for a replica that has one and that has none
 _WORD = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A model that wants replicas. `cards` None: as few as hold it; `in_memory`: main memory, no cards."""
-
-    model: str
-    pool: tuple[str, ...]
-    replicas: int
-    need: Need
-    cards: int | None = None
-    in_memory: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Spot:
-    host: str
-    cards: tuple[str, ...]
-    left_mib: int
-
-
-@dataclass(slots=True)
-class _Board:
-    """The only thing that changes while placing: what is free, by host."""
-
-    rooms: dict[str, Room]
-    order: dict[str, int]
-    replicas: list[Replica] = field(default_factory=list[Replica])
-    rejected: list[Rejected] = field(default_factory=list[Rejected])
-    ports: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
-
-    def take(self, host: str, cards: Sequence[str], amount: int) -> None:
-        room = self.rooms[host]
-        left = tuple(replace(c, free_mib=c.free_mib - amount) if c.uuid in cards else c for c in room.cards)
-        memory = room.memory_mib if cards else room.memory_mib - amount
-        self.rooms[host] = replace(room, cards=left, memory_mib=memory)
-
-    def port(self, host: str, first: int) -> int:
-        taken = self.ports.setdefault(host, set())
-        port = next(port for port in range(first, 65536) if port not in taken)
-        taken.add(port)
-        return port
+Lacking = tuple[Wanted, str]  # a model, and the id of a replica that it lacks
 
 
 def place(
@@ -67,26 +38,27 @@ def place(
     *,
     first_port: int = FIRST_PORT,
 ) -> Placement:
-    """Where every replica runs. What fits nowhere is in `missing`, with a reason for each host and card
-    in `rejected`; what lost its place and got another is in `moved`."""
+    """Where every replica runs, and why in `reasons`. What fits nowhere is in `missing`, with a reason for
+    each host and card in `rejected` (the first of them); what lost its place and got another is in `moved`."""
     models = sorted(wanted, key=lambda one: one.model)
-    board = _Board({room.host: room for room in rooms}, {room.host: at for at, room in enumerate(rooms)})
-    for replica in previous:  # a port is not given again while its former holder may still drain
-        for member in replica.members:
-            board.ports.setdefault(member.host, set()).add(member.port)
-    for one in models:
-        _keep(one, board, [replica for replica in previous if replica.model == one.model])
-    missing: list[str] = []
-    # the largest first, or the small ones take the room that only they need not have
-    for one in sorted(models, key=lambda one: (-one.need.total(one.cards or 1), one.model)):
-        missing += _add(one, board, first_port)
+    board = Board.of(rooms, previous)
+    _keep(models, board, previous)
+    lacking = list(_lacking(models, board))
+    found: dict[str, Spot] = {}
+    rejected: dict[str, list[Rejected]] = {}
+    for group in apart(models):
+        new = _Group([(one, name) for one, name in lacking if one.model in group], board)
+        found |= new.place()
+        rejected |= new.rejected
+    replicas = [*board.replicas, *_replicas(lacking, found, board, first_port)]
     before = {replica.id: replica for replica in previous}
-    moved = [r.id for r in board.replicas if r.id in before and _seats(r) != _seats(before[r.id])]
+    moved = [r.id for r in replicas if r.id in before and _seats(r) != _seats(before[r.id])]
     return Placement(
-        replicas=tuple(sorted(board.replicas, key=_by_id)),
-        rejected=tuple(board.rejected),
-        missing=tuple(missing),
+        replicas=tuple(sorted(replicas, key=_by_id)),
+        rejected=tuple(line for _, name in lacking for line in rejected[name]),
+        missing=tuple(name for _, name in lacking if name not in found),
         moved=tuple(sorted(moved)),
+        reasons=dict(sorted(board.reasons.items())),
     )
 
 
@@ -112,132 +84,141 @@ def _by_id(replica: Replica) -> tuple[str, int]:
     return replica.model, _number(replica.id)
 
 
-def _keep(one: Wanted, board: _Board, previous: Sequence[Replica]) -> None:
-    """What may stay, those on hosts that answer first when there are more than wanted."""
-    kept = 0
-    for replica in sorted(previous, key=lambda r: (_on_gone_host(r, board), _by_id(r))):
-        if kept == one.replicas or not _may_stay(one, replica, board):
+def _keep(models: Sequence[Wanted], board: Board, previous: Sequence[Replica]) -> None:
+    """What may stay. Where there is no longer room for all: those that have not grown first, the small before
+    the large, so that few move. Where fewer are wanted: those on hosts that answer first."""
+    wanted = {one.model: one for one in models}
+    kept: Counter[str] = Counter()
+    here = [replica for replica in previous if replica.model in wanted and len(replica.members) == 1]
+    for replica in sorted(here, key=lambda replica: _first_to_stay(replica, wanted[replica.model], board)):
+        one, member = wanted[replica.model], replica.members[0]
+        if kept[one.model] == one.replicas:
             continue
-        member = replica.members[0]
+        shelf = board.shelves.get(member.host)
+        at = _positions(member, shelf)
+        why = reasons.why_not_kept(one, member, shelf, at)
+        if why or shelf is None:
+            board.former[replica.id] = f"left {member.host}: {why}"
+            continue
+        kept[one.model] += 1
         count = len(member.cards)
-        if not _on_gone_host(replica, board):
-            board.take(member.host, member.cards, one.need.per_card(count))
+        if not shelf.room.gone:
+            shelf.take(at or (), one.need.per_card(count) if at is not None else 0)
+        board.note(one.model, replica.id, member.host, member.cards)
         board.replicas.append(replace(replica, need_mib=one.need.total(count)))
-        kept += 1
+        board.reasons[replica.id] = reasons.why_kept(shelf.room)
 
 
-def _on_gone_host(replica: Replica, board: _Board) -> bool:
-    return any(member.host in board.rooms and board.rooms[member.host].gone for member in replica.members)
+def _first_to_stay(replica: Replica, one: Wanted, board: Board) -> tuple[bool, bool, int, tuple[str, int]]:
+    shelf = board.shelves.get(replica.members[0].host)
+    need = one.need.total(len(replica.members[0].cards))
+    return bool(shelf and shelf.room.gone), need > replica.need_mib, need, _by_id(replica)
 
 
-def _may_stay(one: Wanted, replica: Replica, board: _Board) -> bool:
-    if len(replica.members) != 1:
-        return False
-    member = replica.members[0]
-    room = board.rooms.get(member.host)
-    if room is None or room.pool not in one.pool or bool(member.cards) == one.in_memory:
-        return False
-    if one.cards and not one.in_memory and one.cards != len(member.cards):
-        return False
-    if room.gone or room.blocked:  # what runs goes on: its cards are not seen, not lost
-        return True
-    if one.in_memory:
-        return one.need.per_card(0) <= room.memory_mib
-    free = {card.uuid: card.free_mib for card in room.cards}
-    each = one.need.per_card(len(member.cards))
-    return all(free.get(uuid, -1) >= each for uuid in member.cards)
+def _positions(member: Member, shelf: Shelf | None) -> tuple[int, ...] | None:
+    """Of its cards on the host; None: not all are seen."""
+    there = {card.uuid: at for at, card in enumerate(shelf.room.cards)} if shelf else {}
+    if any(uuid not in there for uuid in member.cards):
+        return None
+    return tuple(there[uuid] for uuid in member.cards)
 
 
-def _add(one: Wanted, board: _Board, first_port: int) -> list[str]:
-    """Places what is still lacking; the ids of what fits nowhere."""
-    missing: list[str] = []
-    have = {replica.id for replica in board.replicas if replica.model == one.model}
-    word = replica_word(one.model)
-    numbers = (n for n in range(one.replicas + len(have)) if f"{word}-{n}" not in have)
-    for _ in range(one.replicas - len(have)):
-        name = f"{word}-{next(numbers)}"
-        spots, reasons = _spots(one, board, name)
-        board.rejected.extend(reasons)
-        if not spots:
-            missing.append(name)
-            continue
-        spot = min(spots, key=lambda spot: _rank(spot, one, board))
-        board.take(spot.host, spot.cards, one.need.per_card(len(spot.cards)))
-        member = Member(host=spot.host, cards=spot.cards, port=board.port(spot.host, first_port))
-        total = one.need.total(len(spot.cards))
-        board.replicas.append(Replica(id=name, model=one.model, members=(member,), need_mib=total))
-    return missing
+def _lacking(models: Sequence[Wanted], board: Board) -> Iterator[Lacking]:
+    """The largest first, or the small ones take the room that only they need not have."""
+    have: defaultdict[str, set[str]] = defaultdict(set)
+    for replica in board.replicas:
+        have[replica.model].add(replica.id)
+    for one in sorted(models, key=lambda one: (-one.need.total(one.cards or 1), one.model)):
+        word, known = replica_word(one.model), have[one.model]
+        free = (name for n in range(one.replicas + len(known)) if (name := f"{word}-{n}") not in known)
+        for _ in range(one.replicas - len(known)):
+            yield one, next(free)
 
 
-def _rank(spot: _Spot, one: Wanted, board: _Board) -> tuple[int, int, int, int]:
-    beside = sum(
-        member.host == spot.host for r in board.replicas if r.model == one.model for member in r.members
-    )
-    return beside, len(spot.cards), spot.left_mib, board.order[spot.host]
+def _replicas(
+    lacking: Sequence[Lacking], found: Mapping[str, Spot], board: Board, first_port: int
+) -> Iterator[Replica]:
+    for one, name in lacking:
+        if name in found:
+            spot = found[name]
+            member = Member(host=spot.host, cards=board.uuids(spot), port=board.port(spot.host, first_port))
+            total = one.need.total(len(spot.at))
+            yield Replica(id=name, model=one.model, members=(member,), need_mib=total)
 
 
-def _spots(one: Wanted, board: _Board, replica: str) -> tuple[list[_Spot], list[Rejected]]:
-    """The best spot of each host, and why the other hosts and cards are none."""
-    spots: list[_Spot] = []
-    reasons: list[Rejected] = []
-    for room in board.rooms.values():
-        if room.pool not in one.pool:
-            continue
-        spot = _in_memory(one, room) if one.in_memory else _on_cards(one, room)
-        if isinstance(spot, _Spot):
-            spots.append(spot)
-        else:
-            reasons += [Rejected(replica=replica, where=where, reason=why) for where, why in spot]
-    return spots, reasons
+@dataclass(slots=True)
+class _Group:
+    """Replicas of models that share pools, placed together."""
+
+    lacking: Sequence[Lacking]
+    board: Board
+    rejected: dict[str, list[Rejected]] = field(default_factory=dict[str, list[Rejected]])
+
+    def place(self) -> dict[str, Spot]:
+        """On the board, with reasons and rejections; those that find no room are not in it."""
+        found = self._one_by_one()
+        if len(found) == len(self.lacking):
+            return found
+        for one, name in self.lacking:
+            if name in found:
+                self.board.lift(one, name, found[name])
+        return self._searched(len(found)) or self._one_by_one()
+
+    def _one_by_one(self) -> dict[str, Spot]:
+        found: dict[str, Spot] = {}
+        for one, of_model in groupby(self.lacking, key=lambda each: each[0]):
+            shelves = self.board.of_pools(one)
+            offers = {shelf.room.host: offer for shelf in shelves if (offer := self._offer(one, shelf))}
+            for _, name in of_model:
+                self.rejected[name] = _rejected(one, name, shelves, offers)
+                if not offers:
+                    continue
+                spot = min(offers.values())[1]
+                self._take(one, name, spot, reasons.why_new(one, spot, offers, self.board))
+                found[name] = spot
+                offer = self._offer(one, self.board.shelves[spot.host])
+                offers |= {spot.host: offer} if offer else {}
+                if not offer:
+                    del offers[spot.host]
+        return found
+
+    def _offer(self, one: Wanted, shelf: Shelf) -> tuple[Rank, Spot] | None:
+        spot = best(one, shelf)
+        return spot and (self.board.rank(one, spot), spot)
+
+    def _searched(self, enough: int) -> dict[str, Spot] | None:
+        """Room for all that would find some if they were alone; None: not found, or no more than `enough`."""
+        models = {one.model: one for one, _ in self.lacking}.values()
+        able = {m.model for m in models if any(best(m, shelf) for shelf in self.board.of_pools(m))}
+        lacking = [(one, name) for one, name in self.lacking if one.model in able]
+        if len(lacking) <= enough:
+            return None
+        spots = pack([one for one, _ in lacking], self.board)
+        if spots is None:
+            return None
+        for one, name in self.lacking:
+            shelves = self.board.of_pools(one)
+            self.rejected[name] = _rejected(
+                one, name, shelves, {s.room.host for s in shelves if best(one, s)}
+            )
+        for (one, name), spot in zip(lacking, spots, strict=True):
+            self._take(one, name, spot, reasons.why_searched(spot, self.board))
+        return {name: spot for (_, name), spot in zip(lacking, spots, strict=True)}
+
+    def _take(self, one: Wanted, name: str, spot: Spot, why: str) -> None:
+        self.board.put(one, name, spot)
+        former = self.board.former.get(name)
+        self.board.reasons[name] = f"{former}; {why}" if former else why
 
 
-def _in_memory(one: Wanted, room: Room) -> _Spot | list[tuple[str, str]]:
-    if room.gone:
-        return [(room.host, f"cannot be reached: {room.gone}")]
-    each = one.need.per_card(0)
-    if each > room.memory_mib:
-        return [(room.host, f"needs {each} MiB of main memory; {max(0, room.memory_mib)} MiB may be used")]
-    return _Spot(host=room.host, cards=(), left_mib=room.memory_mib - each)
-
-
-def _on_cards(one: Wanted, room: Room) -> _Spot | list[tuple[str, str]]:
-    refused = _no_cards(one, room)
-    if refused:
-        return [(room.host, refused)]
-    counts = range(1, len(room.cards) + 1) if one.cards is None else [one.cards]
-    for count in counts:
-        each = one.need.per_card(count)
-        fitting = sorted((c.free_mib, c.index, c.uuid) for c in room.cards if c.free_mib >= each)
-        if len(fitting) >= count:
-            chosen = sorted(fitting[:count], key=lambda card: card[1])
-            left = sum(free - each for free, _, _ in chosen)
-            return _Spot(host=room.host, cards=tuple(uuid for _, _, uuid in chosen), left_mib=left)
-    return _too_small(one, room)
-
-
-def _no_cards(one: Wanted, room: Room) -> str:
-    if room.gone:
-        return f"cannot be reached: {room.gone}"
-    if room.blocked:
-        return room.blocked
-    if not room.cards:
-        return "has no card"
-    if one.cards and one.cards > len(room.cards):
-        return f"has {len(room.cards)} cards; {one.cards} are asked for"
-    return ""
-
-
-def _too_small(one: Wanted, room: Room) -> list[tuple[str, str]]:
-    """A line for each card, with what a replica would need on the number of cards that comes nearest."""
-    count = one.cards or len(room.cards)
-    each = one.need.per_card(count)
-    on = "" if count == 1 else f" on each of {count} cards"
-    return [
-        (
-            f"{room.host} card {card.index} {card.name}",
-            f"needs {each} MiB{on}; {card.free_mib} of {card.memory_mib} MiB may be used"
-            + (f" ({card.note})" if card.note else ""),
-        )
-        for card in room.cards
-        if card.free_mib < each
-    ]
+def _rejected(one: Wanted, name: str, shelves: Sequence[Shelf], room: Container[str]) -> list[Rejected]:
+    """Why not on those hosts that are not in `room`; of many, the first."""
+    lines: list[Rejected] = []
+    closed = [shelf for shelf in shelves if shelf.room.host not in room]
+    most = MISSING_LINES if len(closed) == len(shelves) else LINES
+    for at, shelf in enumerate(closed):
+        if len(lines) >= most:
+            more = f"{len(closed) - at} more hosts"
+            return [*lines, Rejected(replica=name, where=more, reason="for such reasons too")]
+        lines += [Rejected(replica=name, where=where, reason=why) for where, why in refusals(one, shelf)]
+    return lines

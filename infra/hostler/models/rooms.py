@@ -39,6 +39,7 @@ class Room:
     blocked: str = ""
     cards: tuple[CardRoom, ...] = ()
     memory_mib: int = 0  # of main memory, without the system's part
+    links: tuple[tuple[str, str, str], ...] = ()  # card, card, NV4 | PIX | ... by UUID
 
     @property
     def free(self) -> list[int]:
@@ -73,6 +74,7 @@ def _room(host: Host, seen: Seen | None, ours: Mapping[str, int]) -> Room:
         blocked=_blocked(facts),
         cards=tuple(_card(card, facts, ours.get(card.uuid, 0)) for card in facts.cards),
         memory_mib=max(0, memory - max(SYSTEM_MIB, memory // 10)),
+        links=facts.links,
     )
 
 

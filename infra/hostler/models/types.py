@@ -112,3 +112,4 @@ class Placement:
     rejected: tuple[Rejected, ...] = ()
     missing: tuple[str, ...] = ()  # replicas that fit nowhere
     moved: tuple[str, ...] = field(default=())
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])  # by replica: why there

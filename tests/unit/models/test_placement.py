@@ -25,8 +25,12 @@ def room(
     return Room(host=host, pool=pool, cards=cards, memory_mib=memory, gone=gone, blocked=blocked)
 
 
-def model(name: str, mib: int, replicas: int = 1, cards: int | None = None, **more: bool) -> Wanted:
-    return Wanted(model=name, pool=("rack",), replicas=replicas, need=need(mib), cards=cards, **more)
+def model(
+    name: str, mib: int, replicas: int = 1, cards: int | None = None, *, in_memory: bool = False
+) -> Wanted:
+    return Wanted(
+        model=name, pool=("rack",), replicas=replicas, need=need(mib), cards=cards, in_memory=in_memory
+    )
 
 
 def seats(placement: Placement) -> dict[str, tuple[str, ...]]:
@@ -107,6 +111,16 @@ def test_grown_out_of_its_card_it_moves() -> None:
     before = place([model("chat", 6000)], [room("a", 8000, 24000)]).replicas
     after = place([model("chat", 9000)], [room("a", 8000, 24000)], before)
     assert (seats(after), after.moved) == ({"chat-0": ("a-1",)}, ("chat-0",))
+
+
+def test_where_not_all_can_stay_the_grown_move_and_few_do() -> None:
+    before = place([model("a", 4000), model("b", 6000)], [room("x", 10500)]).replicas
+    rooms = [room("x", 10500), room("y", 24000)]
+    assert place([model("a", 5000), model("b", 6000)], rooms, before).moved == ("a-0",)
+    assert place([model("a", 4000), model("b", 7000)], rooms, before).moved == ("b-0",)
+    three = [model("a", 9000), model("b", 5000), model("c", 5000)]
+    before = place(three, [room("x", 20000)]).replicas
+    assert place(three, [room("x", 12000), room("y", 24000)], before).moved == ("a-0",), "one, not two"
 
 
 def test_every_card_has_its_own_reason() -> None:
