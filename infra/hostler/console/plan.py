@@ -53,8 +53,9 @@ def show(plan: Plan, out: Out, *, details: bool = False) -> None:
         out.data("")
     moved = {change.replica for change in plan.changes if change.replica and change.action != "remove"}
     for replica in plan.placement.replicas:
-        if replica.id in moved:
-            out.say(place(replica))
+        why = plan.placement.reasons.get(replica.id, "") if details else ""
+        if replica.id in moved or why:
+            out.say(place(replica) + (f": {why}" if why else ""))
     for rejected in plan.placement.rejected:
         if rejected.replica in plan.placement.missing or rejected.replica in moved:
             out.say(f"not placed there: {rejected.replica} on {rejected.where}: {rejected.reason}")

@@ -78,6 +78,13 @@ def test_details_show_the_lines() -> None:
     assert "  +y" in shown(PLAN, details=True)[0]
 
 
+def test_details_say_why_each_replica_is_where_it_is() -> None:
+    plan = replace(PLAN, placement=replace(PLAN.placement, reasons={"chat-0": "keeps its place"}))
+    line = "place: chat-0 on gpu-1 (1 card, 0.5 GiB): keeps its place"
+    assert line in shown(plan, details=True)[1]
+    assert not [said for said in shown(plan)[1] if "keeps its place" in said]
+
+
 def test_what_is_as_it_should_be_is_not_mentioned() -> None:
     assert shown(replace(PLAN, changes=(), notices=(), downtime_s={})) == ([], [])
 
