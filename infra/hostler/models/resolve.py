@@ -13,6 +13,7 @@ from hostler.errors import StackFileError
 from hostler.models import source as sources
 from hostler.models.gguf import Read
 from hostler.models.http import Answer, Http, unreachable
+from hostler.models.safetensors import Checkpoint, read_checkpoint
 from hostler.models.source import HubSource, Parsed, PathSource, RepoFile, UrlSource
 from hostler.models.types import ModelSource
 
@@ -72,17 +73,48 @@ class Weights:
 
         return read
 
-    def _hub(self, source: HubSource, where: str) -> ModelSource:
+    def checkpoint(self, source: HubSource, *, where: str = "source") -> Checkpoint | None:
+        """What a repository of safetensors tells of itself; None where it has GGUF files. Raises
+        CheckpointError, StackFileError or UnreachableError."""
+        info = self._open(source, where)
+        files = _files(info)
+        if sources.weights_of(files):
+            return None
+        if not any(file.name.endswith(".safetensors") for file in files):
+            raise _no_weights(source, where)
+        sizes = {file.name: file.size for file in files}
+        secret = bool(info.gated or info.private)
+        return read_checkpoint(
+            lambda name: (
+                self._small(self._address(source, name, info), secret, where) if name in sizes else None
+            ),
+            sizes,
+        )
+
+    def _small(self, url: str, secret: bool, where: str) -> bytes:
+        headers = {"Authorization": f"Bearer {self.token}"} if secret and self.token else {}
+        answer = self.http.ask("GET", url, headers)
+        if answer.status != 200:
+            raise _no_access(where, url, answer, bool(self.token))
+        return answer.body
+
+    def _address(self, source: HubSource, name: str, info: ModelInfo) -> str:
         from huggingface_hub import hf_hub_url
 
-        api = self._client()
-        info = self._info(api, source, where)
+        return hf_hub_url(source.repo, name, revision=info.sha, endpoint=self._client().endpoint)
+
+    def _open(self, source: HubSource, where: str) -> ModelInfo:
+        info = self._info(self._client(), source, where)
         if info.gated and not self.token:
             raise _gated(source, where, had_token=False)
+        return info
+
+    def _hub(self, source: HubSource, where: str) -> ModelSource:
+        info = self._open(source, where)
         file = sources.choose(source, _files(info), where=where)
         return ModelSource(
             source=str(source),
-            url=hf_hub_url(source.repo, file.name, revision=info.sha, endpoint=api.endpoint),
+            url=self._address(source, file.name, info),
             file=file.name.rpartition("/")[2],
             size=file.size,
             sha256=file.sha256,
@@ -229,6 +261,15 @@ def _gated(source: HubSource, where: str, *, had_token: bool) -> StackFileError:
         expected=f"a repository {source.repo} that may be read",
         got=got,
         next_step=again if had_token else _SET_TOKEN,
+    )
+
+
+def _no_weights(source: HubSource, where: str) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected=f"a GGUF file or safetensors in {source.repo}",
+        got="neither",
+        next_step="check the name on its page on the hub",
     )
 
 

@@ -1,0 +1,111 @@
+"""A source word becomes the numbers that memory depends on: from the hub, an address, a file or a folder here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi
+
+from hostler.errors import StackFileError
+from hostler.models.http import Http
+from hostler.models.resolve import SeenFile, Weights
+from hostler.models.safetensors import INDEX
+from hostler.models.source import parse
+from hostler.models.subject import read_subject
+
+from . import headers
+from .test_vllm_memory import CASES
+from .web import COMMIT, Web
+
+CONFIG = json.dumps(CASES[0]["config"]).encode()
+TOTAL = json.dumps({"metadata": {"total_size": CASES[0]["total_size"]}}).encode()
+
+
+def weights(web: Web, token: str = "") -> Weights:
+    return Weights(token=token, http=Http(timeout=5), api=HfApi(endpoint=web.base, token=token or False))
+
+
+def test_gguf_of_the_hub(web: Web) -> None:
+    data, size = headers.made("llama-3-8b")
+    web.repo("o/r-GGUF", {"r-Q4_K_M.gguf": data}, {"r-Q4_K_M.gguf": size})
+    subject = read_subject("chat", parse("hf:o/r-GGUF"), weights(web))
+    assert subject.shape
+    assert subject.shape.weights / 2**30 == pytest.approx(4.3, rel=0.02)
+    assert (subject.name, subject.source, subject.checkpoint) == ("chat", "hf:o/r-GGUF", None)
+
+
+def test_safetensors_of_the_hub(web: Web) -> None:
+    web.repo("o/r", {"config.json": CONFIG, INDEX: TOTAL, "model-1.safetensors": b"x"})
+    subject = read_subject("o/r", parse("hf:o/r"), weights(web))
+    assert subject.checkpoint
+    assert subject.checkpoint.weights == CASES[0]["total_size"]
+    assert web.count("GET", f"/o/r/resolve/{COMMIT}/model-1.safetensors") == 0, "weights are not read"
+
+
+def test_a_gated_repository_is_read_with_the_token(web: Web) -> None:
+    web.repo("o/r", {"config.json": CONFIG, INDEX: TOTAL, "model-1.safetensors": b"x"}, gated="manual")
+    read_subject("r", parse("hf:o/r"), weights(web, "hf_secret"))
+    asked = [sent for _, path, sent in web.asked if path.endswith("config.json")]
+    assert [sent["authorization"] for sent in asked] == ["Bearer hf_secret"]
+    with pytest.raises(StackFileError, match="gated"):
+        read_subject("r", parse("hf:o/r"), weights(web))
+
+
+def test_a_repository_without_weights(web: Web) -> None:
+    web.repo("o/r", {"README.md": b"x"})
+    with pytest.raises(StackFileError, match="a GGUF file or safetensors in o/r"):
+        read_subject("r", parse("hf:o/r"), weights(web))
+
+
+def test_a_checkpoint_that_cannot_be_read(web: Web) -> None:
+    web.repo("o/r", {"config.json": b"{}", "model-1.safetensors": b"x"})
+    with pytest.raises(StackFileError, match="num_attention_heads"):
+        read_subject("r", parse("hf:o/r"), weights(web))
+
+
+def test_a_file_here(tmp_path: Path) -> None:
+    data, size = headers.made("llama-3-8b")
+    path = tmp_path / "m.gguf"
+    path.write_bytes(data)
+    with path.open("r+b") as file:
+        file.truncate(size)
+    subject = read_subject("m", parse(str(path)), Weights())
+    assert subject.shape
+    assert subject.shape.how == "header"
+    assert subject.shape.cache(1, "f16") == 128 * 1024
+
+
+def test_a_folder_here(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(CONFIG)
+    (tmp_path / "model.safetensors").write_bytes(b"12345")
+    subject = read_subject("m", parse(str(tmp_path)), Weights())
+    assert subject.checkpoint
+    assert subject.checkpoint.weights == 5
+
+
+def test_a_file_on_a_host_is_estimated() -> None:
+    there = Weights(seen={"/srv/m.gguf": SeenFile(5 * 2**30)})
+    subject = read_subject("m", parse("/srv/m.gguf"), there)
+    assert subject.shape
+    assert subject.shape.how == "estimated from the file's size: the file is on the host"
+
+
+def test_a_file_nowhere() -> None:
+    with pytest.raises(StackFileError, match=r"/srv/m\.gguf"):
+        read_subject("m", parse("/srv/m.gguf"), Weights())
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"PK\3\4" + b"\0" * 100)
+    subject = read_subject("m", parse(str(tmp_path / "m.gguf")), Weights())
+    assert subject.shape
+    assert "does not start as a GGUF" in subject.shape.how
+
+
+def test_a_folder_that_breaks(tmp_path: Path) -> None:
+    (tmp_path / "config.json").symlink_to(tmp_path / "config.json")
+    (tmp_path / "m.gguf").mkdir()
+    with pytest.raises(StackFileError, match="config.json"):
+        read_subject("m", parse(str(tmp_path)), Weights())
