@@ -137,6 +137,12 @@ def known_certificate(wish: Wish, name: str, made: str) -> tuple[str, str]:
 
 def known_address(wish: Wish, name: str) -> str:
     """Where the gateway finds a host's edge; of one that is off, where it was: its name may have gone with it."""
+    if name not in wish.addresses:
+        wish.addresses[name] = _known_address(wish, name)
+    return wish.addresses[name]
+
+
+def _known_address(wish: Wish, name: str) -> str:
     expected = wish.record.expected.get(name)
     if is_off(wish, name) and expected and expected.address:
         return expected.address

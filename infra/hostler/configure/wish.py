@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hostler.hosts.types import Host, Seen
 from hostler.models.types import Placement, Release, Replica
@@ -22,5 +23,16 @@ class Wish:
     placement: Placement
     record: Record
 
+    # looked up once: every host asks for every other's
+    addresses: dict[str, str] = field(init=False, compare=False, repr=False, default_factory=dict[str, str])
+    _by_host: Mapping[str, tuple[Replica, ...]] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found: defaultdict[str, list[Replica]] = defaultdict(list)
+        for replica in self.placement.replicas:
+            for host in dict.fromkeys(member.host for member in replica.members):
+                found[host].append(replica)
+        object.__setattr__(self, "_by_host", {host: tuple(there) for host, there in found.items()})
+
     def replicas(self, host: str) -> tuple[Replica, ...]:
-        return tuple(r for r in self.placement.replicas if any(m.host == host for m in r.members))
+        return self._by_host.get(host, ())
