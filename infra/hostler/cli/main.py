@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "init": "Write a first stack file from what the hosts really have.",
     "check": "Look for mistakes in the stack file.",
     "config": "Show the stack file with every default filled in.",
+    "fit": "Show which cards hold a model, and how fast.",
     "plan": "Show what `up` would change, and change nothing.",
     "up": "Make the stack real.",
     "down": "Remove everything that `up` put on the hosts.",

@@ -3,7 +3,8 @@
 One request at a time is bound by memory: each token reads all weights that take part in it, and the
 cache of what came before, once (the memory roof of the roofline model: Williams, Waterman, Patterson,
 2009). So tokens a second = part * bandwidth / bytes read. Engines reach 0.6 to 0.7 of the data sheet's
-bandwidth: llama-bench gives a 7B in Q4_0 (3.56 GiB) about 160 tokens a second on a 3090.
+bandwidth: llama-bench gives a 7B in Q4_0 (3.56 GiB) about 160 tokens a second on a 3090. Small models on the quickest cards stay
+below it, where the time to start each kernel counts too.
 """
 
 from __future__ import annotations

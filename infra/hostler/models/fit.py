@@ -186,7 +186,8 @@ def _llama(shape: Shape, room: Room, cards: _Set, count: int) -> Iterator[Works 
             return
     if not last:
         wanted = memory.need(shape, context=CONTEXTS[0], cache="q4_0").per_card(count)
-        reason = f"needs {as_gib(wanted)} on each with {CONTEXTS[0]} tokens, {_free(cards, count)}"
+        place = "on each" if count > 1 else "on one card"
+        reason = f"needs {as_gib(wanted)} {place} with {CONTEXTS[0]} tokens, {_free(cards, count)}"
         yield _fails(room, cards.kind, count, "llama.cpp", reason)
 
 

@@ -52,7 +52,7 @@ def test_a_70b_wants_two() -> None:
         (4, "llama.cpp", "f16", 131072),
     ]
     assert [(no.cards, no.engine) for no in found.fails] == [(1, "llama.cpp")]
-    assert "GiB on each with 1024 tokens" in found.fails[0].reason
+    assert "GiB on one card with 1024 tokens" in found.fails[0].reason
     assert "free" in found.fails[0].reason
 
 
@@ -60,7 +60,7 @@ def test_a_70b_awq_in_vllm() -> None:
     found = fit(checkpoint(1), [card_room("RTX 3090*4")])
     assert told(found) == [(2, "vllm", "f16", 4096), (4, "vllm", "f16", 131072)]
     assert "lacks" in found.fails[0].reason
-    assert found.works[1].tokens_s > (found.works[0].tokens_s or 0)
+    assert (found.works[1].tokens_s or 0) > (found.works[0].tokens_s or 0) > 0
 
 
 def test_three_cards_do_not_divide_heads() -> None:

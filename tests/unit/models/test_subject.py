@@ -107,5 +107,5 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 def test_a_folder_that_breaks(tmp_path: Path) -> None:
     (tmp_path / "config.json").symlink_to(tmp_path / "config.json")
     (tmp_path / "m.gguf").mkdir()
-    with pytest.raises(StackFileError, match="config.json"):
+    with pytest.raises(StackFileError, match=r"config\.json"):
         read_subject("m", parse(str(tmp_path)), Weights())

@@ -1,0 +1,118 @@
+"""hostler fit: what works for a model, on the hosts of a stack file, on named cards, or on common ones."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostler.engines.registry import BUILT
+from hostler.errors import UsageError
+from hostler.hosts.types import Host, Seen, Value
+from hostler.models import source as sources
+from hostler.models.fit import Fit, Subject, card_room, common_rooms, fit
+from hostler.models.resolve import SeenFile, Weights
+from hostler.models.rooms import rooms_of
+from hostler.models.source import Parsed, PathSource
+from hostler.models.subject import read_subject
+from hostler.rollout import secret
+from hostler.rollout.observe import look, questions_of
+from hostler.stackfile.hosts import hosts_of
+from hostler.stackfile.sections import Model, StackFile
+
+LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`notes`: what to know about it, a line each."""
+
+    subject: Subject
+    fit: Fit
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    name: str
+    source: Parsed
+    where: str
+
+
+def is_source(word: str) -> bool:
+    """A source word, not the name of a model in the stack file."""
+    return word.startswith(("hf:", "http:", "https:", "/", "./", "../"))
+
+
+def answer(
+    word: str, *, file: StackFile | None = None, pool: str | None = None, cards: Sequence[str] = ()
+) -> Answer:
+    """`word`: a source, or a model's name in `file`. Raises UsageError, StackFileError, UnreachableError."""
+    asked = _asked(word, file)
+    rooms = [card_room(card) for card in cards]
+    hosts = () if cards or file is None else _hosts(file, pool)
+    seen: Mapping[str, Seen] = look(hosts, _questions(file, asked.source), LIMIT_S) if file and hosts else {}
+    subject = read_subject(asked.name, asked.source, _weights(file, seen), where=asked.where)
+    found = fit(subject, rooms or rooms_of(hosts, seen))
+    notes = _notes(subject)
+    if not cards and not any(one.reached for one in seen.values()):
+        common = fit(subject, common_rooms(), brief=True)
+        found = Fit(works=common.works, fails=(*found.fails, *common.fails))
+        notes.append(f"{'no host answers' if hosts else 'no stack file'}: common cards instead")
+    return Answer(subject=subject, fit=found, notes=tuple(notes))
+
+
+def _asked(word: str, file: StackFile | None) -> _Asked:
+    if is_source(word):
+        return _Asked(word, sources.parse(word, folder=str(Path.cwd()), where="MODEL"), "MODEL")
+    models: Mapping[str, Model] = file.stack.models if file else {}
+    model = models.get(word)
+    if file is None or model is None or not model.source:
+        near = difflib.get_close_matches(word, models, n=1) or sorted(models)
+        raise UsageError.of(
+            "MODEL",
+            expected="a source (hf:..., https://..., /path) or the name of a model in the stack file",
+            got=repr(word),
+            next_step=f"the stack file has {', '.join(near)}",
+        )
+    where = file.where(f"models.{word}.source")
+    folder = str(Path(file.path).resolve().parent)
+    return _Asked(word, sources.parse(model.source, folder=folder, where=where), where)
+
+
+def _hosts(file: StackFile, pool: str | None) -> tuple[Host, ...]:
+    if pool is not None and pool not in file.stack.pools:
+        raise UsageError.of(
+            "--pool",
+            expected=f"one of {', '.join(file.stack.pools)}",
+            got=repr(pool),
+            next_step="name a pool of the stack file",
+        )
+    return tuple(host for host in hosts_of(file) if pool in (None, host.pool))
+
+
+def _questions(file: StackFile | None, source: Parsed) -> tuple[str, ...]:
+    path = (f"path:{source.path}",) if isinstance(source, PathSource) else ()
+    return tuple(dict.fromkeys((*(questions_of(file) if file else ()), *path)))
+
+
+def _weights(file: StackFile | None, seen: Mapping[str, Seen]) -> Weights:
+    token = secret.value(file, secret.HUB) if file else os.environ.get(secret.HUB, "")
+    files = {
+        key.removeprefix("path:"): SeenFile(int(value.value.get("size", 0)))
+        for one in seen.values()
+        for key, value in one.observed.items()
+        if key.startswith("path:") and isinstance(value, Value) and value.value.get("type") == "file"
+    }
+    return Weights(token=token, seen=files)
+
+
+def _notes(subject: Subject) -> list[str]:
+    notes: list[str] = []
+    if subject.shape and subject.shape.how != "header":
+        notes.append(f"memory is {subject.shape.how}")
+    if subject.checkpoint and "vllm" not in BUILT:
+        notes.append("vllm is not built into Hostler yet: these rows are for planning")
+    return notes
