@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hostler.configure import base, docker, toolkit
+from hostler.configure import base, docker, power, toolkit
 from hostler.hosts.types import Seen
 from hostler.manifest.items import Manifest, Package, Text
 
@@ -27,6 +27,7 @@ def generic() -> tuple[str, ...]:
         base.NODE,
         base.UNIT,
         base.BOOT,
+        power.FILE,
         toolkit.SOURCE,
         toolkit.KEYRING,
         *(path for path, _, _ in base.DIRECTORIES),
@@ -36,6 +37,7 @@ def generic() -> tuple[str, ...]:
         *(f"path:{path}" for path in paths),
         f"json:{docker.DAEMON}",
         "unit:docker.service",
+        f"unit:{power.UNIT}",
         f"account:{base.ACCOUNT}",
         EVERYTHING,
     )

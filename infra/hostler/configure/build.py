@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hostler.configure import base, docker, doors, engine, toolkit
+from hostler.configure import base, docker, doors, engine, power, toolkit
 from hostler.configure.wish import Wish
 from hostler.hosts.types import Host, Seen
 from hostler.manifest.items import Container, Directory, Item, Manifest
@@ -33,6 +33,7 @@ def manifest(wish: Wish, host: Host) -> Manifest:
     made = doors.made(wish, host)
     items = (
         *base.items(wish.record, host),
+        *power.items(wish.file, host, seen),
         *docker.items(seen),
         *toolkit.items(wish.file, seen),
         *engine.items(wish, host),
@@ -60,6 +61,7 @@ def collect(wish: Wish, host: Host, items: Sequence[Item], made: tuple[str, ...]
         models=of(kinds.ModelFile),
         containers=of(Container),
         units=of(kinds.Unit),
+        power=of(kinds.PowerLimit),
         made=made,
         made_for=doors.made_for(wish, made),
         facts=_facts(wish, host),

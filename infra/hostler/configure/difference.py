@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hostler.configure import compare_certificates, compare_files, compare_runs, leftovers
+from hostler.configure import compare_certificates, compare_files, compare_runs, leftovers, power
 from hostler.configure.types import Change
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Manifest, Part, digest_of
@@ -42,6 +42,8 @@ def _changes(manifest: Manifest, seen: Seen) -> Iterator[Change]:
         yield from compare_runs.model(manifest, seen, model)
     for unit in manifest.units:
         yield from compare_runs.unit(manifest, seen, unit)
+    for limit in manifest.power:
+        yield from power.difference(manifest, seen, limit)
     for container in manifest.containers:
         yield from compare_runs.container(manifest, seen, container)
     yield from leftovers.leftovers(manifest, seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hostler.configure.power import WISH as POWER
 from hostler.configure.types import Change
 from hostler.manifest.items import (
     Directory,
@@ -64,6 +65,7 @@ def of_manifest(manifest: Manifest) -> set[Part]:
         *manifest.models,
         *manifest.containers,
         *manifest.units,
+        *manifest.power,
     )
     return {item.part for item in items}
 
@@ -80,8 +82,14 @@ def _base(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any
         "base_directories": _directories(manifest, Part.BASE),
         "base_files": _files(manifest, Part.BASE),
         "base_made": [{"name": m, "cn": manifest.made_for.get(m, manifest.host)} for m in manifest.made],
+        "base_power": _power(manifest, changes),
         "base_remove": _removed(changes, Part.BASE),
     }
+
+
+def _power(manifest: Manifest, changes: Sequence[Change] | None) -> bool:
+    """Whether cards' limits are to be set, or to be put back where none is wanted any more."""
+    return bool(manifest.power) or any(c.item == f"path:{POWER}" for c in changes or ())
 
 
 def _docker(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:

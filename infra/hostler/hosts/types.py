@@ -68,9 +68,8 @@ class Card:
     pcie_width_max: int | None = None
     ecc_errors: int | None = None  # uncorrected, since the driver was loaded
     mig: bool | None = None  # divided into instances
-    throttled: tuple[str, ...] | None = (
-        None  # hardware slowdown, hot, too hot, power brake; not its power limit
-    )
+    # hardware slowdown, hot, too hot, power brake; not its power limit, which is as it should be
+    throttled: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +123,8 @@ class Facts:
     processes: tuple[CardProcess, ...] = ()
     addresses: tuple[str, ...] = ()  # the machine's own IP addresses
     links: tuple[tuple[str, str, str], ...] = ()  # card, card, NV4 | PIX | ...
-    xids: (
-        tuple[tuple[str, int, float], ...] | None
-    ) = ()  # the newest of this boot: 0000:01:00, number, seconds
+    # The newest Xid errors of this boot: PCI bus and device (0000:01:00), number, seconds since 1970
+    xids: tuple[tuple[str, int, float], ...] | None = ()
     package_state: str = ""  # not empty: dpkg was interrupted, or another package manager holds the lock
 
 

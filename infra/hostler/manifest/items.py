@@ -211,7 +211,16 @@ class Unit:
     effect: Effect = Effect.NONE  # of starting it
 
 
-Item = Package | Directory | File | MergedJson | ImagePin | ModelFile | Container | Unit
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerLimit:
+    """A card's power limit. The driver forgets it at a reboot: a unit sets it again."""
+
+    card: str  # UUID
+    watts: float
+    part: Part = Part.BASE
+
+
+Item = Package | Directory | File | MergedJson | ImagePin | ModelFile | Container | Unit | PowerLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +239,7 @@ class Manifest:
     models: tuple[ModelFile, ...] = ()
     containers: tuple[Container, ...] = ()
     units: tuple[Unit, ...] = ()
+    power: tuple[PowerLimit, ...] = ()
     made: tuple[str, ...] = ()  # certificates to make here, in this order: edge, gateway, ca, server
     made_for: dict[str, str] = field(
         default_factory=dict[str, str]

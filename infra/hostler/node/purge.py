@@ -12,7 +12,7 @@ import os
 import shutil
 from typing import Any, Dict, Set
 
-from . import docker, files, instances, leave, paths, pull, tenants
+from . import docker, files, instances, leave, paths, power, pull, tenants
 from .accounts import has_account, has_group, ran
 from .protocol import REFUSED, Answers, NodeError, Request
 from .spec import names
@@ -34,6 +34,7 @@ def purge(request: Request, answers: Answers) -> int:
     told = Told(dry=bool(request.get("dry-run")))
     told.step("containers", lambda: _containers(told))
     told.step("units", lambda: _units(told))
+    told.step("power limits", lambda: power.leave(told))
     told.step("images", lambda: _images(told))
     told.step("model files", lambda: _models(told, keep))
     leave.as_found(before, told)
@@ -85,8 +86,8 @@ def _remove(container: str) -> None:
 
 def _units(told: Told) -> None:
     """The template and its links; the reload comes when nothing of ours runs any more."""
-    links = glob.glob(files.at("/etc/systemd/system/*.wants/hostler@*.service"))
-    for path in (*sorted(links), files.at(files.UNIT)):
+    links = glob.glob(files.at("/etc/systemd/system/*.wants/hostler[@-]*.service"))
+    for path in (*sorted(links), files.at(files.UNIT), files.at(power.UNIT)):
         if os.path.lexists(path):
             told.take("files", path[len(files.root) :], lambda path=path: os.unlink(path))
     if not told.dry and not _others_run():

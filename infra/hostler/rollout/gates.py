@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 
-from hostler.configure import base, docker, driver
+from hostler.configure import base, docker, driver, power
 from hostler.configure.doors import client_address
 from hostler.configure.types import Notice, Plan
 from hostler.errors import Exit, Problem, RefusedError
@@ -38,6 +38,7 @@ def notices(
         *(notice for host in hosts for notice in driver.refusals(seen[host.name])),
         *(notice for host in hosts for notice in base.account_notices(seen[host.name])),
         *(notice for host in hosts for notice in docker.swarm_notices(seen[host.name])),
+        *(notice for host in hosts for notice in power.notices(file, host, seen[host.name])),
         *_cards(hosts, seen, record),
         *_homeless(file, placement),
         *_door(file, next(host for host in hosts if host.name == gateway), seen[gateway]),

@@ -102,7 +102,7 @@ class Power:
     """Electrical power of a pool's cards. Short form: the limit."""
 
     limit: Watts | None = entry("power limit of each card", None, example="280 W")
-    price: Price | None = entry("what a kWh costs", None, example="0.32 EUR/kWh")
+    price: Price | None = entry("what a kWh costs", None, example="0.32 EUR/kWh", built=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ class Pool:
     )
     start: Start | None = entry("when a rented machine is started on demand", None, built=False)
     idle: Idle | None = entry("what happens to idle machines", None, built=False)
-    power: Power | None = entry("electrical power", None, built=False)
+    power: Power | None = entry("electrical power", None)
     driver: Literal["keep", "install"] = entry(
         "NVIDIA's driver. keep: one that works stays, and where one is missing `up` stops with the commands to install it",
         "keep",
