@@ -180,8 +180,11 @@ def _best(one: Wanted, shelf: Shelf, each: int, count: int, fit: tuple[int, ...]
     if count == 1:
         return _single(one, shelf, each, fit)
     tensor = one.parallel == "tensor"
-    least = sum(sorted(shelf.free[at] for at in fit)[:count]) - each * count
+    tight = sorted(fit, key=lambda at: shelf.free[at])[:count]
+    least = sum(shelf.free[at] for at in tight) - each * count
     first, *others = groups(shelf.matrix, fit, count)  # the best linked first
+    if not others or first[:2] == others[-1][:2]:  # all the same
+        return _spot(one, shelf, each, (*first[:2], tuple(sorted(tight))))
     found, linked = _spot(one, shelf, each, first), first[:2]
     for group in others:
         if group[:2] != linked and (tensor or found.left // GIB == least // GIB):
