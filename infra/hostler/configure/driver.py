@@ -8,7 +8,7 @@ from hostler.hosts.types import Facts, Seen
 BRANCH = 580
 UBUNTU = (
     "sudo apt-get update",
-    f"sudo apt-get install -y linux-modules-nvidia-{BRANCH}-server-open-generic"
+    f"sudo apt-get install -y linux-modules-nvidia-{BRANCH}-server-open-{{flavour}}"
     f" nvidia-headless-no-dkms-{BRANCH}-server-open nvidia-utils-{BRANCH}-server",
     "sudo reboot",
 )
@@ -36,6 +36,14 @@ COMMANDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("almalinux", ""): ENTERPRISE,
     ("almalinux", "10"): ENTERPRISE_10,
 }
+FLAVOURS = (
+    "generic",
+    "lowlatency",
+    "aws",
+    "azure",
+    "gcp",
+    "oracle",
+)  # kernels with modules that Ubuntu signs
 ELSEWHERE = ("install NVIDIA's driver 580 or newer the way this distribution does it, then reboot",)
 SUPPORTED = ("debian", "ubuntu")
 
@@ -46,13 +54,84 @@ STATES = {
 }
 
 
+# What may be in the way, in the order in which it is put right: field of Driver, what is said of it, what is typed.
+BEFORE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        "half",
+        "an installation was interrupted: {half}",
+        ("sudo dpkg --configure -a; sudo apt-get -f install -y",),
+    ),
+    (
+        "runfile",
+        "it came from NVIDIA's .run file, of which no package knows",
+        ("sudo nvidia-uninstall --silent",),
+    ),
+    (
+        "nouveau",
+        "nouveau, the kernel's own driver, has the cards",
+        (
+            "printf 'blacklist nouveau\\noptions nouveau modeset=0\\n'"
+            " | sudo tee /etc/modprobe.d/blacklist-nouveau.conf",
+            "{initramfs}",
+        ),
+    ),
+)
+SECURE_BOOT = "Secure Boot is on, and the kernel loads no module that is built here until its key is enrolled"
+ENROL = "sudo mokutil --import {key}"  # asks for a password, and for it again at the next boot's screen
+SIGNED = ("ubuntu",)  # distributions that sign the modules themselves
+KEYS = {"debian": "/var/lib/dkms/mok.pub"}
+INITRAMFS = {"debian": "sudo update-initramfs -u", "ubuntu": "sudo update-initramfs -u"}
+REBOOT = "sudo reboot"
+
+
 def commands(facts: Facts) -> tuple[str, ...]:
     """What a person types on this host to get a working driver."""
-    if facts.driver.state == "mismatch":
-        return ("sudo reboot",)
+    driver = facts.driver
+    before = tuple(line for field, _, lines in BEFORE if getattr(driver, field) for line in lines)
+    if driver.state == "mismatch" and not before:
+        return (REBOOT,)
+    lines = (*before, *_installing(facts))
+    if _unsigned(facts):
+        lines = (*(line for line in lines if line != REBOOT), ENROL, REBOOT)
+    return tuple(_filled(line, facts) for line in lines)
+
+
+def _installing(facts: Facts) -> tuple[str, ...]:
     major = facts.os_version.partition(".")[0]
-    found = COMMANDS.get((facts.os_id, major)) or COMMANDS.get((facts.os_id, "")) or ELSEWHERE
-    return tuple(line.replace("{version}", major) for line in found)
+    return COMMANDS.get((facts.os_id, major)) or COMMANDS.get((facts.os_id, "")) or ELSEWHERE
+
+
+def _unsigned(facts: Facts) -> bool:
+    return facts.driver.secure_boot and facts.os_id not in SIGNED
+
+
+def _filled(line: str, facts: Facts) -> str:
+    flavour = facts.kernel.rpartition("-")[2]
+    words = {
+        "{version}": facts.os_version.partition(".")[0],
+        "{flavour}": flavour if flavour in FLAVOURS else FLAVOURS[0],
+        "{key}": KEYS.get(facts.os_id, "/var/lib/dkms/mok.pub"),
+        "{initramfs}": INITRAMFS.get(facts.os_id, "sudo dracut --force"),
+    }
+    for word, meant in words.items():
+        line = line.replace(word, meant)
+    return line
+
+
+def reasons(facts: Facts) -> tuple[str, ...]:
+    """What was seen that explains why the driver does not work."""
+    driver = facts.driver
+    found = [words for field, words, _ in BEFORE if getattr(driver, field)]
+    return tuple(
+        text.replace("{half}", ", ".join(driver.half))
+        for text in (*found, *((SECURE_BOOT,) if _unsigned(facts) else ()))
+    )
+
+
+def typed(facts: Facts) -> str:
+    """The commands as they are shown under a refusal."""
+    lines = "\n".join(f"  {line}" for line in commands(facts))
+    return f"On {facts.os_name or facts.os_id}, type there:\n{lines}"
 
 
 def refusals(seen: Seen) -> tuple[Notice, ...]:
@@ -60,21 +139,11 @@ def refusals(seen: Seen) -> tuple[Notice, ...]:
     facts = seen.facts
     if facts is None:
         return ()
-    found: list[Notice] = []
+    found: list[str] = []
     if facts.driver.state in STATES:
         detail = f" ({facts.driver.detail})" if facts.driver.detail else ""
-        typed = "\n".join(f"  {line}" for line in commands(facts))
-        found.append(
-            Notice(
-                level="refuse",
-                where=seen.host,
-                text=f"{STATES[facts.driver.state]}{detail}. On {facts.os_name or facts.os_id}, type there:\n{typed}",
-            )
-        )
+        what = "; ".join((STATES[facts.driver.state] + detail, *reasons(facts)))
+        found.append(f"{what}. {typed(facts)}")
     if facts.os_id not in SUPPORTED:
-        found.append(
-            Notice(
-                level="refuse", where=seen.host, text=f"{facts.os_name}: only Debian and Ubuntu are built yet"
-            )
-        )
-    return tuple(found)
+        found.append(f"{facts.os_name}: only Debian and Ubuntu are built yet")
+    return tuple(Notice(level="refuse", where=seen.host, text=text) for text in found)

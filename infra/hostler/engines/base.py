@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal, Protocol
 
 Argv = tuple[str, ...]
@@ -50,6 +51,18 @@ class ContextAnswer:
     slots: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverNeed:
+    """Published images that need a driver: name without its registry, pattern of the tag, the CUDA inside, and the
+    oldest of NVIDIA's drivers that runs it. `cards`: a word in the names of the cards that it is true of."""
+
+    image: str
+    tags: str
+    cuda: str
+    least: tuple[int, ...]
+    cards: str = ""
+
+
 class Engine(Protocol):
     """One way to serve weights. `words` is kept in a release, `command` adds what placement decides."""
 
@@ -65,7 +78,18 @@ class Engine(Protocol):
     def loaded(self) -> ContextAnswer: ...
     @property
     def capabilities(self) -> frozenset[Capability]: ...
+    @property
+    def drivers(self) -> tuple[DriverNeed, ...]: ...
 
     def default_image(self, cards: bool) -> str: ...
     def words(self, wish: Wish) -> Argv: ...
     def command(self, words: Argv, seat: Seat) -> Argv: ...
+
+
+def driver_need(engine: Engine, image: str, tag: str, card: str) -> DriverNeed | None:
+    """What an image asks of the driver of a card, by the card's name; None where that is not known. The first entry
+    that fits counts."""
+    for need in engine.drivers:
+        if image.endswith("/" + need.image) and fnmatchcase(tag, need.tags) and need.cards in card:
+            return need
+    return None

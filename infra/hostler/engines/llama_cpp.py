@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hostler.engines.base import Argv, Capability, ContextAnswer, Seat, Signals, Wish
+from hostler.engines.base import Argv, Capability, ContextAnswer, DriverNeed, Seat, Signals, Wish
 from hostler.errors import StackFileError
 
 ALL_LAYERS = "999"
@@ -65,6 +65,13 @@ _SIGNALS = Signals(
 _LOADED = ContextAnswer(
     path="/props", context=("default_generation_settings", "n_ctx"), slots=("total_slots",)
 )
+_IMAGE = "ggml-org/llama.cpp"
+# NVIDIA's oldest driver for a major version of CUDA; the newest images check more on consumer cards, at their start
+_DRIVERS = (
+    DriverNeed(image=_IMAGE, tags="server-cuda13*", cuda="13", least=(580, 65)),
+    DriverNeed(image=_IMAGE, tags="server-cuda", cuda="12.8", least=(570,), cards="GeForce"),
+    DriverNeed(image=_IMAGE, tags="server-cuda*", cuda="12", least=(525, 60)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +82,11 @@ class LlamaCpp:
     signals: Signals = _SIGNALS
     loaded: ContextAnswer = _LOADED
     capabilities: frozenset[Capability] = frozenset({"chat", "stream", "tools"})
+    drivers: tuple[DriverNeed, ...] = _DRIVERS
 
     def default_image(self, cards: bool) -> str:
         """The published image: with CUDA, or for the processor alone."""
-        return f"ghcr.io/ggml-org/llama.cpp:{'server-cuda' if cards else 'server'}"
+        return f"ghcr.io/{_IMAGE}:{'server-cuda' if cards else 'server'}"
 
     def words(self, wish: Wish) -> Argv:
         """All words that do not depend on the place. Raises StackFileError for a reserved flag."""

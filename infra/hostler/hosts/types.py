@@ -86,12 +86,17 @@ class CardProcess:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
     """NVIDIA's driver. `state`: none (no card), working, broken (there but does not answer), missing
-    (cards on the PCI bus, no driver), mismatch (kernel and userspace versions differ: reboot due)."""
+    (cards on the PCI bus, no driver), mismatch (kernel and userspace versions differ: reboot due).
+    The rest is looked at where it does not work, to say why."""
 
     state: Literal["none", "working", "broken", "missing", "mismatch"]
     version: str = ""
     cuda: str = ""
     detail: str = ""
+    secure_boot: bool = False  # the firmware lets the kernel load signed modules only
+    nouveau: bool = False  # the kernel's own driver has the cards
+    runfile: bool = False  # installed by NVIDIA's .run file: no package knows of it
+    half: tuple[str, ...] = ()  # packages of it whose installation was interrupted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,20 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from . import accounts, daemon, everything, files, gpus, haproxy, machine, packages, paths, signals, units
+from . import (
+    accounts,
+    daemon,
+    driver,
+    everything,
+    files,
+    gpus,
+    haproxy,
+    machine,
+    packages,
+    paths,
+    signals,
+    units,
+)
 from .containers import Engine
 from .dockerapi import NotAnswering
 from .protocol import Answers, NodeError, Request, as_dict
@@ -36,7 +49,11 @@ def probe(request: Request, answers: Answers) -> int:
     found = {**observe_files(asked), **observe_packages(asked.get("package", []))}
     docker = engine()
     cards = look_at_cards()
-    cards["processes"] = gpus.owned(cards["processes"], docker.ours)
+    cards = {
+        **cards,
+        "driver": driver.explained(cards["driver"]),
+        "processes": gpus.owned(cards["processes"], docker.ours),
+    }
     found.update(observe_docker(docker, asked))
     found["images:*"] = everything.images(docker)
     found.update(observe_routes(routes(), asked.get("route", [])))

@@ -134,9 +134,10 @@ def _driver(host: str, facts: Facts) -> Iterator[Finding]:
         cards = f"{len(facts.cards)} cards, driver {driver.version}" if facts.cards else "no cards"
         yield good(host, cards)
         return
-    from hostler.configure.driver import commands
+    from hostler.configure.driver import commands, reasons
 
-    yield bad(host, f"driver {driver.state}: {driver.detail}", " && ".join(commands(facts)))
+    what = "; ".join((driver.detail, *reasons(facts)))
+    yield bad(host, f"driver {driver.state}: {what}", " && ".join(commands(facts)))
 
 
 def _docker(host: str, facts: Facts) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hostler.configure import build, difference, doors, observed
+from hostler.configure import build, difference, doors, observed, too_old
 from hostler.configure.types import Change, Notice, Plan
 from hostler.console import status
 from hostler.hosts.types import Absent, Host, Observed, Seen, Unknown, Value
@@ -85,7 +85,11 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         release=release,
         placement=placement,
         changes=changes,
-        notices=(*notices, *_unreached(observation.seen)),
+        notices=(
+            *notices,
+            *too_old.notices(release, placement, observation.seen),
+            *_unreached(observation.seen),
+        ),
         manifests=manifests,
         removed_hosts=tuple(host.name for host in observation.gone),
         downtime_s={

@@ -141,30 +141,6 @@ def test_live_restore_is_nothing_for_a_swarm(swarm: str) -> None:
     assert any(isinstance(item, MergedJson) for item in docker.items(bare)) is not bool(swarm)
 
 
-DRIVERS = {
-    ("debian", "12"): "nvidia-driver-pinning-580",
-    ("ubuntu", "24.04"): "linux-modules-nvidia-580-server-open-generic",
-    ("rocky", "9.4"): "dnf module install",
-    ("rocky", "10.0"): "versionlock",
-    ("arch", ""): "the way this distribution does it",
-}
-
-
-@pytest.mark.parametrize(("system", "words"), DRIVERS.items())
-def test_a_missing_driver_is_refused_with_this_distributions_commands(
-    system: tuple[str, str], words: str
-) -> None:
-    facts = world.facts(1, os_id=system[0], os_version=system[1], driver=Driver(state="missing"), cards=())
-    found = driver.refusals(world.bare(1, facts=facts))
-    assert found[0].level == "refuse"
-    assert words in found[0].text
-
-
-def test_a_mismatch_needs_a_reboot_only() -> None:
-    facts = world.facts(1, driver=Driver(state="mismatch"))
-    assert driver.commands(facts) == ("sudo reboot",)
-
-
 def test_a_working_driver_is_fine() -> None:
     assert driver.refusals(world.bare(1)) == ()
     assert driver.refusals(world.bare(1, facts=world.facts(1, cards=(), driver=Driver(state="none")))) == ()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hostler.hosts.types import Value
+from hostler.hosts.types import Driver, Value
 from hostler.rollout import doctor
 from worlds import configure_world as world
 
@@ -32,3 +32,11 @@ def test_this_machine_alone_needs_no_ssh(monkeypatch: pytest.MonkeyPatch, ssh: b
     monkeypatch.setattr(doctor.shutil, "which", lambda _name: None)
     missing = [f.what.partition(":")[0] for f in doctor._machine(ssh=ssh) if "openssh" in f.next_step]
     assert missing == ["no ssh", "no ssh-keygen"] * ssh
+
+
+def test_a_driver_that_does_not_work_and_why() -> None:
+    facts = world.facts(1, cards=(), driver=Driver(state="broken", detail="NVML said no", nouveau=True))
+    found = next(iter(doctor._driver("gpu-1", facts)))
+    assert found.what == "driver broken: NVML said no; nouveau, the kernel's own driver, has the cards"
+    assert found.next_step.startswith("printf 'blacklist nouveau")
+    assert found.next_step.endswith("sudo reboot")
