@@ -9,7 +9,7 @@ from hostler.console.out import Out, size
 from hostler.models.fit import Fails, Fit, Subject, Works
 
 MIB = 2**20
-HEADS = ("host", "cards", "engine", "context", "cache", "on each", "tokens/s")
+HEADS = ("host", "cards", "engine", "weights", "context", "cache", "on each", "tokens/s")
 
 
 def report(subject: Subject, fit: Fit, notes: Sequence[str]) -> dict[str, Any]:
@@ -45,6 +45,7 @@ def _works(works: Works) -> tuple[str, ...]:
         works.where,
         _cards(works),
         works.engine,
+        works.weights,
         tokens(works.context),
         works.cache,
         size(works.card_mib * MIB),
@@ -57,4 +58,4 @@ def _cards(row: Works | Fails) -> str:
 
 
 def _place(fails: Fails) -> str:
-    return ": ".join(part for part in (fails.where, _cards(fails)) if part)
+    return ": ".join(part for part in (fails.where, _cards(fails), fails.weights) if part)

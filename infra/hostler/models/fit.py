@@ -3,32 +3,30 @@ what a model is comes in as a Shape (GGUF) or a Checkpoint (safetensors), what t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hostler.errors import UsageError
 from hostler.models import memory, vllm_memory
-from hostler.models.bandwidth import CARDS, CardKind, card_named, speed
+from hostler.models.bandwidth import card_named, speed
 from hostler.models.memory import CACHE_BYTES, CONTEXTS, Shape, as_gib, cards_needed
 from hostler.models.rooms import CardRoom, Room
 from hostler.models.safetensors import Checkpoint
 
-DRIVER_MIB = 320  # of each card, kept by the driver
-MOST_CARDS = 16
 SPEED_CONTEXT = 8192  # tokens that came before, where the speed is told; fewer if the context is shorter
-_COMMON = ("RTX 3060", "RTX 3090", "RTX 4090", "RTX 5090", "A10G", "L4", "L40S", "A100 80GB", "H100")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The model that is asked about; one of shape and checkpoint is there."""
+    """The model that is asked about; one of shape and checkpoint is there. `weights`: their quantization
+    or type; `others`: the same model in other quantizations."""
 
     name: str
     source: str
     shape: Shape | None = None
     checkpoint: Checkpoint | None = None
+    weights: str = ""
+    others: tuple[Subject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +42,7 @@ class Works:
     context: int
     card_mib: int
     tokens_s: float | None = None
+    weights: str = ""
 
     def row(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,6 +55,7 @@ class Fails:
     cards: int
     engine: str
     reason: str
+    weights: str = ""
 
     def row(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,50 +80,37 @@ class _Set:
 
 
 def fit(subject: Subject, rooms: Sequence[Room], *, brief: bool = False) -> Fit:
-    """`brief`: of each host and kind of cards only the fewest cards with a context of 8k."""
+    """`brief`: of each host and kind of cards only the fewest cards with a context of 8k; so it is for
+    other quantizations always."""
     works: list[Works] = []
     fails: list[Fails] = []
-    for room in rooms:
-        found = list(_in_room(subject, room))
-        good = [one for one in found if isinstance(one, Works)]
-        bad = [one for one in found if isinstance(one, Fails)]
-        works += _fewest(good) if brief else good
-        fails += bad[-1:] if brief and not good else [] if brief else bad
+    for one, short in ((subject, brief), *((other, True) for other in subject.others)):
+        for room in rooms:
+            good, bad = _of_room(one, room, brief=short)
+            works += (replace(row, weights=one.weights) for row in good)
+            fails += (replace(row, weights=one.weights) for row in bad)
     return Fit(works=tuple(works), fails=tuple(fails))
 
 
-def card_room(word: str) -> Room:
-    """A host of so many cards, all free: `RTX 3090*2`. Raises UsageError."""
-    name, star, number = word.partition("*")
-    card = card_named(name)
-    if card is None or (star and not number.strip().isdecimal()) or not 0 < int(number or 1) <= MOST_CARDS:
-        raise _unknown_card(word, name if card is None else "")
-    return _room_of(card, int(number or 1), word)
+def _of_room(subject: Subject, room: Room, *, brief: bool) -> tuple[list[Works], list[Fails]]:
+    found = list(_in_room(subject, room))
+    good = [one for one in found if isinstance(one, Works)]
+    bad = [one for one in found if isinstance(one, Fails)]
+    if not brief:
+        return good, bad
+    return _fewest(good), [] if good else bad[-1:]
 
 
-def common_rooms() -> list[Room]:
-    """Hosts of four cards of each common kind: what to look at when there is no other."""
-    return [_room_of(card, 4, "any") for card in CARDS if card.name in _COMMON]
-
-
-def _room_of(card: CardKind, count: int, host: str) -> Room:
-    free = card.memory_mib - DRIVER_MIB
-    cards = tuple(
-        CardRoom(uuid=str(i), index=i, name=card.name, memory_mib=card.memory_mib, free_mib=free)
-        for i in range(count)
+def scaled(subject: Subject, weights: str, factor: float) -> Subject:
+    """The same model in a file so many times as large: right to a few percent, as the parts of a
+    quantization are not all of one type."""
+    shape = subject.shape and replace(
+        subject.shape,
+        weights=int(subject.shape.weights * factor),
+        active=int(subject.shape.active * factor),
+        blocks=tuple(int(block * factor) for block in subject.shape.blocks),
     )
-    return Room(host=host, pool="", cards=cards)
-
-
-def _unknown_card(word: str, name: str) -> UsageError:
-    names = [card.name for card in CARDS]
-    near = difflib.get_close_matches(name.strip(), names, n=3, cutoff=0.4) or names
-    return UsageError.of(
-        "--card",
-        expected=f"a card and perhaps how many, up to {MOST_CARDS}: RTX 3090*2",
-        got=repr(word),
-        next_step=f"name one of these: {', '.join(near)}" if name or not word else "correct the number",
-    )
+    return replace(subject, shape=shape, weights=weights, others=())
 
 
 def _fewest(works: Sequence[Works]) -> list[Works]:

@@ -91,6 +91,12 @@ class Weights:
             sizes,
         )
 
+    def quantizations(self, source: HubSource, *, where: str = "source") -> list[RepoFile]:
+        """The repository's GGUF files that are whole and say their quantization, smallest first."""
+        files = sources.weights_of(_files(self._open(source, where)))
+        whole = (file for file in files if sources.label(file.name) and not sources.is_split(file.name))
+        return sorted(whole, key=lambda file: file.size)
+
     def _small(self, url: str, secret: bool, where: str) -> bytes:
         headers = {"Authorization": f"Bearer {self.token}"} if secret and self.token else {}
         answer = self.http.ask("GET", url, headers)

@@ -12,7 +12,8 @@ from hostler.engines.registry import BUILT
 from hostler.errors import UsageError
 from hostler.hosts.types import Host, Seen, Value
 from hostler.models import source as sources
-from hostler.models.fit import Fit, Subject, card_room, common_rooms, fit
+from hostler.models.fit import Fit, Subject, fit
+from hostler.models.imagined import card_room, common_rooms
 from hostler.models.resolve import SeenFile, Weights
 from hostler.models.rooms import rooms_of
 from hostler.models.source import Parsed, PathSource

@@ -14,6 +14,7 @@ WORKS = Works(
     kind="RTX 3090",
     cards=2,
     engine="llama.cpp",
+    weights="Q4_K_M",
     cache="q8_0",
     context=24576,
     card_mib=23962,
@@ -30,7 +31,8 @@ FAILS = Fails(
     reason="needs 40.1 GiB on each, 23.7 GiB free",
 )
 GONE = Fails(where="off", kind="", cards=0, engine="llama.cpp", reason="it does not answer")
-FIT = Fit(works=(WORKS, MEMORY), fails=(FAILS, GONE))
+OTHER = Fails(where="gpu-1", kind="RTX 3090", cards=2, engine="llama.cpp", weights="Q8_0", reason="too large")
+FIT = Fit(works=(WORKS, MEMORY), fails=(FAILS, GONE, OTHER))
 SUBJECT = Subject(name="chat", source="hf:o/r-GGUF:Q4_K_M")
 
 
@@ -44,13 +46,14 @@ def test_table() -> None:
     out, err = text(FIT, ("no host answers: common cards instead",))
     lines = [line.split("  ") for line in out.splitlines()]
     assert [" ".join(word.strip() for word in line if word) for line in lines] == [
-        "host cards engine context cache on each tokens/s",
-        "gpu-1 2 x RTX 3090 llama.cpp 24k q8_0 23.4 GiB 13",
+        "host cards engine weights context cache on each tokens/s",
+        "gpu-1 2 x RTX 3090 llama.cpp Q4_K_M 24k q8_0 23.4 GiB 13",
         "nas main memory llama.cpp 8k f16 5.9 GiB unknown",
         "",
         "does not work why",
         "gpu-1: 1 x RTX 3090 needs 40.1 GiB on each, 23.7 GiB free",
         "off it does not answer",
+        "gpu-1: 2 x RTX 3090: Q8_0 too large",
     ]
     assert "no host answers: common cards instead" in err
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from hostler.errors import UsageError
-from hostler.models.fit import Fit, Subject, card_room, common_rooms, fit
+from hostler.models.fit import Fit, Subject, fit, scaled
+from hostler.models.imagined import card_room, common_rooms
 from hostler.models.memory import shape_of
 from hostler.models.rooms import CardRoom, Room
 from hostler.models.safetensors import INDEX, read_checkpoint
@@ -140,3 +142,32 @@ def test_cards_that_are_not_known(word: str) -> None:
 def test_rows_are_plain() -> None:
     found = fit(gguf("llama-3-8b"), [card_room("3090")])
     assert yaml.safe_load(json.dumps(found.works[0].row()))["cards"] == 1
+
+
+def test_other_quantizations_follow_with_the_fewest_cards_each() -> None:
+    subject = gguf("llama-3-70b")
+    assert subject.shape
+    others = (scaled(subject, "Q2_K", 0.62), scaled(subject, "Q8_0", 1.76))
+    found = fit(replace(subject, weights="Q4_K_M", others=others), [card_room("RTX 3090*4")])
+    assert {(row.weights, row.cards) for row in found.works} == {
+        ("Q4_K_M", 2),
+        ("Q4_K_M", 4),
+        ("Q2_K", 2),
+        ("Q8_0", 4),
+    }
+    assert [(no.weights, no.cards) for no in found.fails] == [("Q4_K_M", 1)]
+    assert [(no.weights, no.cards) for no in fit(others[1], [card_room("RTX 3090*2")]).fails] == [
+        ("Q8_0", 1),
+        ("Q8_0", 2),
+    ]
+
+
+def test_a_scaled_shape_keeps_its_cache() -> None:
+    subject = gguf("mixtral-8x7b")
+    other = scaled(subject, "Q8_0", 2.0)
+    assert subject.shape
+    assert other.shape
+    assert other.shape.weights == pytest.approx(2 * subject.shape.weights, rel=1e-6)
+    assert other.shape.active == pytest.approx(2 * subject.shape.active, rel=1e-6)
+    assert other.shape.cache(1000, "f16") == subject.shape.cache(1000, "f16")
+    assert sum(other.shape.blocks) < other.shape.weights

@@ -36,11 +36,26 @@ def test_gguf_of_the_hub(web: Web) -> None:
     assert (subject.name, subject.source, subject.checkpoint) == ("chat", "hf:o/r-GGUF", None)
 
 
+def test_other_quantizations_of_the_repository(web: Web) -> None:
+    data, size = headers.made("llama-3-8b")
+    sizes = {"r-Q4_K_M.gguf": size, "r-Q8_0.gguf": 2 * size, "r-Q2_K.gguf": size // 2,
+             "r-F16-00001-of-00002.gguf": size, "mmproj-r-F16.gguf": 9}  # fmt: skip
+    web.repo("o/r-GGUF", dict.fromkeys(sizes, data), sizes)
+    subject = read_subject("chat", parse("hf:o/r-GGUF"), weights(web))
+    assert subject.weights == "Q4_K_M"
+    assert [other.weights for other in subject.others] == ["Q2_K", "Q8_0"]
+    assert subject.others[1].shape
+    assert subject.others[1].shape.weights / 2**30 == pytest.approx(8.6, rel=0.02)
+    named = read_subject("chat", parse("hf:o/r-GGUF:Q4_K_M"), weights(web))
+    assert (named.weights, named.others) == ("Q4_K_M", ())
+
+
 def test_safetensors_of_the_hub(web: Web) -> None:
     web.repo("o/r", {"config.json": CONFIG, INDEX: TOTAL, "model-1.safetensors": b"x"})
     subject = read_subject("o/r", parse("hf:o/r"), weights(web))
     assert subject.checkpoint
     assert subject.checkpoint.weights == CASES[0]["total_size"]
+    assert subject.weights == "bfloat16"
     assert web.count("GET", f"/o/r/resolve/{COMMIT}/model-1.safetensors") == 0, "weights are not read"
 
 
