@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures what the README quotes; results.md and the README are written anew. About 10 minutes on 2 idle cores.
-# bench.sh [noop] [cold] [words] [gateway]: only these; bench.sh --readme: only quotes bench/results.md again.
+# bench.sh [noop] [cold] [words] [placement] [gateway]: only these; bench.sh --readme: only quotes bench/results.md again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=$(tools/setup.sh)
