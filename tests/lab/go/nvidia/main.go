@@ -17,6 +17,7 @@ const (
 	cardsFile = "/etc/lab-gpus"
 	appsFile  = "/etc/lab-gpu-apps"
 	broken    = "/etc/lab-gpu-broken"
+	absent    = "/etc/lab-gpu-absent" // UUIDs, one a line: silently missing in containers that ask for them
 )
 
 type card map[string]string
@@ -108,9 +109,13 @@ func hook(words []string) {
 
 func chosen(id string) (lines string) {
 	known := false
+	missing, _ := os.ReadFile(absent)
 	for _, one := range cards() {
 		if id == "all" || id == one["index"] || id == one["uuid"] {
 			known = true
+			if strings.Contains(string(missing), one["uuid"]) {
+				continue
+			}
 			for key, value := range one {
 				if key != "index" {
 					lines += key + "=" + value + "\t"

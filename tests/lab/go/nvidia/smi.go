@@ -17,12 +17,13 @@ var fields = map[string]struct{ key, unit, fallback string }{
 	"power.draw": {"draw", " W", "21.40"}, "power.limit": {"limit", " W", "350.00"}, "power.default_limit": {"watts", " W", ""},
 	"power.max_limit": {"watts", " W", ""}, "power.min_limit": {"", " W", "100.00"}, "enforced.power.limit": {"limit", " W", "350.00"},
 	"temperature.gpu": {"temperature", "", "34"}, "driver_version": {"", "", driver}, "pci.bus_id": {"pci", "", ""}, "gpu_bus_id": {"pci", "", ""},
-	"compute_cap": {"capability", "", "8.6"}, "persistence_mode": {"", "", "Disabled"}, "compute_mode": {"", "", "Default"}, "pstate": {"", "", "P8"},
+	"compute_cap": {"capability", "", "8.6"}, "persistence_mode": {"persistence", "", "Disabled"}, "compute_mode": {"", "", "Default"}, "pstate": {"", "", "P8"},
 	"serial": {"", "", "[N/A]"}, "gpu_serial": {"", "", "[N/A]"}, "fan.speed": {"", " %", "0"}, "count": {"count", "", ""},
-	"mig.mode.current": {"", "", "[N/A]"}, "display_active": {"", "", "Disabled"}, "display_mode": {"", "", "Disabled"}, "ecc.mode.current": {"", "", "[N/A]"},
-	"pcie.link.gen.max": {"", "", "4"}, "pcie.link.width.max": {"", "", "16"}, "pcie.link.gen.current": {"", "", "4"}, "pcie.link.width.current": {"", "", "16"},
+	"mig.mode.current": {"mig", "", "[N/A]"}, "ecc.errors.uncorrected.volatile.total": {"ecc", "", "[N/A]"}, "display_active": {"", "", "Disabled"}, "display_mode": {"", "", "Disabled"}, "ecc.mode.current": {"", "", "[N/A]"},
+	"pcie.link.gen.max": {"", "", "4"}, "pcie.link.width.max": {"", "", "16"}, "pcie.link.gen.current": {"", "", "4"}, "pcie.link.width.current": {"width", "", "16"},
 	"vbios_version": {"", "", "94.02.42.00.01"}, "clocks.sm": {"", " MHz", "210"}, "clocks.mem": {"", " MHz", "405"},
-	"clocks_throttle_reasons.active": {"", "", "0x0000000000000001"}, "timestamp": {"", "", "2026/01/01 00:00:00.000"},
+	"clocks_throttle_reasons.active": {"reasons", "", "0x0000000000000001"}, "clocks_event_reasons.active": {"reasons", "", "0x0000000000000001"},
+	"timestamp": {"", "", "2026/01/01 00:00:00.000"},
 }
 
 func row(one card, query string, units bool) string {
@@ -159,24 +160,36 @@ func smi(words []string) {
 	case len(words) > 0 && words[0] == "topo":
 		topology(found)
 	case given["-pm"] != "":
+		keep(ids, "persistence", map[string]string{"1": "Enabled"}[given["-pm"]])
 		fmt.Println("All done.")
 	default:
 		table(found)
 	}
 }
 
-// limit keeps a power limit in the cards' file until the next boot, as the driver does
+// limit refuses what is outside of a card's range, as the driver does
 func limit(ids, watts string) {
 	value, err := strconv.ParseFloat(watts, 64)
 	if err != nil {
 		fail(2, "Invalid power limit")
 	}
+	for _, one := range selected(ids) {
+		most, _ := strconv.ParseFloat(one["watts"], 64)
+		if value < 100 || value > most {
+			fail(2, fmt.Sprintf("Provided power limit %.2f W is not a valid power limit which should be between 100.00 W and %.2f W for GPU %s\nTerminating early due to previous errors.", value, most, one["pci"]))
+		}
+		fmt.Printf("Power limit for GPU %s was set to %.2f W.\n", one["pci"], value)
+	}
+	keep(ids, "limit", fmt.Sprintf("%.2f", value))
+}
+
+// keep writes a setting into the cards' file; unlike the driver's, it outlives a boot
+func keep(ids, setting, now string) {
 	lines := ""
 	for _, one := range cards() {
 		for _, chosen := range selected(ids) {
 			if chosen["uuid"] == one["uuid"] {
-				one["limit"] = fmt.Sprintf("%.2f", value)
-				fmt.Printf("Power limit for GPU %s was set to %s W.\n", one["pci"], one["limit"])
+				one[setting] = now
 			}
 		}
 		for key, value := range one {
