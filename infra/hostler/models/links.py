@@ -20,7 +20,7 @@ Group = tuple[int, int, tuple[int, ...]]  # class of its slowest link, sum of co
 NVLINK, SWITCH, BRIDGE = 0, 1, 2  # a cost's class is its hundreds
 COSTS = {"PIX": 100, "PXB": 110, "PHB": 200, "NODE": 210, "SYS": 220}
 UNKNOWN = 230
-EVERY = 1000  # so many groups are all looked at; of more, those that grow from each card
+EVERY = 300  # so many groups are all looked at; of more, those that grow from each card
 
 
 def cost(word: str) -> int:
@@ -50,7 +50,7 @@ def groups(matrix: Matrix, positions: tuple[int, ...], count: int) -> Sequence[G
     return _grown(matrix, positions, count)
 
 
-@lru_cache(4096)  # hosts of one make have the same matrix
+@lru_cache(1024)  # hosts of one make have the same matrix
 def _all(matrix: Matrix, positions: tuple[int, ...], count: int) -> tuple[Group, ...]:
     return tuple(sorted(_graded(matrix, group) for group in combinations(positions, count)))
 

@@ -95,7 +95,7 @@ class _Search:
         one = self.lacking[depth]  # a group is all on cards or all in main memory
         if one.in_memory:
             return self.least[depth] > sum(max(0, shelf.memory) for shelf in self.shelves)
-        return self.least[depth] > sum(sum(shelf.free) for shelf in self.shelves)
+        return self.least[depth] > sum(max(0, free) for shelf in self.shelves for free in shelf.free)
 
     def _state(self) -> frozenset[object]:
         """What decides whether the rest fits: hosts, and cards of a host, that are alike may change places."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -166,15 +167,13 @@ def test_no_two_models_share_a_word() -> None:
     assert len({replica_word(name) for name in ("a.b", "a_b", "a-b", "A-B", "a:b")}) == 5
 
 
-ROOMS = st.lists(
-    st.tuples(st.lists(st.integers(0, 24576), max_size=4), st.booleans(), st.integers(0, 32000)),
-    min_size=1,
-    max_size=4,
-).map(
-    lambda rows: [
-        room(f"h{n}", *free, gone="dead" * dead, memory=m) for n, (free, dead, m) in enumerate(rows)
-    ]
+WORDS = st.sampled_from(["NV4", "PIX", "SYS", ""])
+CARDS = st.lists(
+    st.tuples(st.integers(0, 24576), st.sampled_from(["RTX 3090", "RTX 3090", "A10G"])), max_size=4
 )
+ROOMS = st.lists(
+    st.tuples(CARDS, st.booleans(), st.integers(0, 32000), st.tuples(*[WORDS] * 6)), min_size=1, max_size=4
+).map(lambda rows: [mixed_room(f"h{n}", *row) for n, row in enumerate(rows)])
 WANTED = st.lists(
     st.tuples(
         st.integers(1, 50000),
@@ -182,16 +181,34 @@ WANTED = st.lists(
         st.integers(1, 4),
         st.sampled_from([None, None, 1, 2, 3]),
         st.booleans(),
+        st.sampled_from([(), (), (1, 2, 4), (2,)]),
     ),
     max_size=4,
 ).map(
     lambda rows: [
         Wanted(
-            model=f"m{n}", pool=("rack",), replicas=r, need=need(mib, card, card), cards=c, in_memory=memory
+            model=f"m{n}",
+            pool=("rack",),
+            replicas=r,
+            need=need(mib, card, card),
+            cards=c,
+            in_memory=memory,
+            parallel="tensor" if counts else "layers",
+            counts=counts,
         )
-        for n, (mib, card, r, c, memory) in enumerate(rows)
+        for n, (mib, card, r, c, memory, counts) in enumerate(rows)
     ]
 )
+
+
+def mixed_room(
+    host: str, cards: list[tuple[int, str]], dead: bool, memory: int, words: tuple[str, ...]
+) -> Room:
+    found = room(host, *(free for free, _ in cards), gone="dead" * dead, memory=memory)
+    named = tuple(replace(card, name=name) for card, (_, name) in zip(found.cards, cards, strict=True))
+    pairs = combinations((card.uuid for card in named), 2)
+    links = tuple((one, other, word) for (one, other), word in zip(pairs, words, strict=False) if word)
+    return replace(found, cards=named, links=links)
 
 
 def taken(replicas: tuple[Replica, ...], wanted: list[Wanted]) -> dict[str, int]:
@@ -205,6 +222,17 @@ def taken(replicas: tuple[Replica, ...], wanted: list[Wanted]) -> dict[str, int]
     return sums
 
 
+def may_take(replica: Replica, wanted: list[Wanted], rooms: list[Room]) -> bool:
+    """Whether these cards may be taken, in number and kind."""
+    one = next(one for one in wanted if one.model == replica.model)
+    cards = replica.members[0].cards
+    if one.in_memory:
+        return not cards
+    kinds = {c.name for r in rooms for c in r.cards if c.uuid in cards}
+    right = one.cards in (None, len(cards)) and (not one.counts or len(cards) in one.counts)
+    return right and bool(cards) and (len(kinds) == 1 or one.parallel == "layers")
+
+
 @settings(max_examples=150, deadline=None)
 @given(ROOMS, WANTED, WANTED)
 def test_never_over_memory_stable_and_the_same_again(
@@ -216,6 +244,7 @@ def test_never_over_memory_stable_and_the_same_again(
         limits = {c.uuid: c.free_mib for r in rooms for c in r.cards} | {r.host: r.memory_mib for r in rooms}
         assert all(mib <= limits[where] for where, mib in taken(placement.replicas, wanted).items())
         assert len(placement.replicas) + len(placement.missing) == sum(m.replicas for m in wanted)
+        assert all(may_take(r, wanted, rooms) for r in placement.replicas)
         ports = [(r.members[0].host, r.members[0].port) for r in placement.replicas]
         assert len(set(ports)) == len(ports)
         assert all(r.members[0].host in alive for r in placement.replicas)
