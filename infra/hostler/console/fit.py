@@ -9,6 +9,7 @@ from hostler.console.out import Out, size
 from hostler.models.fit import Fails, Fit, Subject, Works
 
 MIB = 2**20
+TELLING = 200  # tokens a second; beyond, the time to start kernels counts, and bandwidth says too much
 HEADS = ("host", "cards", "engine", "weights", "context", "cache", "on each", "tokens/s")
 
 
@@ -40,6 +41,13 @@ def tokens(count: int) -> str:
     return str(count) if count % 1024 else f"{count // 1024}k"
 
 
+def speed(rate: float | None) -> str:
+    """Tokens a second, as far as memory bandwidth tells."""
+    if rate is None:
+        return "unknown"
+    return f"over {TELLING}" if round(rate) > TELLING else f"{rate:.0f}"
+
+
 def _works(works: Works) -> tuple[str, ...]:
     return (
         works.where,
@@ -49,7 +57,7 @@ def _works(works: Works) -> tuple[str, ...]:
         tokens(works.context),
         works.cache,
         size(works.card_mib * MIB),
-        "unknown" if works.tokens_s is None else f"{works.tokens_s:.0f}",
+        speed(works.tokens_s),
     )
 
 

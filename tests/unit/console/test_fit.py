@@ -82,3 +82,7 @@ def test_contexts_in_words() -> None:
         "2000",
         "1000",
     ]
+
+
+def test_speeds_beyond_what_memory_decides() -> None:
+    assert [shown.speed(rate) for rate in (None, 13.27, 199.6, 715.0)] == ["unknown", "13", "200", "over 200"]
