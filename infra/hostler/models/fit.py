@@ -3,8 +3,9 @@ what a model is comes in as a Shape (GGUF) or a Checkpoint (safetensors), what t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from hostler.models import memory, vllm_memory
@@ -12,6 +13,7 @@ from hostler.models.bandwidth import card_named, speed
 from hostler.models.memory import CACHE_BYTES, CONTEXTS, Shape, as_gib, cards_needed
 from hostler.models.rooms import CardRoom, Room
 from hostler.models.safetensors import Checkpoint
+from hostler.models.types import Need
 
 SPEED_CONTEXT = 8192  # tokens that came before, where the speed is told; fewer if the context is shorter
 
@@ -19,13 +21,14 @@ SPEED_CONTEXT = 8192  # tokens that came before, where the speed is told; fewer 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """The model that is asked about; one of shape and checkpoint is there. `weights`: their quantization
-    or type; `others`: the same model in other quantizations."""
+    or type; `others`: the same model in other quantizations. Each of `slots` has the whole context."""
 
     name: str
     source: str
     shape: Shape | None = None
     checkpoint: Checkpoint | None = None
     weights: str = ""
+    slots: int = 1
     others: tuple[Subject, ...] = ()
 
 
@@ -65,6 +68,11 @@ class Fails:
 class Fit:
     works: tuple[Works, ...]
     fails: tuple[Fails, ...]
+
+
+def with_slots(subject: Subject, slots: int) -> Subject:
+    others = tuple(replace(other, slots=slots) for other in subject.others)
+    return replace(subject, slots=slots, others=others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,7 @@ def _on_cards(subject: Subject, room: Room, cards: _Set) -> Iterator[Works | Fai
     mixed = len({_kind(card) for card in cards.cards}) > 1
     if subject.shape:
         for count in [len(cards.cards)] if mixed else cards.counts():
-            found = list(_llama(subject.shape, room, cards, count))
+            found = list(_llama(subject.shape, room, cards, count, subject.slots))
             yield from found
             if _is_whole(found, subject.shape.trained_context):
                 return  # more cards make it no quicker
@@ -161,24 +169,29 @@ def _is_whole(found: Sequence[Works | Fails], trained: int) -> bool:
     return isinstance(first, Works) and first.cache == "f16" and first.context >= (trained or CONTEXTS[-1])
 
 
-def _llama(shape: Shape, room: Room, cards: _Set, count: int) -> Iterator[Works | Fails]:
+def _llama(shape: Shape, room: Room, cards: _Set, count: int, slots: int) -> Iterator[Works | Fails]:
     free = [card.free_mib for card in cards.cards]
     last = 0
     for cache in CACHE_BYTES:
-        context = _longest(shape, free, count, cache)
+        asked = partial(memory.need, shape, slots=slots, cache=cache)
+        context = _longest(shape, asked, free, count)
         if context > last:
-            yield _llama_works(shape, room, cards, count, cache, context)
+            yield _llama_works(
+                shape, room, cards, asked(context=context).per_card(count), count, cache, context
+            )
         last = max(last, context)
         if last >= (shape.trained_context or CONTEXTS[-1]):
             return
     if not last:
-        wanted = memory.need(shape, context=CONTEXTS[0], cache="q4_0").per_card(count)
+        wanted = memory.need(shape, context=CONTEXTS[0], slots=slots, cache="q4_0").per_card(count)
         place = "on each" if count > 1 else "on one card"
         reason = f"needs {as_gib(wanted)} {place} with {CONTEXTS[0]} tokens, {_free(cards, count)}"
         yield _fails(room, cards.kind, count, "llama.cpp", reason)
 
 
-def _llama_works(shape: Shape, room: Room, cards: _Set, count: int, cache: str, context: int) -> Works:
+def _llama_works(
+    shape: Shape, room: Room, cards: _Set, card_mib: int, count: int, cache: str, context: int
+) -> Works:
     used = cards.cards[:count]
     names = [card.name for card in used]
     parts = memory.split(shape, count, context=context, cache=cache)
@@ -191,17 +204,16 @@ def _llama_works(shape: Shape, room: Room, cards: _Set, count: int, cache: str, 
         engine="llama.cpp",
         cache=cache,
         context=context,
-        card_mib=memory.need(shape, context=context, cache=cache).per_card(count),
+        card_mib=card_mib,
         tokens_s=speed(names, shape.active, before, parts=shares),
     )
 
 
-def _longest(shape: Shape, free: Sequence[int], cards: int, cache: str, *, in_memory: bool = False) -> int:
-    """0: not even the shortest fits."""
+def _longest(shape: Shape, asked: Callable[..., Need], free: Sequence[int], cards: int) -> int:
+    """The longest context whose need, as `asked` says it, is free; 0: not even the shortest."""
     top = shape.trained_context or CONTEXTS[-1]
     for context in sorted({top, *(step for step in CONTEXTS if step < top)}, reverse=True):
-        wanted = memory.need(shape, context=context, cache=cache, in_memory=in_memory)
-        if cards_needed(wanted, free, cards) is not None:
+        if cards_needed(asked(context=context), free, cards) is not None:
             return context
     return 0
 
@@ -234,8 +246,9 @@ def _in_memory(subject: Subject, room: Room, engine: str) -> Iterator[Works | Fa
     if subject.shape is None:
         yield _fails(room, "main memory", 0, engine, "vllm runs on cards, and there are none")
         return
-    context = _longest(subject.shape, [room.memory_mib], 0, "f16", in_memory=True)
-    wanted = memory.need(subject.shape, context=context or CONTEXTS[0], in_memory=True).per_card(0)
+    asked = partial(memory.need, subject.shape, slots=subject.slots, in_memory=True)
+    context = _longest(subject.shape, asked, [room.memory_mib], 0)
+    wanted = asked(context=context or CONTEXTS[0]).per_card(0)
     if not context:
         reason = f"needs {as_gib(wanted)} of main memory, {as_gib(room.memory_mib)} free"
         yield _fails(room, "main memory", 0, engine, reason)

@@ -12,7 +12,7 @@ from hostler.engines.registry import BUILT
 from hostler.errors import UsageError
 from hostler.hosts.types import Host, Seen, Value
 from hostler.models import source as sources
-from hostler.models.fit import Fit, Subject, fit
+from hostler.models.fit import Fit, Subject, fit, with_slots
 from hostler.models.imagined import card_room, common_rooms
 from hostler.models.resolve import SeenFile, Weights
 from hostler.models.rooms import rooms_of
@@ -40,6 +40,7 @@ class _Asked:
     name: str
     source: Parsed
     where: str
+    slots: int = 1
 
 
 def is_source(word: str) -> bool:
@@ -55,7 +56,8 @@ def answer(
     rooms = [card_room(card) for card in cards]
     hosts = () if cards or file is None else _hosts(file, pool)
     seen: Mapping[str, Seen] = look(hosts, _questions(file, asked.source), LIMIT_S) if file and hosts else {}
-    subject = read_subject(asked.name, asked.source, _weights(file, seen), where=asked.where)
+    read = read_subject(asked.name, asked.source, _weights(file, seen), where=asked.where)
+    subject = with_slots(read, asked.slots)
     found = fit(subject, rooms or rooms_of(hosts, seen))
     notes = _notes(subject)
     if not cards and not any(one.reached for one in seen.values()):
@@ -80,7 +82,7 @@ def _asked(word: str, file: StackFile | None) -> _Asked:
         )
     where = file.where(f"models.{word}.source")
     folder = str(Path(file.path).resolve().parent)
-    return _Asked(word, sources.parse(model.source, folder=folder, where=where), where)
+    return _Asked(word, sources.parse(model.source, folder=folder, where=where), where, model.slots)
 
 
 def _hosts(file: StackFile, pool: str | None) -> tuple[Host, ...]:
@@ -112,6 +114,8 @@ def _weights(file: StackFile | None, seen: Mapping[str, Seen]) -> Weights:
 
 def _notes(subject: Subject) -> list[str]:
     notes: list[str] = []
+    if subject.shape and subject.slots > 1:
+        notes.append(f"each of {subject.slots} slots has the whole context")
     if subject.shape and subject.shape.how != "header":
         notes.append(f"memory is {subject.shape.how}")
     if subject.checkpoint and "vllm" not in BUILT:

@@ -171,3 +171,11 @@ def test_a_scaled_shape_keeps_its_cache() -> None:
     assert other.shape.active == pytest.approx(2 * subject.shape.active, rel=1e-6)
     assert other.shape.cache(1000, "f16") == subject.shape.cache(1000, "f16")
     assert sum(other.shape.blocks) < other.shape.weights
+
+
+def test_every_slot_has_the_whole_context() -> None:
+    one, four = gguf("gemma-3-27b"), replace(gguf("gemma-3-27b"), slots=4)
+    assert fit(one, [card_room("RTX 3090")]).works[0].context == 65536
+    assert fit(four, [card_room("RTX 3090")]).works[0].context == 12288
+    host = Room(host="nas", pool="home", memory_mib=22000)
+    assert fit(four, [host]).works[0].context < fit(one, [host]).works[0].context

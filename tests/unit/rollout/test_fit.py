@@ -106,3 +106,10 @@ def test_an_engine_that_is_not_built_says_so(tmp_path: Path, monkeypatch: pytest
     answer = fitting.answer(str(tmp_path), cards=("RTX 3090",))
     assert [row.engine for row in answer.fit.works] == ["vllm"]
     assert answer.notes == ("vllm is not built into Hostler yet: these rows are for planning",)
+
+
+def test_slots_of_the_stack_file(model: Path) -> None:
+    file = world.stack(text(model).replace("replicas: 2", "slots: 3"))
+    answer = fitting.answer("chat", file=file, cards=("RTX 3090",))
+    assert answer.subject.slots == 3
+    assert answer.notes == ("each of 3 slots has the whole context",)
