@@ -7,21 +7,40 @@ from dataclasses import replace
 from itertools import combinations
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hostler.models import placement
+from hostler.models.board import Board
+from hostler.models.packing import pack
 from hostler.models.placement import Wanted, place
 from hostler.models.rooms import Room
 from hostler.models.types import Replica
 
 from .test_placement import model, need, room, seats, taken
 
+HARD = [model(name, mib) for name, mib in {"a": 4, "b": 4, "c": 3, "d": 3, "e": 3, "f": 3}.items()]
+TENS = [room("x", 10), room("y", 10)]
+
 
 def test_the_best_for_one_after_the_other_would_not_do() -> None:
-    sizes = {"a": 4, "b": 4, "c": 3, "d": 3, "e": 3, "f": 3}
-    placed = place([model(name, mib) for name, mib in sizes.items()], [room("x", 10), room("y", 10)])
+    placed = place(HARD, TENS)
     assert not placed.missing
-    assert placed.reasons["a-0"].startswith("so that all find room")
+    at = seats(placed)
+    for name, why in placed.reasons.items():
+        assert why.startswith("so that all find room")
+        beside = {other for other in at if other != name and at[other] == at[name]}
+        assert {other for other in at if other in why} <= beside
+
+
+@pytest.mark.parametrize(("wanted", "found"), [(HARD, True), ([model("m", 6)] * 3, False)])
+def test_the_board_is_as_before(wanted: list[Wanted], found: bool) -> None:
+    board = Board.of(TENS, ())
+    spots = pack(wanted, board)
+    assert (spots is not None) is found
+    assert not any(board.beside.values())
+    assert [shelf.free for shelf in board.shelves.values()] == [[10], [10]]
 
 
 def test_the_search_gives_up_and_says_what_is_lacking() -> None:
@@ -49,6 +68,8 @@ def test_another_pool_is_not_hindered() -> None:
     placed = place([model("a", 6), *tight], [room("x", 15), room("s", 10, pool="small")])
     assert seats(placed)["a-0"] == seats(alone)["a-0"]
     assert placed.missing == ("q-0",)
+    both = place([*HARD, *tight], [*TENS, room("s", 10, pool="small")])
+    assert both.missing == ("q-0",)
 
 
 FREE = st.lists(st.integers(6, 10), min_size=1, max_size=2)
@@ -143,6 +164,21 @@ def test_moves_nothing_that_need_not_move(
         each = one.need.per_card(len(member.cards))
         kind = bool(member.cards) != one.in_memory and one.cards in (None, len(member.cards))
         assert not (kind and all(free.get(at, -1) >= each for at in member.cards or (member.host,)))
+
+
+SEVERAL = st.lists(st.tuples(st.integers(2, 9), st.integers(1, 3)), min_size=2, max_size=4).map(
+    lambda rows: [model(f"m{n}", mib, replicas) for n, (mib, replicas) in enumerate(rows)]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ROOMS, SEVERAL)
+def test_a_search_in_vain_leaves_nothing_behind(rooms: list[Room], wanted: list[Wanted]) -> None:
+    found = place(wanted, rooms)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement._Group, "place", placement._Group._one_by_one)
+        alone = place(wanted, rooms)
+    assert found == alone or len(found.missing) < len(alone.missing)
 
 
 def _at(replica: Replica) -> tuple[str, tuple[str, ...]]:

@@ -63,7 +63,9 @@ def test_shared_cards_are_named() -> None:
 
 def test_main_memory_of_hosts_without_cards_first() -> None:
     rooms = [room("a", 24_000, memory=8_000), room("b", memory=9_000)]
-    assert why([model("m", 6_000, in_memory=True)], rooms) == {"m-0": "has no card that others could use"}
+    wanted = [model("m", 6_000, in_memory=True)]
+    assert why(wanted, rooms) == {"m-0": "has no card that others could use"}
+    assert place(wanted, rooms).replicas[0].members[0].host == "b"
 
 
 @pytest.mark.parametrize(

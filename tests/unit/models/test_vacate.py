@@ -57,6 +57,12 @@ def test_one_that_is_exchanged_in_its_place_is_no_leaver() -> None:
     assert leaving([model("chat", BIG + 1000)], [room("a", 24_000)], [replica("chat-0", BIG)]) == []
 
 
+def test_one_that_moves_to_another_host() -> None:
+    rooms = [room("a", 24_000), room("b", 24_000, 24_000)]
+    wanted = [model("chat", 2 * BIG, cards=2), model("code", BIG)]
+    assert leaving(wanted, rooms, [replica("chat-0", BIG)]) == [("chat-0", "a", "code-0")]
+
+
 def test_one_that_stays_and_grows() -> None:
     before = [replica("chat-0", SMALL), replica("old-0", BIG)]
     assert leaving([model("chat", SMALL * 2)], [room("a", 24_000)], before) == [("old-0", "a", "chat-0")]
