@@ -21,7 +21,9 @@ from hostler.errors import Exit
     type=click.Path(dir_okay=False, path_type=Path),
     help="Save the plan for `up --plan`.",
 )
-@click.option("--diff", is_flag=True, help="Show the lines of files that change.")
+@click.option(
+    "--diff", is_flag=True, help="Show the lines of files that change, and why replicas are where they are."
+)
 @click.option("--restore", is_flag=True, help="Plan with the newest copy of a lost record.")
 def command(
     file: str | None, as_json: bool, check: bool, out_file: Path | None, diff: bool, restore: bool

@@ -26,7 +26,9 @@ from hostler.errors import Exit
 @click.option(
     "--restore", is_flag=True, help="The gateway's host was lost: go on with the newest copy of the record."
 )
-@click.option("--diff", is_flag=True, help="Show the lines of files that change.")
+@click.option(
+    "--diff", is_flag=True, help="Show the lines of files that change, and why replicas are where they are."
+)
 def command(
     file: str | None,
     as_json: bool,
