@@ -73,7 +73,7 @@ class Host(Faults):
         for old in (share / "pci", share / "driver"):
             sh("rm", "-rf", old)
         write_pci(share / "pci", gpus)
-        if gpus and self.spec.driver != "absent":
+        if gpus:
             write_driver(share / "driver", self.name, gpus)
 
     def start(self) -> None:

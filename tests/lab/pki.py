@@ -12,6 +12,7 @@ NAMES = (
     "huggingface.co",
     "cas-bridge.xethub.hf.co",
     "nvidia.github.io",
+    "developer.download.nvidia.com",
     "models.example.com",
 )
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")

@@ -192,5 +192,6 @@ def sites(control: Control) -> dict[str, tuple[str, Site]]:
         "registry-1.docker.io": ("registry-1.docker.io", docker),
         "auth.docker.io": ("registry-1.docker.io", docker),
         "nvidia.github.io": ("nvidia.github.io", Files(nvidia_repository())),
+        "developer.download.nvidia.com": ("developer.download.nvidia.com", Files(nvidia_repository())),
         "models.example.com": ("models.example.com", Files(hub_files(), {FILE: hub_files() / "1.gguf"})),
     }

@@ -80,6 +80,24 @@ def test_without_driver(fresh_hosts: FreshHosts) -> None:
     assert host.run(["cat", "/sys/bus/pci/devices/0000:03:00.0/vendor"]).stdout == "0x10de\n"
 
 
+@pytest.mark.parametrize(("suite", "release"), [("bookworm", "debian12"), ("trixie", "debian13")])
+def test_a_driver_from_packages_runs_after_a_reboot(
+    fresh_hosts: FreshHosts, suite: str, release: str
+) -> None:
+    (host,) = fresh_hosts(HostSpec("h1", suite=suite, gpus=CARDS, driver="absent"))
+    repository = f"https://developer.download.nvidia.com/compute/cuda/repos/{release}/x86_64"
+    host.run(["curl", "-fsSLo", "/etc/apt/keyrings/n.asc", f"{repository}/3bf863cc.pub"])
+    source = f"deb [signed-by=/etc/apt/keyrings/n.asc] {repository}/ /\n"
+    host.run(["tee", "/etc/apt/sources.list.d/cuda.list"], stdin=source)
+    host.run(["apt-get", "update", "-qq"])
+    headers = f"linux-headers-{os.uname().release}"
+    host.run(["apt-get", "install", "-y", "-qq", headers, "nvidia-driver-pinning-580", "nvidia-open"])
+    assert host.run(["nvidia-smi"], check=False).returncode == 9
+    host.reboot()
+    assert len(host.run(["nvidia-smi", "-L"]).stdout.splitlines()) == len(CARDS)
+    assert "580.95.05" in host.run(["cat", "/proc/driver/nvidia/version"]).stdout
+
+
 def test_power_and_reboot(fresh_hosts: FreshHosts) -> None:
     (host,) = fresh_hosts("h1")
     boots = [host.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout]
