@@ -109,14 +109,14 @@ def test_each_is_named_with_its_reason_and_the_others_go_on(site: Site) -> None:
 
 
 def test_without_a_working_driver_nothing_is_changed(site: Site) -> None:
-    """Exit 9, with what to type there; apart from what a login writes, the hosts are as before."""
+    """Exit 9, with what to type there; apart from what a login writes, the hosts are as before. The other one could
+    get its driver, but nothing is rebooted in vain."""
     before = {name: site.hosts[name].files() for name in ("broken", "driverless")}
     done = site.pool("broken", "driverless").up(code=9)
     assert re.search(r"broken.*a driver that does not answer", done.err)
-    assert re.search(r"driverless.*cards on the PCI bus, and no driver", done.err)
     assert "cuda/repos/debian12" in done.err
-    assert "cuda/repos/debian13" in done.err
-    assert done.err.count("sudo apt-get install -y linux-headers") == 2
+    assert "error: driverless" not in done.err
+    assert done.err.count("sudo apt-get install -y linux-headers") == 1
     for name, files in before.items():
         now = site.hosts[name].files()
         touched = {path for path in files.keys() | now.keys() if files.get(path) != now.get(path)}

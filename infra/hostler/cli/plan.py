@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hostler.cli import options
 from hostler.console.out import Out
 from hostler.errors import Exit
+
+if TYPE_CHECKING:
+    from hostler.configure.types import Plan
 
 
 @click.command()
@@ -30,11 +34,17 @@ def command(
 ) -> int:
     """Show what `up` would change, and change nothing."""
     from hostler.console import plan as show
-    from hostler.rollout import gates, planfile, planning, up
+    from hostler.rollout import drivers, gates, planfile, planning, up
     from hostler.rollout.observe import refuse_unreached
 
     out = Out(as_json=as_json)
-    draft = planning.make(up.look(options.load(file), up.Options(restore=restore)))
+    observation = up.look(options.load(file), up.Options(restore=restore))
+    if waiting := drivers.due(observation):
+        made = drivers.plan(drivers.asked(observation, waiting), waiting)
+        _drivers_first(made, out, details=diff, out_file=out_file)
+        refuse_unreached(observation.seen)
+        return int(Exit.CHANGES) if check else int(Exit.DONE)
+    draft = planning.make(observation)
     if as_json:
         out.json(show.as_json(draft.plan))
     else:
@@ -46,3 +56,18 @@ def command(
     gates.refuse(draft.plan, allow_downtime=True)
     refuse_unreached(draft.observation.seen)
     return int(Exit.CHANGES) if check and not up.settled(draft) else int(Exit.DONE)
+
+
+def _drivers_first(plan: Plan, out: Out, *, details: bool, out_file: Path | None) -> None:
+    """Hosts that get NVIDIA's driver: the rest is planned when their cards are known."""
+    from hostler.console import plan as show
+    from hostler.rollout import drivers, gates
+
+    if out.as_json:
+        out.json(show.as_json(plan))
+    else:
+        show.show(plan, out, details=details)
+    out.say(show.summary(plan))
+    if out_file:
+        raise drivers.not_yet({change.host for change in plan.changes})
+    gates.refuse(plan, allow_downtime=True)

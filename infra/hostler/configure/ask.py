@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hostler.configure import base, docker, power, toolkit
+from hostler.configure import base, docker, nvidia, power, toolkit
 from hostler.hosts.types import Seen
 from hostler.manifest.items import Manifest, Package, Text
 
@@ -39,6 +39,7 @@ def generic() -> tuple[str, ...]:
         "unit:docker.service",
         f"unit:{power.UNIT}",
         f"account:{base.ACCOUNT}",
+        f"text:{nvidia.MARK}",
         EVERYTHING,
     )
 

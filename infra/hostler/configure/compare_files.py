@@ -16,6 +16,7 @@ from hostler.manifest.items import (
     Container,
     Directory,
     Effect,
+    FetchedKey,
     File,
     MadeOnHost,
     Manifest,
@@ -67,6 +68,8 @@ def package(manifest: Manifest, seen: Seen, item: Package) -> Changes:
 
 
 def _package_why(item: Package, seen: Seen) -> tuple[str, Effect]:
+    if item.part is Part.DRIVER:
+        return "its cards need it; it runs after a reboot", Effect.REBOOT
     if item.part is not Part.TOOLKIT:
         return "needed on every host of the stack", Effect.NONE
     if seen.facts and seen.facts.docker and seen.facts.docker_swarm:
@@ -128,6 +131,8 @@ def _file_why(item: File) -> str:
     match item.content:
         case MadeOnHost(host=host):
             return f"{host} is known by its certificate"
+        case FetchedKey(url=url):
+            return f"the key of {url}"
         case Packed():
             return "this version of hostler's agent"
         case SecretRef(name=name):
@@ -143,6 +148,8 @@ def content_digest(item: File, host: str) -> str | None:
             return sha256(text.encode()).hexdigest()
         case SecretRef() | Packed():
             return item.content.sha256
+        case FetchedKey():
+            return None
         case MadeOnHost(host=maker):
             return None if maker == host else item.content.sha256 or "made at this run"
 

@@ -25,7 +25,7 @@ from hostler.manifest.items import Manifest
 MARK = "# Written by hostler; edits here are lost.\n"
 INVENTORY = "inventory.yml"
 PARTS = ("edge", "engine", "gateway")
-HOW = ("site.yml", "prepare.yml", "service.yml", "gateway.yml", "teardown.yml")
+HOW = ("site.yml", "driver.yml", "reboot.yml", "prepare.yml", "service.yml", "gateway.yml", "teardown.yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

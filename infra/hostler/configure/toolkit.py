@@ -61,16 +61,18 @@ def key(file: StackFile) -> str:
     """The OpenPGP key that signs the repository: the stack file's, or the pinned one of NVIDIA."""
     mirror = file.stack.mirror
     if mirror and mirror.toolkit_key:
-        return _own(file, Path(file.path).parent / Path(mirror.toolkit_key).expanduser())
+        return own_key(file, "toolkit_key", mirror.toolkit_key)
     return _pinned()
 
 
-def _own(file: StackFile, path: Path) -> str:
+def own_key(file: StackFile, key: str, name: str) -> str:
+    """The text of a key that the stack file names under `mirror`."""
+    path = Path(file.path).parent / Path(name).expanduser()
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StackFileError.of(
-            file.where("mirror.toolkit_key"),
+            file.where(f"mirror.{key}"),
             expected="a readable OpenPGP key in a file",
             got=f"{path}: {error}",
             next_step="ask whoever keeps the mirror for the key that signs its packages",

@@ -9,6 +9,7 @@ from hostler.configure.power import WISH as POWER
 from hostler.configure.types import Change
 from hostler.manifest.items import (
     Directory,
+    FetchedKey,
     File,
     MadeOnHost,
     Manifest,
@@ -104,6 +105,18 @@ def _docker(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
     }
 
 
+def _driver(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    return {
+        "driver_files": _files(manifest, Part.DRIVER),
+        "driver_keys": [
+            {"path": item.path, "url": item.content.url, "fingerprints": list(item.content.fingerprints)}
+            for item in manifest.files
+            if item.part is Part.DRIVER and isinstance(item.content, FetchedKey)
+        ],
+        "driver_remove": _removed(changes, Part.DRIVER),
+    }
+
+
 def _toolkit(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
     return {
         "toolkit_files": _files(manifest, Part.TOOLKIT),
@@ -140,6 +153,7 @@ def _door(manifest: Manifest, changes: Sequence[Change] | None, part: Part) -> d
 
 MAKERS = {
     Part.BASE: _base,
+    Part.DRIVER: _driver,
     Part.DOCKER: _docker,
     Part.TOOLKIT: _toolkit,
     Part.ENGINE: _engine,
@@ -200,7 +214,7 @@ def _file(host: str, item: File) -> Iterable[dict[str, Any]]:
         case MadeOnHost() as made if made.host != host:
             made_there = Template(f"{{{{ hostvars[{made.host!r}].base_certificates[{made.made!r}] }}}}")
             yield {**entry, "text": made.pem or made_there}
-        case MadeOnHost() | Packed():
+        case MadeOnHost() | Packed() | FetchedKey():
             return
 
 

@@ -16,6 +16,7 @@ class Part(StrEnum):
     """Which role makes an item true; in the order in which roles run."""
 
     BASE = "base"
+    DRIVER = "driver"
     DOCKER = "docker"
     TOOLKIT = "toolkit"
     ENGINE = "engine"
@@ -73,7 +74,16 @@ class Packed:
     kind: Literal["packed"] = "packed"
 
 
-Content = Text | SecretRef | MadeOnHost | Packed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedKey:
+    """A repository's OpenPGP key that the host fetches, and keeps only if its fingerprint is one of these."""
+
+    url: str
+    fingerprints: tuple[str, ...]
+    kind: Literal["key"] = "key"
+
+
+Content = Text | SecretRef | MadeOnHost | Packed | FetchedKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ COMMANDS: Dict[str, Command] = {
     "drain": Command("drain", "drain", ("id",)),
     "undrain": Command("drain", "undrain", ("id",)),
     "pull": Command("pull", "pull", ("ref",)),
+    "apt-key": Command("aptkey", "apt_key"),
     "packages-before": Command("installed", "packages_before"),
     "packages-coming": Command("installed", "packages_coming"),
     "packages-came": Command("installed", "packages_came"),

@@ -21,6 +21,8 @@ SOURCES = (
     "/etc/apt/keyrings",
     "/usr/share/keyrings",
     "/etc/apt/preferences.d",
+    "/etc/apt/apt.conf.d",
+    "/etc/modprobe.d",
     "/etc/yum.repos.d",
 )
 FORWARDING = ("net.ipv4.ip_forward", "net.bridge.")  # containers of others need it
@@ -117,7 +119,7 @@ def _dnf(ours: List[str], told: Told) -> None:
 
 
 def _sources(told: Told) -> None:
-    """Sources and keys that carry our name; the lists are refreshed with what is left."""
+    """Sources, keys and settings that carry our name; the lists are refreshed with what is left."""
     found = [
         folder + "/" + name for folder in SOURCES for name in _names(folder) if name.startswith("hostler")
     ]

@@ -11,7 +11,7 @@ from hostler.console import plan as show
 from hostler.console.out import Out
 from hostler.errors import HostlerError, RefusedError
 from hostler.record.types import Record
-from hostler.rollout import gates, keys, planfile, planning, verify
+from hostler.rollout import drivers, gates, keys, planfile, planning, verify
 from hostler.rollout.apply import apply
 from hostler.rollout.observe import Observation, lost, observe, refuse_unreached, restore
 from hostler.rollout.planning import Draft
@@ -32,6 +32,10 @@ class Options:
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     """Returns what was made true, None when the question was answered with no."""
     observation = undisturbed(look(file, options), out, options)
+    if waiting := drivers.due(observation):
+        if not drivers.install(observation, waiting, out, options):
+            return None
+        observation = drivers.proved(look(file, options), waiting)
     draft = planning.make(observation, release=options.plan.release if options.plan else None)
     if options.plan:
         planfile.refuse_moved(options.plan, draft.plan)

@@ -119,7 +119,7 @@ class Pool:
     idle: Idle | None = entry("what happens to idle machines", None, built=False)
     power: Power | None = entry("electrical power", None)
     driver: Literal["keep", "install"] = entry(
-        "NVIDIA's driver. keep: one that works stays, and where one is missing `up` stops with the commands to install it",
+        "NVIDIA's driver. keep: one that works stays, and where none is there `up` installs branch 580 and reboots the host",
         "keep",
         unbuilt=("install",),
     )
@@ -257,6 +257,11 @@ class Mirror:
         "the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own",
         None,
         example="~/.config/hostler/toolkit.asc",
+    )
+    driver_key: Path | None = entry(
+        "the OpenPGP key that signs NVIDIA's driver packages on your mirror, instead of NVIDIA's own",
+        None,
+        example="~/.config/hostler/driver.asc",
     )
 
 

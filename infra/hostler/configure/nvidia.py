@@ -1,0 +1,114 @@
+"""NVIDIA's driver where a distribution gets it from: repositories, packages, files. Data, and items made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hostler.configure import driver, toolkit
+from hostler.hosts.types import Facts
+from hostler.manifest.items import FetchedKey, File, Item, Package, Part, Text
+from hostler.stackfile.sections import StackFile
+
+BRANCH = driver.BRANCH
+CUDA = "https://developer.download.nvidia.com/compute/cuda/repos"
+FINGERPRINTS = ("EB693B3035CD5710E231E123A4B469963BF863CC",)  # of the keys that sign NVIDIA's repositories
+KEYRING = "/usr/share/keyrings/hostler-nvidia-driver.asc"
+SOURCE = "/etc/apt/sources.list.d/hostler-nvidia-driver.list"
+MARK = "/var/lib/hostler/driver-boot"  # the boot in which it was installed, until it is loaded
+BLACKLIST = "/etc/modprobe.d/hostler-nouveau.conf"
+BLACKLIST_TEXT = """# Written by hostler; edits here are lost. NVIDIA's driver has the cards.
+blacklist nouveau
+options nouveau modeset=0
+"""
+UNATTENDED = "/etc/apt/apt.conf.d/hostler-nvidia-driver"
+UNATTENDED_TEXT = """// Written by hostler; edits here are lost. A driver that is exchanged below a running kernel stops all cards.
+Unattended-Upgrade::Package-Blacklist { "nvidia-"; "libnvidia-"; "linux-modules-nvidia-"; };
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a release of a distribution gets the driver. `packages` may hold {kernel} and {flavour}; `repository` is
+    empty where it is the distribution's own, `key` its key's name there. `signed`: modules that Secure Boot accepts."""
+
+    packages: tuple[str, ...]
+    repository: str = ""
+    key: str = ""
+    signed: bool = False
+
+
+UBUNTU = Recipe(
+    packages=(
+        f"linux-modules-nvidia-{BRANCH}-server-open-{{flavour}}",
+        f"nvidia-headless-no-dkms-{BRANCH}-server-open",
+        f"nvidia-utils-{BRANCH}-server",
+    ),
+    signed=True,
+)
+DEBIAN = ("linux-headers-{kernel}", f"nvidia-driver-pinning-{BRANCH}", "nvidia-open")
+RECIPES: Mapping[tuple[str, str], Recipe] = {
+    ("ubuntu", "22.04"): UBUNTU,
+    ("ubuntu", "24.04"): UBUNTU,
+    ("debian", "12"): Recipe(packages=DEBIAN, repository=f"{CUDA}/debian12/x86_64", key="3bf863cc.pub"),
+    ("debian", "13"): Recipe(packages=DEBIAN, repository=f"{CUDA}/debian13/x86_64", key="3bf863cc.pub"),
+}
+
+
+def recipe(facts: Facts) -> Recipe | None:
+    """None: this release of a distribution has none, and a person installs the driver."""
+    return RECIPES.get((facts.os_id, facts.os_version)) if facts.arch == "x86_64" else None
+
+
+def packages(facts: Facts, found: Recipe) -> tuple[str, ...]:
+    """Names of the packages for the kernel that runs."""
+    flavour = facts.kernel.rpartition("-")[2]
+    flavour = flavour if flavour in driver.FLAVOURS else driver.FLAVOURS[0]
+    return tuple(name.format(kernel=facts.kernel, flavour=flavour) for name in found.packages)
+
+
+def obstacle(facts: Facts) -> str:
+    """Why it cannot be installed without a person; empty when it can."""
+    found = recipe(facts)
+    if facts.driver.state != "missing":
+        return "only a driver that is not there at all is installed"
+    if found is None:
+        return f"no driver is known for {facts.os_name or facts.os_id}"
+    if facts.driver.half or facts.driver.runfile:
+        return "; ".join(driver.reasons(facts))
+    if facts.driver.secure_boot and not found.signed:
+        return driver.SECURE_BOOT
+    return ""
+
+
+def source_text(found: Recipe) -> str:
+    return f"# Written by hostler; edits here are lost.\ndeb [signed-by={KEYRING}] {found.repository}/ /\n"
+
+
+def items(file: StackFile, facts: Facts) -> tuple[Item, ...]:
+    """All that brings the driver; nothing where a person must."""
+    found = recipe(facts)
+    if found is None or obstacle(facts):
+        return ()
+    blacklist = (_file(BLACKLIST, BLACKLIST_TEXT),) if facts.driver.nouveau else ()
+    names = packages(facts, found)
+    return (
+        *(_repository(file, found) if found.repository else ()),
+        _file(UNATTENDED, UNATTENDED_TEXT),
+        *blacklist,
+        *(Package(name=name, part=Part.DRIVER) for name in names),
+    )
+
+
+def _repository(file: StackFile, found: Recipe) -> tuple[File, ...]:
+    own = file.stack.mirror.driver_key if file.stack.mirror else None
+    if own:
+        key = _file(KEYRING, toolkit.own_key(file, "driver_key", own))
+    else:
+        fetched = FetchedKey(url=f"{found.repository}/{found.key}", fingerprints=FINGERPRINTS)
+        key = File(path=KEYRING, part=Part.DRIVER, content=fetched)
+    return (key, _file(SOURCE, source_text(found)))
+
+
+def _file(path: str, text: str) -> File:
+    return File(path=path, part=Part.DRIVER, content=Text(text=text))

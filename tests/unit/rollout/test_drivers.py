@@ -1,0 +1,124 @@
+"""Hosts that get a driver before anything is planned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hostler.configure import nvidia
+from hostler.errors import HostError
+from hostler.hosts.types import Absent, Driver, Seen, Ssh, Value
+from hostler.manifest.items import Effect
+from hostler.rollout import drivers
+from hostler.rollout.observe import Observation
+from worlds import configure_world as world
+
+READY = Value({"health": 200, "draining": False}, world.AT)
+
+
+def host(number: int, state: str = "working", mark: str = "", **more: Any) -> Seen:
+    driver = Driver(state=state, version="580.1" if state == "working" else "")  # type: ignore[arg-type]
+    found = world.facts(number, driver=driver, **more)
+    marked = {f"path:{nvidia.MARK}": Value({"type": "file", "text": f"{mark}\n"}, world.AT)} if mark else {}
+    seen = world.bare(number, facts=found)
+    return replace(seen, observed={**seen.observed, **marked})
+
+
+def look(*seen: Seen, record: Any = None, **change: Any) -> Observation:
+    hosts = world.hosts()
+    found = Observation(
+        file=world.stack(),
+        hosts=hosts,
+        gone=(),
+        seen={one.host: one for one in seen},
+        record=record or world.record(),
+        gateway=hosts[0],
+    )
+    return replace(found, **change)
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_due"),
+    [
+        (host(2), False),
+        (host(2, "none"), False),
+        (host(2, "missing"), True),
+        (host(2, "broken"), False),
+        (host(2, "broken", mark="boot"), True),
+        (host(2, "broken", mark="another boot"), False),
+        (host(2, mark="boot"), False),
+        (world.dead(2), False),
+    ],
+    ids=["works", "no cards", "missing", "broken", "waits", "did not help", "works already", "off"],
+)
+def test_who_is_due(seen: Seen, is_due: bool) -> None:
+    assert [one.name for one in drivers.due(look(host(1), seen))] == ["gpu-2"] * is_due
+
+
+def test_this_machine_is_not_rebooted() -> None:
+    mine = replace(world.hosts()[1], ssh=Ssh(address="local"))
+    assert drivers.due(look(host(1), host(2, "missing"), hosts=(world.hosts()[0], mine))) == ()
+
+
+def test_the_plan_is_of_the_driver_alone_and_reboots() -> None:
+    bare = host(2, "missing")
+    names = ("nvidia-open", "nvidia-driver-pinning-580", "linux-headers-6.1")
+    nothing = {f"package:{name}": Absent(world.AT) for name in names}
+    observation = look(host(1), replace(bare, observed={**bare.observed, **nothing}))
+    made = drivers.plan(observation, drivers.due(observation))
+    assert {change.host for change in made.changes} == {"gpu-2"}
+    reboots = [c.item for c in made.changes if c.effect is Effect.REBOOT]
+    assert set(reboots) == {
+        "package:nvidia-open",
+        "package:nvidia-driver-pinning-580",
+        "package:linux-headers-6.1",
+        "host:gpu-2",
+    }
+    assert "docker.io" not in {package.name for package in made.manifests["gpu-2"].packages}
+    assert made.downtime_s == {}
+
+
+def test_nothing_is_rebooted_in_vain() -> None:
+    """What would stop the plan after it stops this one."""
+    observation = look(host(1, "broken"), host(2, "missing"))
+    made = drivers.plan(observation, drivers.due(observation))
+    assert [(n.level, n.where) for n in made.notices] == [("refuse", "gpu-1"), ("note", "")]
+
+
+def test_one_that_only_waits_gets_nothing_but_the_reboot() -> None:
+    observation = look(host(1), host(2, "broken", mark="boot"))
+    made = drivers.plan(observation, drivers.due(observation))
+    assert not [c for c in made.changes if str(c.part) == "driver" and c.item != "host:gpu-2"]
+
+
+def serving(number: int, replica: str, state: str) -> Seen:
+    seen = host(number, state)
+    routes = {f"route:chat-{i}": Value({"status": "UP"}, world.AT) for i in range(2)}
+    return replace(seen, observed={**seen.observed, f"replica:{replica}": READY, **routes})
+
+
+@pytest.mark.parametrize(
+    ("states", "places", "cut"),
+    [
+        (("working", "missing"), ("gpu-1", "gpu-2"), set[str]()),
+        (("working", "missing"), ("gpu-2",), {"chat"}),
+        (("missing", "working"), ("gpu-1", "gpu-2"), {"chat"}),
+    ],
+    ids=["another serves", "its only one", "the gateway's host"],
+)
+def test_who_cannot_answer_meanwhile(states: tuple[str, str], places: tuple[str, ...], cut: set[str]) -> None:
+    record = world.record(replicas=world.placement(*places).replicas)
+    ids = {place: f"chat-{i}" for i, place in enumerate(places)}
+    seen = [serving(i, ids.get(f"gpu-{i}", "none"), states[i - 1]) for i in (1, 2)]
+    observation = look(*seen, record=record)
+    assert set(drivers.downtime(observation, drivers.due(observation))) == cut
+
+
+def test_a_driver_that_does_not_come_up_is_said() -> None:
+    rebooted = world.hosts()[1:]
+    assert drivers.proved(look(host(1), host(2)), rebooted)
+    with pytest.raises(HostError) as error:
+        drivers.proved(look(host(1), host(2, "broken")), rebooted)
+    assert [(p.where, p.got) for p in error.value.problems] == [("gpu-2", "broken: ")]
