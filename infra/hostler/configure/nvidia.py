@@ -12,7 +12,9 @@ from hostler.stackfile.sections import StackFile
 
 BRANCH = driver.BRANCH
 CUDA = "https://developer.download.nvidia.com/compute/cuda/repos"
-FINGERPRINTS = ("EB693B3035CD5710E231E123A4B469963BF863CC",)  # of the keys that sign NVIDIA's repositories
+# The keys that sign NVIDIA's repositories: name of the file beside them, fingerprint.
+OLDER = ("3bf863cc.pub", "EB693B3035CD5710E231E123A4B469963BF863CC")
+NEWER = ("8793F200.pub", "02182E60104FCDC26EAE1B8597A5D4CB8793F200")
 KEYRING = "/usr/share/keyrings/hostler-nvidia-driver.asc"
 SOURCE = "/etc/apt/sources.list.d/hostler-nvidia-driver.list"
 MARK = "/var/lib/hostler/driver-boot"  # the boot in which it was installed, until it is loaded
@@ -30,11 +32,12 @@ Unattended-Upgrade::Package-Blacklist { "nvidia-"; "libnvidia-"; "linux-modules-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a release of a distribution gets the driver. `packages` may hold {kernel} and {flavour}; `repository` is
-    empty where it is the distribution's own, `key` its key's name there. `signed`: modules that Secure Boot accepts."""
+    empty where it is the distribution's own, `key` its key's name there and fingerprint. `signed`:
+    modules that Secure Boot accepts."""
 
     packages: tuple[str, ...]
     repository: str = ""
-    key: str = ""
+    key: tuple[str, str] = ("", "")
     signed: bool = False
 
 
@@ -50,8 +53,8 @@ DEBIAN = ("linux-headers-{kernel}", f"nvidia-driver-pinning-{BRANCH}", "nvidia-o
 RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("ubuntu", "22.04"): UBUNTU,
     ("ubuntu", "24.04"): UBUNTU,
-    ("debian", "12"): Recipe(packages=DEBIAN, repository=f"{CUDA}/debian12/x86_64", key="3bf863cc.pub"),
-    ("debian", "13"): Recipe(packages=DEBIAN, repository=f"{CUDA}/debian13/x86_64", key="3bf863cc.pub"),
+    ("debian", "12"): Recipe(packages=DEBIAN, repository=f"{CUDA}/debian12/x86_64", key=OLDER),
+    ("debian", "13"): Recipe(packages=DEBIAN, repository=f"{CUDA}/debian13/x86_64", key=NEWER),
 }
 
 
@@ -105,7 +108,8 @@ def _repository(file: StackFile, found: Recipe) -> tuple[File, ...]:
     if own:
         key = _file(KEYRING, toolkit.own_key(file, "driver_key", own))
     else:
-        fetched = FetchedKey(url=f"{found.repository}/{found.key}", fingerprints=FINGERPRINTS)
+        name, fingerprint = found.key
+        fetched = FetchedKey(url=f"{found.repository}/{name}", fingerprints=(fingerprint,))
         key = File(path=KEYRING, part=Part.DRIVER, content=fetched)
     return (key, _file(SOURCE, source_text(found)))
 

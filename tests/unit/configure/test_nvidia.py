@@ -80,11 +80,13 @@ def test_nouveau_is_kept_out_where_it_has_the_cards() -> None:
 
 
 def test_a_mirrors_key_is_its_own_and_nvidias_has_a_fingerprint(tmp_path: Path) -> None:
-    (key,) = (item for item in items(DEBIAN) if isinstance(item, File) and item.path == nvidia.KEYRING)
-    assert key.content == FetchedKey(
-        url="https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64/3bf863cc.pub",
-        fingerprints=("EB693B3035CD5710E231E123A4B469963BF863CC",),
-    )
+    for version, name, fingerprint in (
+        ("12", "3bf863cc.pub", "EB693B3035CD5710E231E123A4B469963BF863CC"),
+        ("13", "8793F200.pub", "02182E60104FCDC26EAE1B8597A5D4CB8793F200"),
+    ):
+        found = {i.path: i.content for i in items(DEBIAN | {"os_version": version}) if isinstance(i, File)}
+        repository = f"https://developer.download.nvidia.com/compute/cuda/repos/debian{version}/x86_64"
+        assert found[nvidia.KEYRING] == FetchedKey(url=f"{repository}/{name}", fingerprints=(fingerprint,))
     (tmp_path / "own.asc").write_text("our key\n")
     file = world.stack(f"{world.STACK}mirror: {{driver_key: {tmp_path}/own.asc}}\n")
     found = {i.path: i.content for i in nvidia.items(file, facts(DEBIAN)) if isinstance(i, File)}
