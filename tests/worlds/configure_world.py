@@ -9,7 +9,7 @@ from typing import Any
 
 from hostler.configure import build
 from hostler.hosts.types import Card, Driver, Facts, Host, Observed, Seen, Ssh, Value
-from hostler.manifest.items import ImagePin, MadeOnHost, Manifest, Packed, SecretRef, Text
+from hostler.manifest.items import Content, FetchedKey, ImagePin, MadeOnHost, Manifest, Text
 from hostler.models.types import Member, ModelSource, Placement, Release, ReleasedModel, Replica, Runs
 from hostler.record.types import Key, Record
 from hostler.stackfile.load import loads
@@ -200,11 +200,13 @@ def _path(kind: str, mode: str, owner: str, group: str) -> dict[str, Any]:
     return {"type": kind, "mode": mode, "owner": owner, "group": group, "size": 1}
 
 
-def _content(content: Text | SecretRef | MadeOnHost | Packed) -> dict[str, Any]:
+def _content(content: Content) -> dict[str, Any]:
     if isinstance(content, Text):
         return {"sha256": digest(content.text), "text": content.text}
     if isinstance(content, MadeOnHost):
         return {"sha256": content.sha256, "text": content.pem}
+    if isinstance(content, FetchedKey):
+        return {"text": "-----BEGIN PGP PUBLIC KEY BLOCK-----"}
     return {"sha256": content.sha256}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from hostler.gateway import render, runtime
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, Paths, Ports, Route, ServedModel
-from hostler.manifest.items import Container, File, ImagePin, MadeOnHost, Text
+from hostler.manifest.items import Container, File, ImagePin, MadeOnHost, SecretRef, Text
 from hostler.node.haproxy import same_servers
 from tools.haproxy import haproxy
 
@@ -234,8 +234,10 @@ class Rig:
                     Path(file.path).write_text(text)
                 case MadeOnHost(host=host, made=made):
                     shutil.copy(self.folder / host / "tls" / made, file.path)
-                case secret:
-                    Path(file.path).write_text((secrets or {})[secret.name])
+                case SecretRef(name=name):
+                    Path(file.path).write_text((secrets or {})[name])
+                case other:
+                    raise AssertionError(f"{file.path}: no file of a gateway: {other}")
 
     def gateway(self, spec: GatewaySpec, secrets: Mapping[str, str] | None = None) -> Proxy:
         self.write(render.gateway_files(spec), secrets)
