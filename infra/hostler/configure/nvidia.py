@@ -70,14 +70,15 @@ def packages(facts: Facts, found: Recipe) -> tuple[str, ...]:
     return tuple(name.format(kernel=facts.kernel, flavour=flavour) for name in found.packages)
 
 
-def obstacle(facts: Facts) -> str:
-    """Why it cannot be installed without a person; empty when it can."""
+def obstacle(facts: Facts, begun: bool = False) -> str:
+    """Why it cannot be installed without a person; empty when it can. `begun`: a run of ours that ended early left it
+    half-way, in this boot."""
     found = recipe(facts)
-    if facts.driver.state != "missing":
+    if facts.driver.state != "missing" and not begun:
         return "only a driver that is not there at all is installed"
     if found is None:
         return f"no driver is known for {facts.os_name or facts.os_id}"
-    if facts.driver.half or facts.driver.runfile:
+    if (facts.driver.half and not begun) or facts.driver.runfile:
         return "; ".join(driver.reasons(facts))
     if facts.driver.secure_boot and not found.signed:
         return driver.SECURE_BOOT
@@ -88,10 +89,10 @@ def source_text(found: Recipe) -> str:
     return f"# Written by hostler; edits here are lost.\ndeb [signed-by={KEYRING}] {found.repository}/ /\n"
 
 
-def items(file: StackFile, facts: Facts) -> tuple[Item, ...]:
+def items(file: StackFile, facts: Facts, begun: bool = False) -> tuple[Item, ...]:
     """All that brings the driver; nothing where a person must."""
     found = recipe(facts)
-    if found is None or obstacle(facts):
+    if found is None or obstacle(facts, begun):
         return ()
     blacklist = (_file(BLACKLIST, BLACKLIST_TEXT),) if facts.driver.nouveau else ()
     names = packages(facts, found)

@@ -62,11 +62,11 @@ def has_group(name: str) -> bool:
     return shell.run(("getent", "group", name)).ok
 
 
-def ran(*words: str) -> Callable[[], None]:
+def ran(*words: str, stdin: bytes = b"", limit_s: float = 30.0) -> Callable[[], None]:
     """A command for later; it raises NodeError with the command's own last line."""
 
     def run() -> None:
-        result = shell.run(words)
+        result = shell.run(words, limit_s, stdin)
         if not result.ok:
             raise NodeError("failed", result.why)
 

@@ -1,7 +1,8 @@
 """A repository's OpenPGP key, from beside the repository, kept only when it is the one that is expected.
 
 Fetching it over HTTPS proves nothing of who signs; its fingerprint does. A file with any other key in it is refused:
-apt would trust all of them.
+apt would trust all of them. What is written is what was looked at, armoured anew: apt reads more into a file (other
+kinds of blocks, text around them) than is looked at here.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def apt_key(request: Request, answers: Answers) -> int:
     path = text(request, "path")
     wanted = [str(one).upper() for one in request.get("fingerprints") or ()]
     there = files.read(path)
-    changed = there is None or not trusted(there, wanted)
+    changed = there is None or not trusted(there, wanted) or there != armoured(there)
     if changed:
         url = text(request, "url")
         content = fetched(url)
@@ -35,7 +36,7 @@ def apt_key(request: Request, answers: Answers) -> int:
                 % (url, " or ".join(wanted), ", ".join(fingerprints(content)) or "no OpenPGP key"),
                 "a mirror that signs anew needs its key in the stack file",
             )
-        files.write(path, content)
+        files.write(path, armoured(content))
     answers.say(changed=changed)
     return 0
 
@@ -63,7 +64,7 @@ def fingerprints(content: bytes) -> List[str]:
     """Of all primary keys in an armoured or binary file; empty when it is none, or holds one of an old version."""
     try:
         keys = [body for tag, body in packets(dearmoured(content)) if tag == PUBLIC_KEY]
-    except (ValueError, IndexError, binascii.Error):
+    except (ValueError, IndexError, OverflowError, binascii.Error):
         return []
     if any(body[:1] != b"\x04" for body in keys):
         return []
@@ -71,6 +72,12 @@ def fingerprints(content: bytes) -> List[str]:
         hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()  # noqa: S324 - OpenPGP's own
         for body in keys
     ]
+
+
+def armoured(content: bytes) -> bytes:
+    """One block with the bytes of all; without the checksum, which may be left out (RFC 9580, 6.1)."""
+    lines = base64.encodebytes(dearmoured(content)).strip()
+    return BEGIN + b"\n\n" + lines + b"\n" + END + b"\n"
 
 
 def dearmoured(content: bytes) -> bytes:

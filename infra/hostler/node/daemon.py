@@ -64,9 +64,7 @@ def _link(state: Dict[str, str], dry: bool) -> bool:
     if units.is_enabled(UNIT, state.get("UnitFileState", "")):
         return False
     if not dry:
-        os.makedirs(files.at(os.path.dirname(WANTS)), exist_ok=True)
-        files.remove(WANTS)
-        os.symlink(state["FragmentPath"], files.at(WANTS))
+        instances.linked(UNIT, state["FragmentPath"], True)
     return True
 
 

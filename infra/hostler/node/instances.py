@@ -48,16 +48,20 @@ def _failed(identifier: str, result: shell.Result) -> NodeError:
 
 
 def set_enabled(identifier: str, wanted: bool) -> bool:
-    """What `systemctl enable` or `disable` does, by hand; whether anything changed."""
-    link = files.at(WANTS, unit(identifier))
-    there = os.path.islink(link) and os.readlink(link) == files.UNIT
+    return linked(unit(identifier), files.UNIT, wanted)
+
+
+def linked(name: str, target: str, wanted: bool) -> bool:
+    """What `systemctl enable` or `disable` does, by hand: a link of that name to the unit's file. Whether it changed."""
+    link = files.at(WANTS, name)
+    there = os.path.islink(link) and os.readlink(link) == target
     if there == wanted and (wanted or not os.path.lexists(link)):
         return False
     if os.path.lexists(link):
         os.unlink(link)
     if wanted:
         os.makedirs(os.path.dirname(link), exist_ok=True)
-        os.symlink(files.UNIT, link)
+        os.symlink(target, link)
     return True
 
 

@@ -9,7 +9,7 @@ import os
 import tempfile
 from typing import Any, Dict, List, Tuple
 
-from . import baseline, files, installed, leave_docker, shell, tenants
+from . import baseline, files, installed, leave_docker, packages, shell, tenants
 from .accounts import ran
 from .leave_docker import ENGINE
 from .protocol import as_dict
@@ -93,14 +93,20 @@ def _mark(ours: List[str], kept: List[str], *options: str) -> None:
 
 
 def free_of(ours: List[str], kept: List[str]) -> List[str]:
-    """Which of ours `apt-get autoremove` would take, were they nobody's wish; apt's own marks stay as they are."""
+    """Which of ours `apt-get autoremove` would take, were they nobody's wish and not held; apt's own marks and holds
+    stay as they are."""
     with tempfile.TemporaryDirectory() as folder:
-        states = os.path.join(folder, "extended_states")
+        states, status = os.path.join(folder, "extended_states"), os.path.join(folder, "status")
         with open(states, "wb") as file:
             file.write(files.read(baseline.EXTENDED) or b"")
+        with open(status, "wb") as file:
+            file.write(
+                (files.read(packages.STATUS) or b"").replace(b"\nStatus: hold ok ", b"\nStatus: install ok ")
+            )
         option = "Dir::State::extended_states=" + states
         _mark(ours, kept, "-o", option)
-        said = shell.run(("apt-get", "-s", "autoremove", *APT, *LAX, "-o", option), 120.0).stdout
+        apart = ("-o", option, "-o", "Dir::State::status=" + status, "-o", "Dir::Cache::pkgcache=")
+        said = shell.run(("apt-get", "-s", "autoremove", *APT, *LAX, *apart), 120.0).stdout
     lines = [line for line in said.splitlines() if line.startswith(("Remv ", "Purg "))]
     removable = {line.split()[1].partition(":")[0] for line in lines}
     return [name for name in ours if name in removable]
@@ -125,6 +131,8 @@ def _sources(told: Told) -> None:
     ]
     for path in found:
         told.take("files", path, lambda path=path: files.remove(path))
+    if any(path.startswith("/etc/modprobe.d/") for path in found):
+        told.take("settings", "the same in the initramfs", ran("update-initramfs", "-u", limit_s=APT_S))
     if found and not told.dry and files.read("/var/lib/dpkg/status") is not None:
         shell.run(("apt-get", "update", "-q", *APT), APT_S, env=QUIET)
 

@@ -125,11 +125,7 @@ def _chains(program: str, told: Told) -> None:
     saved = shell.run((program + "-save",))
     if saved.ok and "DOCKER" in saved.stdout:
         rest = without_docker(saved.stdout).encode()
-        told.take(
-            "settings",
-            "Docker's chains in " + program,
-            lambda: shell.run((program + "-restore",), stdin=rest),
-        )
+        told.take("settings", "Docker's chains in " + program, ran(program + "-restore", stdin=rest))
 
 
 def without_docker(saved: str) -> str:

@@ -30,7 +30,7 @@ def power(_request: Request, answers: Answers) -> int:
     failed: List[str] = []
     for card, watts in sorted(wish.items()):
         if card not in done:
-            done[card] = persistent(card)
+            done[card] = _ask(card, "persistence_mode") != "Disabled"  # what is not known is left alone
             files.write_json(DONE, done)
         changed |= _set(card, float(watts), failed)
     for card in sorted(set(done) - set(wish)):
@@ -58,8 +58,13 @@ def _set(card: str, watts: float, failed: List[str]) -> bool:
 
 
 def put_back(card: str, done: Dict[str, bool]) -> bool:
-    """The default limit, and persistence mode as it was. Raises NodeError when it cannot be set."""
+    """The default limit, and persistence mode as it was. Raises NodeError when it cannot be set, or when it is not
+    known whether the card is still there."""
     default = read(card, "power.default_limit")
+    if default is None and not _gone(card):
+        raise NodeError(
+            "power", "%s: the driver does not tell its default limit" % card, "run it again: nvidia-smi -q"
+        )
     if default is not None:
         said = shell.run((SMI, "-i", card, "-pl", "%g" % default), LIMIT_S)
         if not said.ok:
@@ -86,20 +91,15 @@ def read(card: str, what: str) -> Optional[float]:
     return real(_ask(card, what))
 
 
+def _gone(card: str) -> bool:
+    listed = shell.run((SMI, "-L"), LIMIT_S)
+    return listed.ok and card not in listed.stdout
+
+
 def _ask(card: str, what: str) -> str:
     said = shell.run((SMI, "-i", card, "--query-gpu=" + what, "--format=csv,noheader,nounits"), LIMIT_S)
     return said.stdout.strip() if said.ok else ""
 
 
 def enable(wanted: bool) -> bool:
-    """What `systemctl enable` does, by hand: no daemon-reload, which can take cards from containers."""
-    link = files.at(instances.WANTS, os.path.basename(UNIT))
-    there = os.path.islink(link) and os.readlink(link) == UNIT
-    if there == wanted and (wanted or not os.path.lexists(link)):
-        return False
-    if os.path.lexists(link):
-        os.unlink(link)
-    if wanted:
-        os.makedirs(os.path.dirname(link), exist_ok=True)
-        os.symlink(UNIT, link)
-    return True
+    return instances.linked(os.path.basename(UNIT), UNIT, wanted)

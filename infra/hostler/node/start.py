@@ -22,8 +22,9 @@ def start(request: Request, answers: Answers) -> int:
     ids = [identity({"op": "start", "id": one}) for one in request.get("ids") or ()]
     asked = {key: request[key] for key in ("cut",) if key in request}
     waiting = [(one, _begun(one, asked)) for one in ids if not instances.active(one)]
-    said = [(one, process.wait(), _heard(process)) for one, process in waiting]
-    _raise([(one, rc, answer) for one, rc, answer in said if rc or "error" in answer])
+    said = [(one, process, _heard(process)) for one, process in waiting]
+    failed = [(one, process.returncode, answer) for one, process, answer in said]
+    _raise([(one, rc, answer) for one, rc, answer in failed if rc or "error" in answer])
     started = [one for one, _, answer in said if answer.get("changed")]
     why = "; ".join("%s: %s" % (one, answer.get("outcome", "")) for one, _, answer in said)
     exchange.say(answers, changed=bool(started), started=started, why=why)
@@ -44,10 +45,12 @@ def _begun(identifier: str, asked: Said) -> "subprocess.Popen[bytes]":
 
 
 def _heard(process: "subprocess.Popen[bytes]") -> Said:
-    """Its last line; an exchange says little more than that, so nothing fills the pipe while it is waited for."""
-    lines: List[bytes] = process.stdout.read().splitlines() if process.stdout else []
+    """Its last line, when it has ended. Read before it is waited for: a container's log may fill the pipe."""
+    lines: List[bytes] = []
     if process.stdout:
-        process.stdout.close()
+        with process.stdout as stdout:
+            lines = stdout.read().splitlines()
+    process.wait()
     try:
         return dict(json.loads(lines[-1]))
     except (IndexError, ValueError):

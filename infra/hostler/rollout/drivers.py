@@ -47,7 +47,7 @@ def _lacks(seen: Seen) -> bool:
 
 
 def waits(seen: Seen) -> bool:
-    """Whether a run that ended early installed it in this very boot."""
+    """Whether a run that ended early began to install it in this very boot."""
     mark = observed.value(seen, f"path:{nvidia.MARK}")
     facts = seen.facts
     if not facts or not mark or facts.driver.state == "working":
@@ -125,8 +125,8 @@ def manifests(observation: Observation, waiting: Sequence[Host], record: Record)
     )
     found: dict[str, Manifest] = {}
     for host in waiting:
-        facts = observation.seen[host.name].facts
-        brings = nvidia.items(observation.file, facts) if facts else ()
+        seen = observation.seen[host.name]
+        brings = nvidia.items(observation.file, seen.facts, waits(seen)) if seen.facts else ()
         found[host.name] = build.collect(wish, host, (*base.items(record, host), *brings), ())
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
@@ -66,7 +67,26 @@ def test_the_right_key_is_kept_and_a_second_time_nothing_is_asked(root: Path, ca
         ask = {"url": site.url("/key.pub"), "path": PATH, "fingerprints": [FINGERPRINT]}
         assert [call("apt-key", **ask)["changed"] for _ in "12"] == [True, False]
         assert len(site.asked) == 1
-    assert (root / PATH[1:]).read_bytes() == PINNED.read_bytes()
+    assert aptkey.dearmoured((root / PATH[1:]).read_bytes()) == aptkey.dearmoured(PINNED.read_bytes())
+
+
+def test_only_what_was_looked_at_is_written(root: Path, call: Call, other: tuple[bytes, str]) -> None:
+    """apt takes blocks of any kind, and what it is given here would be two keys to it."""
+    smuggled = base64.encodebytes(other[0])
+    block = b"-----BEGIN PGP MESSAGE-----\n\n" + smuggled + b"-----END PGP MESSAGE-----\n"
+    place = root / PATH[1:]
+    with web() as site:
+        site.content = block + PINNED.read_bytes()
+        ask = {"url": site.url("/key.pub"), "path": PATH, "fingerprints": [FINGERPRINT]}
+        assert call("apt-key", **ask)["changed"]
+        assert smuggled not in place.read_bytes()
+        place.write_bytes(block + place.read_bytes())
+        assert call("apt-key", **ask)["changed"], "one that was put there is replaced"
+    assert smuggled not in place.read_bytes()
+    shown = subprocess.run(
+        ["gpg", "--show-keys", "--with-colons", place], check=True, capture_output=True
+    ).stdout
+    assert re.findall(rb"^pub.*\n^fpr:+(\w+):", shown, re.MULTILINE) == [FINGERPRINT.encode()]
 
 
 def test_another_key_is_refused_with_both_fingerprints(

@@ -24,9 +24,15 @@ class Smi:
         self.limits = {"GPU-1": 350.0, "GPU-2": 350.0}
         self.persistent = {"GPU-1": False, "GPU-2": True}
         self.stuck = ""
+        self.hangs = False
         self.words: list[str] = []
 
     def run(self, argv: Sequence[str], _limit: float) -> Result:
+        if self.hangs:
+            return Result(tuple(argv), 124, "", "nvidia-smi: no answer in 60 s")
+        if argv[1] == "-L":
+            listed = "".join(f"GPU 0: NVIDIA GeForce RTX 3090 (UUID: {card})\n" for card in self.limits)
+            return Result(tuple(argv), 0, listed, "")
         card, rest = argv[2], argv[3:]
         if card not in self.limits:
             return Result(tuple(argv), 6, "No devices were found\n", "")
@@ -108,3 +114,21 @@ def test_a_card_that_is_gone_needs_nothing(smi: Smi, call: Call) -> None:
     told = Told()
     power.leave(told)
     assert told.left == []
+
+
+def test_a_card_that_does_not_answer_is_not_gone(smi: Smi, call: Call) -> None:
+    files.write_json(power.WISH, {"GPU-1": 280})
+    call("power")
+    smi.hangs = True
+    told = Told()
+    power.leave(told)
+    assert "does not tell its default limit" in told.left[0]["why"]
+    assert files.read_json(power.DONE) == {"GPU-1": False}
+
+
+def test_persistence_that_is_not_known_is_left_alone(smi: Smi, call: Call) -> None:
+    files.write_json(power.WISH, {"GPU-1": 280})
+    smi.hangs = True
+    with pytest.raises(NodeError):
+        call("power")
+    assert files.read_json(power.DONE) == {"GPU-1": True}

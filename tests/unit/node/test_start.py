@@ -23,6 +23,9 @@ while identifier.startswith("pair") and not all(os.path.exists(os.path.join(fold
 if identifier == "bad":
     print(json.dumps({"error": "failed", "message": "it exited", "outcome": "failed", "log": ["no GPU"]}))
     sys.exit(4)
+if identifier == "loud":
+    print(json.dumps({"error": "failed", "message": "it exited", "log": ["x" * 1000] * 100}))
+    sys.exit(4)
 if identifier == "mute":
     sys.exit(9)
 print(json.dumps({"changed": identifier != "same", "outcome": "started", "cut": asked.get("cut")}))
@@ -67,6 +70,12 @@ def test_a_failure_is_said_when_all_have_ended(active: set[str], tmp_path: Path)
     assert caught.value.message == "mute: it said nothing (status 9); bad: it exited"
     assert caught.value.rc == 9
     assert (tmp_path / "chat-1").exists()
+
+
+def test_a_long_log_hangs_nobody(active: set[str]) -> None:
+    """More than a pipe holds."""
+    with pytest.raises(NodeError, match="loud: it exited"):
+        started("loud", "chat-1")
 
 
 def test_its_own_words_are_kept(active: set[str]) -> None:

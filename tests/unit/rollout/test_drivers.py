@@ -87,10 +87,19 @@ def test_nothing_is_rebooted_in_vain() -> None:
     assert [(n.level, n.where) for n in made.notices] == [("refuse", "gpu-1"), ("note", "")]
 
 
-def test_one_that_only_waits_gets_nothing_but_the_reboot() -> None:
+def test_one_that_was_begun_is_gone_on_with() -> None:
+    """Killed after the packages, perhaps amid them: nvidia-smi is there by then, and does not answer."""
     observation = look(host(1), host(2, "broken", mark="boot"))
     made = drivers.plan(observation, drivers.due(observation))
-    assert not [c for c in made.changes if str(c.part) == "driver" and c.item != "host:gpu-2"]
+    assert "nvidia-open" in {package.name for package in made.manifests["gpu-2"].packages}
+    assert "host:gpu-2" in {change.item for change in made.changes}
+
+
+def test_half_a_driver_of_somebody_else_is_not_gone_on_with() -> None:
+    facts = world.facts(2, driver=Driver(state="broken", half=("nvidia-open",)))
+    assert nvidia.obstacle(facts)
+    assert not nvidia.obstacle(facts, begun=True)
+    assert nvidia.obstacle(world.facts(2, driver=Driver(state="broken", runfile=True)), begun=True)
 
 
 def serving(number: int, replica: str, state: str) -> Seen:
