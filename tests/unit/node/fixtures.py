@@ -9,7 +9,9 @@ import pytest
 
 from hostler.node import cards, container, drain, files, instances, journal, transfer, wait
 
-from .fakes import DIGEST, FakeDocker, FakeSystemd, Heard, Host, free_port, until
+from .fake_docker import FakeDocker
+from .fakes import DIGEST, FakeSystemd, Heard, Host, until
+from .servers import free_port
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from hostler.node import drain, files, haproxy, probe
 from hostler.node.protocol import NodeError
 
-from .fakes import Heard, UnixServer, serving
+from .fakes import Heard
+from .servers import UnixServer, serving
 
 STAT = """# pxname,svname,qcur,scur,hrsp_2xx,status,check_status,last_chk,
 api,FRONTEND,,7,1,OPEN,,,
