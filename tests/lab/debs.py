@@ -58,6 +58,9 @@ BUILT = "#!/bin/sh\n[ -e /proc/driver/nvidia/version ] || : > /etc/lab-gpu-broke
 DRIVERS = (
     Package(f"linux-headers-{os.uname().release}", "1"),
     Package(
+        "linux-headers-amd64", "999"
+    ),  # Debian's own would bring the headers of a kernel that nobody here runs
+    Package(
         "nvidia-driver-pinning-580",
         "580-1",
         files=(("/etc/apt/preferences.d/nvidia-driver-pinning-580", PINNED),),

@@ -8,6 +8,7 @@ import click
 
 from hostler.cli import options
 from hostler.console.out import Out
+from hostler.errors import UsageError
 
 if TYPE_CHECKING:
     from hostler.stackfile.sections import StackFile
@@ -32,6 +33,13 @@ def command(model: str, pool: str | None, cards: tuple[str, ...], file: str | No
     from hostler.rollout.fit import answer, is_source
 
     out = Out(as_json=as_json)
+    if cards and pool:
+        raise UsageError.of(
+            "fit",
+            expected="--card or --pool",
+            got="both",
+            next_step="leave --pool out: named cards stand for no host of the stack",
+        )
     optional = is_source(model) and not file and not pool
     found = answer(
         model, file=_stack(file, bool(cards)) if optional else options.load(file), pool=pool, cards=cards

@@ -57,7 +57,6 @@ def command(
     loaded = options.load(file)
     draft = up.up(loaded, out, chosen)
     if draft is None:
-        out.say("nothing was changed")
         return int(Exit.DONE)
     if not draft.plan.empty:
         from hostler.rollout.address import address_of

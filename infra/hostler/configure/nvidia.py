@@ -25,22 +25,28 @@ options nouveau modeset=0
 """
 UNATTENDED = "/etc/apt/apt.conf.d/hostler-nvidia-driver"
 UNATTENDED_TEXT = """// Written by hostler; edits here are lost. A driver that is exchanged below a running kernel stops all cards.
-Unattended-Upgrade::Package-Blacklist { "nvidia-"; "libnvidia-"; "linux-modules-nvidia-"; };
+Unattended-Upgrade::Package-Blacklist {{ {names} }};
 """
+DRIVER = ("nvidia-", "libnvidia-")
+KERNEL = ("linux-image-", "linux-headers-", "linux-modules-")  # the last are the driver's modules, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a release of a distribution gets the driver. `packages` may hold {kernel} and {flavour}; `repository` is
     empty where it is the distribution's own, `key` its key's name there and fingerprint. `signed`:
-    modules that Secure Boot accepts."""
+    modules that Secure Boot accepts. `flavours`: ends of kernels' names, the first where none fits. `kept`: beginnings
+    of names that unattended updates leave alone."""
 
     packages: tuple[str, ...]
     repository: str = ""
     key: tuple[str, str] = ("", "")
     signed: bool = False
+    flavours: tuple[str, ...] = driver.FLAVOURS
+    kept: tuple[str, ...] = DRIVER
 
 
+# Modules come ready for one kernel: the next kernel without them would boot without cards, so it waits, too.
 UBUNTU = Recipe(
     packages=(
         f"linux-modules-nvidia-{BRANCH}-server-open-{{flavour}}",
@@ -48,13 +54,25 @@ UBUNTU = Recipe(
         f"nvidia-utils-{BRANCH}-server",
     ),
     signed=True,
+    kept=(*DRIVER, *KERNEL),
 )
-DEBIAN = ("linux-headers-{kernel}", f"nvidia-driver-pinning-{BRANCH}", "nvidia-open")
+# Modules are built here, for the next kernel as well, as long as its headers come with it.
+DEBIAN = (
+    "linux-headers-{kernel}",
+    "linux-headers-{flavour}",
+    f"nvidia-driver-pinning-{BRANCH}",
+    "nvidia-open",
+)
+AMD64 = ("amd64", "cloud-amd64", "rt-amd64")
 RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("ubuntu", "22.04"): UBUNTU,
     ("ubuntu", "24.04"): UBUNTU,
-    ("debian", "12"): Recipe(packages=DEBIAN, repository=f"{CUDA}/debian12/x86_64", key=OLDER),
-    ("debian", "13"): Recipe(packages=DEBIAN, repository=f"{CUDA}/debian13/x86_64", key=NEWER),
+    ("debian", "12"): Recipe(
+        packages=DEBIAN, repository=f"{CUDA}/debian12/x86_64", key=OLDER, flavours=AMD64
+    ),
+    ("debian", "13"): Recipe(
+        packages=DEBIAN, repository=f"{CUDA}/debian13/x86_64", key=NEWER, flavours=AMD64
+    ),
 }
 
 
@@ -65,8 +83,8 @@ def recipe(facts: Facts) -> Recipe | None:
 
 def packages(facts: Facts, found: Recipe) -> tuple[str, ...]:
     """Names of the packages for the kernel that runs."""
-    flavour = facts.kernel.rpartition("-")[2]
-    flavour = flavour if flavour in driver.FLAVOURS else driver.FLAVOURS[0]
+    fitting = [flavour for flavour in found.flavours if facts.kernel.endswith(f"-{flavour}")]
+    flavour = max(fitting, key=len, default=found.flavours[0])
     return tuple(name.format(kernel=facts.kernel, flavour=flavour) for name in found.packages)
 
 
@@ -98,7 +116,7 @@ def items(file: StackFile, facts: Facts, begun: bool = False) -> tuple[Item, ...
     names = packages(facts, found)
     return (
         *(_repository(file, found) if found.repository else ()),
-        _file(UNATTENDED, UNATTENDED_TEXT),
+        _file(UNATTENDED, UNATTENDED_TEXT.format(names=" ".join(f'"{name}";' for name in found.kept))),
         *blacklist,
         *(Package(name=name, part=Part.DRIVER) for name in names),
     )

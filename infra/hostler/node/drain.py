@@ -107,7 +107,12 @@ def drain(request: Request, answers: Answers) -> int:
         left = wait([identifier], {identifier: spec}, limit)
         if left:
             raise NodeError(
-                "in-flight", explain(left), "", rc=REFUSED, changed=changed, in_flight=as_json(left)
+                "in-flight",
+                explain(left),
+                "try again later, or --cut to end these requests",
+                rc=REFUSED,
+                changed=changed,
+                in_flight=as_json(left),
             )
     answers.say(changed=changed, in_flight=in_flight(identifier, spec).as_json())
     return 0

@@ -58,14 +58,21 @@ def retire(run: Session, host: str, draft: Draft, *, cut: bool) -> None:
 def _retire(run: Session, replica: str, host: str, *, cut: bool) -> None:
     """It gets nothing new; what it is answering is waited for, or the plan stops here with what would be cut (exit 9)."""
     run.out.live(f"{replica} on {host}: waiting for its last requests")
-    try:
+    with or_refused():
         answer = run.call(host, "retire", RETIRE_S, id=replica, force=cut)
+    if answer.get("changed"):
+        run.out.say(f"changed  {host}: retired {replica}")
+
+
+@contextmanager
+def or_refused() -> Generator[None]:
+    """A host that would cut requests was reached: it says no (exit 9)."""
+    try:
+        yield
     except AgentError as error:
         if error.rc != REFUSED:
             raise
         raise RefusedError(*error.problems) from error
-    if answer.get("changed"):
-        run.out.say(f"changed  {host}: retired {replica}")
 
 
 @contextmanager

@@ -5,31 +5,34 @@ What cards a host has is known when their driver runs; so this is a plan of its 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hostler.configure import ask, base, build, difference, driver, nvidia, observed
+from hostler.configure import ask, base, build, difference, nvidia, observed
 from hostler.configure.run import Job, play
 from hostler.configure.types import Change, Notice, Plan
 from hostler.configure.wish import Wish
 from hostler.console import plan as show
 from hostler.console.out import Out
-from hostler.errors import HostError, Problem, RefusedError
+from hostler.errors import ConfigureError, HostError, HostlerError, Problem, RefusedError
 from hostler.hosts.types import Host, Seen
 from hostler.manifest.items import Effect, Manifest, Part
-from hostler.models.types import Placement, Release
+from hostler.models.types import Placement, Release, Replica
+from hostler.record import store
 from hostler.record.types import Record
 from hostler.rollout import gates, keys
-from hostler.rollout.observe import Observation
+from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.rollout.planning import serves
-from hostler.rollout.session import session
+from hostler.rollout.session import Session, session
 
 if TYPE_CHECKING:
     from hostler.rollout.up import Options
 
 REBOOT_S = 180.0  # what a person should reckon with until a host and its replicas are back
 DRAIN_S = 900.0
+SILENT = "look at its console; `hostler up` goes on with the hosts that are back"
 LATER = "which cards are there is known when their driver runs: models are placed in a second plan, after the reboot"
 
 
@@ -67,6 +70,8 @@ def asked(observation: Observation, waiting: Sequence[Host]) -> Observation:
 def plan(observation: Observation, waiting: Sequence[Host]) -> Plan:
     """What is installed on those hosts, and that they reboot."""
     record = _record(observation)
+    store.refuse_foreign(observation.seen, record, observation.file.stack.stack)
+    refuse_renamed(observation)
     made = manifests(observation, waiting, record)
     changes: list[Change] = []
     for host in waiting:
@@ -80,19 +85,34 @@ def plan(observation: Observation, waiting: Sequence[Host]) -> Plan:
         release=Release(number=record.release, models={}, parts={}),
         placement=Placement(replicas=()),
         changes=tuple(changes),
-        notices=(*_refusals(observation, waiting), Notice(level="note", text=LATER)),
+        notices=_notices(observation, waiting, record),
         manifests=made,
         downtime_s=downtime(observation, waiting),
     )
 
 
-def _refusals(observation: Observation, waiting: Sequence[Host]) -> Iterator[Notice]:
-    """What would stop the plan after this one, too: nothing is rebooted in vain."""
-    for host in observation.hosts:
-        seen = observation.seen[host.name]
-        if host not in waiting:
-            yield from driver.refusals(seen)
-        yield from base.account_notices(seen)
+def _notices(observation: Observation, waiting: Sequence[Host], record: Record) -> tuple[Notice, ...]:
+    """All that would stop the plan after this one, too: nothing is rebooted in vain."""
+    everything = gates.notices(
+        observation.file,
+        observation.hosts,
+        observation.seen,
+        Placement(replicas=()),
+        record,
+        observation.gateway.name,
+        waiting=[host.name for host in waiting],
+    )
+    others = (
+        Notice(level="warning", where=host, text=f"the reboot stops {count} containers of others")
+        for host, count in strangers(observation, waiting).items()
+    )
+    return (*everything, *others, Notice(level="note", text=LATER))
+
+
+def strangers(observation: Observation, waiting: Sequence[Host]) -> dict[str, int]:
+    """Containers that are not ours on hosts that reboot."""
+    facts = {host.name: observation.seen[host.name].facts for host in waiting}
+    return {name: one.docker_foreign for name, one in facts.items() if one and one.docker_foreign}
 
 
 def _record(observation: Observation) -> Record:
@@ -150,14 +170,34 @@ def install(observation: Observation, waiting: Sequence[Host], out: Out, options
         raise not_yet({host.name for host in waiting})
     observation = asked(observation, waiting)
     made = plan(observation, waiting)
-    if not out.as_json:
-        show.show(made, out, details=options.details)
+    # a JSON answer is that of the plan after the reboot
+    show.show(
+        made, Out(stdout=out.stderr, stderr=out.stderr) if out.as_json else out, details=options.details
+    )
     gates.refuse(made, allow_downtime=options.allow_downtime)
+    if options.yes and not options.allow_downtime:
+        _refuse_unasked(strangers(observation, waiting))
     out.say(show.summary(made))
     if not out.confirm("Apply?", yes=options.yes):
         return False
-    _apply(observation, waiting, made, out)
+    _apply(observation, waiting, made, out, cut=options.cut)
     return True
+
+
+def _refuse_unasked(others: Mapping[str, int]) -> None:
+    """--yes is a yes to what happens to this stack."""
+    if others:
+        raise RefusedError(
+            *(
+                Problem(
+                    where=host,
+                    expected="no containers but our own on a host that is rebooted unasked",
+                    got=f"{count} of others",
+                    next_step="repeat with --allow-downtime, or without --yes",
+                )
+                for host, count in others.items()
+            )
+        )
 
 
 def not_yet(hosts: Collection[str]) -> RefusedError:
@@ -170,7 +210,7 @@ def not_yet(hosts: Collection[str]) -> RefusedError:
     )
 
 
-def _apply(observation: Observation, waiting: Sequence[Host], made: Plan, out: Out) -> None:
+def _apply(observation: Observation, waiting: Sequence[Host], made: Plan, out: Out, *, cut: bool) -> None:
     """Under the lock, but for the reboot: the lock is on a host that may reboot itself."""
     from hostler.rollout.apply import Teller
 
@@ -190,12 +230,37 @@ def _apply(observation: Observation, waiting: Sequence[Host], made: Plan, out: O
             lost=run.lock.lost,
         )
         play(job, teller)
-        for replica in observation.record.replicas if observation.record else ():
-            if replica.members[0].host in names:
-                out.live(f"{replica.id}: gets nothing new until its host is back")
-                run.call(replica.members[0].host, "drain", DRAIN_S + 30, id=replica.id, limit=DRAIN_S)
+        drain(run, [r for r in record.replicas if r.members[0].host in names], cut=cut)
     out.live(f"rebooting {', '.join(names)}")
-    play(replace(job, playbook="reboot.yml", lost=None), teller)
+    try:
+        play(replace(job, playbook="reboot.yml", lost=None), teller)
+    except ConfigureError as error:
+        raise ConfigureError(
+            *(replace(p, next_step=p.next_step or SILENT) for p in error.problems)
+        ) from error
+
+
+def drain(run: Session, replicas: Sequence[Replica], *, cut: bool) -> None:
+    """They get nothing new until their host is back, and what they are answering is waited for. Where that takes too
+    long (exit 9, unless `cut`), or anything else goes wrong, they serve on."""
+    from hostler.rollout.apply import or_refused
+
+    drained: list[Replica] = []
+    try:
+        for replica in replicas:
+            drained.append(replica)
+            run.out.live(f"{replica.id}: gets nothing new until its host is back")
+            try:
+                with or_refused():
+                    run.call(replica.members[0].host, "drain", DRAIN_S + 30, id=replica.id, limit=DRAIN_S)
+            except RefusedError:
+                if not cut:
+                    raise
+    except BaseException:
+        for replica in drained:
+            with suppress(HostlerError):
+                run.call(replica.members[0].host, "undrain", id=replica.id)
+        raise
 
 
 def proved(observation: Observation, rebooted: Sequence[Host]) -> Observation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from hostler.configure import base, docker, driver, power
 from hostler.configure.doors import client_address
@@ -31,15 +31,17 @@ def notices(
     placement: Placement,
     record: Record,
     gateway: str,
+    waiting: Collection[str] = (),
 ) -> tuple[Notice, ...]:
     """Everything that a person should know before the yes. `record`: as it was before; `gateway`: the host that
-    it will be on."""
+    it will be on; `waiting`: hosts that get their driver first, of whose cards nothing is known yet."""
+    known = [host for host in hosts if host.name not in waiting]
     return (
-        *(notice for host in hosts for notice in driver.refusals(seen[host.name])),
+        *(notice for host in known for notice in driver.refusals(seen[host.name])),
         *(notice for host in hosts for notice in base.account_notices(seen[host.name])),
         *(notice for host in hosts for notice in docker.swarm_notices(seen[host.name])),
-        *(notice for host in hosts for notice in power.notices(file, host, seen[host.name])),
-        *_cards(hosts, seen, record),
+        *(notice for host in known for notice in power.notices(file, host, seen[host.name])),
+        *_cards(known, seen, record),
         *_homeless(file, placement),
         *_door(file, next(host for host in hosts if host.name == gateway), seen[gateway]),
     )

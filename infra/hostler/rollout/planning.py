@@ -93,7 +93,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         manifests=manifests,
         removed_hosts=tuple(host.name for host in observation.gone),
         downtime_s={
-            **cut_meanwhile(leave_first, placement, observation.seen, record.gateway_host),
+            **cut_meanwhile(leave_first, placement, observation.seen, record),
             **downtime(changes, placement, observation.seen, manifests, record.gateway_host),
         },
         vacated=leave_first,
@@ -226,13 +226,19 @@ def downtime(
 
 
 def cut_meanwhile(
-    leave_first: Sequence[Vacated], placement: Placement, seen: Mapping[str, Seen], gateway: str
+    leave_first: Sequence[Vacated], placement: Placement, seen: Mapping[str, Seen], before: Record
 ) -> dict[str, float]:
-    """The same for models that are wanted further on, of which a replica leaves before its successor has started and
-    nothing else serves."""
+    """The same for models that are wanted further on, of which a replica that serves leaves before its successor has
+    started, and nothing else serves."""
+    seats = {(gone.replica, gone.host) for gone in leave_first}
+    leaving = {
+        r.model
+        for r in before.replicas
+        if (r.id, r.members[0].host) in seats and serves(seen, before.gateway_host, r)
+    }
     placed = {r.model for r in placement.replicas}
-    serving = {r.model for r in placement.replicas if serves(seen, gateway, r)}
-    return dict.fromkeys(sorted({gone.model for gone in leave_first} & placed - serving), LEFT_S)
+    serving = {r.model for r in placement.replicas if serves(seen, before.gateway_host, r)}
+    return dict.fromkeys(sorted(leaving & placed - serving), LEFT_S)
 
 
 def _running(replicas: Sequence[Replica], seen: Mapping[str, Seen]) -> tuple[Replica, ...]:

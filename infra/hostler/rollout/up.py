@@ -30,10 +30,12 @@ class Options:
 
 
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
-    """Returns what was made true, None when the question was answered with no."""
+    """Returns what was made true, None when a question was answered with no: what was done until then is said."""
     observation = undisturbed(look(file, options), out, options)
-    if waiting := drivers.due(observation):
+    waiting = drivers.due(observation)
+    if waiting:
         if not drivers.install(observation, waiting, out, options):
+            out.say("nothing was changed")
             return None
         observation = drivers.proved(look(file, options), waiting)
     draft = planning.make(observation, release=options.plan.release if options.plan else None)
@@ -49,6 +51,7 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
         refuse_unreached(observation.seen)
         return draft
     if not draft.plan.empty and not out.confirm("Apply?", yes=options.yes):
+        out.say("the driver is installed; nothing else was changed" if waiting else "nothing was changed")
         return None
     return change(draft, out, options)
 

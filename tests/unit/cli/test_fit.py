@@ -52,3 +52,9 @@ def test_a_card_that_is_not_known(model: Path, capsys: pytest.CaptureFixture[str
 def test_a_pool_is_one_of_a_stack_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["fit", str(model), "--pool", "rack"]) == Exit.STACK_FILE
     assert "stack file" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("model")
+def test_named_cards_are_in_no_pool(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["fit", "llama.gguf", "--card", "A10G", "--pool", "nosuch"]) == Exit.USAGE
+    assert "leave --pool out" in capsys.readouterr().err

@@ -14,11 +14,12 @@ from worlds import configure_world as world
 
 UBUNTU = {"os_id": "ubuntu", "os_version": "24.04", "kernel": "6.8.0-45-generic"}
 DEBIAN = {"os_id": "debian", "os_version": "12", "kernel": "6.1.0-18-amd64"}
+NVIDIA = ("nvidia-driver-pinning-580", "nvidia-open")
 PACKAGES = {
-    "debian 12": (DEBIAN, ("linux-headers-6.1.0-18-amd64", "nvidia-driver-pinning-580", "nvidia-open")),
+    "debian 12": (DEBIAN, ("linux-headers-6.1.0-18-amd64", "linux-headers-amd64", *NVIDIA)),
     "debian 13": (
         DEBIAN | {"os_version": "13", "kernel": "6.12.41-cloud-amd64"},
-        ("linux-headers-6.12.41-cloud-amd64", "nvidia-driver-pinning-580", "nvidia-open"),
+        ("linux-headers-6.12.41-cloud-amd64", "linux-headers-cloud-amd64", *NVIDIA),
     ),
     "ubuntu on aws": (
         UBUNTU | {"os_version": "22.04", "kernel": "6.8.0-1021-aws"},
@@ -106,3 +107,16 @@ def test_the_role_fetches_the_key_and_writes_the_rest() -> None:
     assert values["hostler_parts"] == ["driver"]
     assert [key["path"] for key in values["driver_keys"]] == [nvidia.KEYRING]
     assert [entry["path"] for entry in values["driver_files"]] == [nvidia.SOURCE, nvidia.UNATTENDED]
+
+
+@pytest.mark.parametrize(("system", "kernel"), [(UBUNTU, True), (DEBIAN, False)])
+def test_a_kernel_without_modules_for_it_does_not_come_by_itself(
+    system: dict[str, str], kernel: bool
+) -> None:
+    """Ubuntu's modules are made for one kernel; Debian's are built for each, from its headers."""
+    files = {item.path: item.content for item in items(system) if isinstance(item, File)}
+    content = files[nvidia.UNATTENDED]
+    assert isinstance(content, Text)
+    text = content.text
+    assert '"nvidia-";' in text
+    assert ('"linux-image-";' in text) is kernel

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hostler.configure import nvidia
-from hostler.errors import HostError
+from hostler.console.out import Out
+from hostler.errors import HostError, LockedError, RefusedError
+from hostler.hosts.trouble import AgentError
 from hostler.hosts.types import Absent, Driver, Seen, Ssh, Value
 from hostler.manifest.items import Effect
-from hostler.rollout import drivers
+from hostler.rollout import apply, drivers
 from hostler.rollout.observe import Observation
+from hostler.rollout.up import Options
 from worlds import configure_world as world
 
 READY = Value({"health": 200, "draining": False}, world.AT)
@@ -84,7 +88,80 @@ def test_nothing_is_rebooted_in_vain() -> None:
     """What would stop the plan after it stops this one."""
     observation = look(host(1, "broken"), host(2, "missing"))
     made = drivers.plan(observation, drivers.due(observation))
-    assert [(n.level, n.where) for n in made.notices] == [("refuse", "gpu-1"), ("note", "")]
+    assert [n.where for n in made.notices if n.level == "refuse"] == ["gpu-1"]
+    assert made.notices[-1].text == drivers.LATER
+
+
+def test_not_even_for_a_public_door_or_a_host_of_another_stack() -> None:
+    public = replace(host(1), facts=world.facts(1, addresses=("8.8.8.8",)))
+    observation = look(public, host(2, "missing"))
+    assert "public address" in refusals(observation)
+    with pytest.raises(LockedError):
+        refusals(look(replace(host(1), uid="another"), host(2, "missing")))
+
+
+def refusals(observation: Observation) -> str:
+    made = drivers.plan(observation, drivers.due(observation))
+    return "; ".join(notice.text for notice in made.notices if notice.level == "refuse")
+
+
+def test_a_reboot_that_stops_containers_of_others_needs_more_than_yes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    observation = look(host(1), host(2, "missing", docker_foreign=7))
+    waiting = drivers.due(observation)
+    warned = [n.text for n in drivers.plan(observation, waiting).notices if n.level == "warning"]
+    assert "the reboot stops 7 containers of others" in warned
+    monkeypatch.setattr(drivers, "asked", lambda found, _: found)
+    done: list[bool] = []
+    monkeypatch.setattr(drivers, "_apply", lambda *_, cut: done.append(cut))
+    with pytest.raises(RefusedError, match="7 of others"):
+        drivers.install(observation, waiting, quiet(), Options(yes=True))
+    assert drivers.install(observation, waiting, quiet(), Options(yes=True, allow_downtime=True))
+    assert done == [False]
+
+
+def quiet(as_json: bool = False) -> Out:
+    return Out(as_json=as_json, stdout=io.StringIO(), stderr=io.StringIO())
+
+
+def test_with_json_the_plan_before_the_plan_is_told_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    observation = look(host(1), host(2, "missing"))
+    monkeypatch.setattr(drivers, "asked", lambda found, _: found)
+    monkeypatch.setattr(drivers, "_apply", lambda *_, **__: None)
+    out = quiet(as_json=True)
+    drivers.install(observation, drivers.due(observation), out, Options(yes=True))
+    assert "package:nvidia-open" in out.stderr.getvalue()  # type: ignore[attr-defined]
+    assert out.stdout.getvalue() == ""  # type: ignore[attr-defined]
+
+
+class Run:
+    """A session whose drains are refused from one replica on."""
+
+    def __init__(self, busy: str) -> None:
+        self.busy, self.done = busy, list[str]()
+        self.out = quiet()
+
+    def call(self, _host: str, op: str, _limit: float = 0, **request: Any) -> dict[str, Any]:
+        self.done.append(f"{op} {request['id']}")
+        if op == "drain" and request["id"] == self.busy:
+            error = AgentError.of("gpu-1", expected="calm", got="in flight", next_step="--cut")
+            error.rc = apply.REFUSED
+            raise error
+        return {"changed": True}
+
+
+def test_replicas_that_cannot_be_drained_serve_on() -> None:
+    run: Any = Run("chat-1")
+    with pytest.raises(RefusedError):
+        drivers.drain(run, world.placement().replicas, cut=False)
+    assert run.done == ["drain chat-0", "drain chat-1", "undrain chat-0", "undrain chat-1"]
+
+
+def test_cut_is_cut() -> None:
+    run: Any = Run("chat-0")
+    drivers.drain(run, world.placement().replicas, cut=True)
+    assert run.done == ["drain chat-0", "drain chat-1"]
 
 
 def test_one_that_was_begun_is_gone_on_with() -> None:

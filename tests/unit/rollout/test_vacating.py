@@ -43,7 +43,14 @@ def test_what_cannot_answer_meanwhile(placement: Placement, expected: dict[str, 
         "gpu-1": replace(world.bare(1), observed={"replica:chat-0": READY, **ROUTED}),
         "gpu-2": replace(world.bare(2), observed={"replica:chat-1": READY}),
     }
-    assert planning.cut_meanwhile([GONE], placement, seen, "gpu-1") == expected
+    before = world.record(replicas=world.placement().replicas)
+    assert planning.cut_meanwhile([GONE], placement, seen, before) == expected
+
+
+def test_what_does_not_answer_now_is_not_cut() -> None:
+    seen = {"gpu-1": replace(world.bare(1), observed=ROUTED), "gpu-2": world.bare(2)}
+    before = world.record(replicas=world.placement().replicas)
+    assert planning.cut_meanwhile([GONE], moved(), seen, before) == {}
 
 
 @pytest.mark.parametrize(
