@@ -56,6 +56,8 @@ def answer(
     rooms = [card_room(card) for card in cards]
     hosts = () if cards or file is None else _hosts(file, pool)
     seen: Mapping[str, Seen] = look(hosts, _questions(file, asked.source), LIMIT_S) if file and hosts else {}
+    if isinstance(asked.source, PathSource) and not hosts:
+        _refuse_absent(asked.source.path)
     read = read_subject(asked.name, asked.source, _weights(file, seen), where=asked.where)
     subject = with_slots(read, asked.slots)
     found = fit(subject, rooms or rooms_of(hosts, seen))
@@ -94,6 +96,17 @@ def _hosts(file: StackFile, pool: str | None) -> tuple[Host, ...]:
             next_step="name a pool of the stack file",
         )
     return tuple(host for host in hosts_of(file) if pool in (None, host.pool))
+
+
+def _refuse_absent(path: str) -> None:
+    """Where no host is asked, the file must be here."""
+    if not Path(path).exists():  # a folder is one of safetensors
+        raise UsageError.of(
+            "MODEL",
+            expected=f"{path} on this machine, since no host is asked",
+            got="none there",
+            next_step="name a hub source, or ask the hosts: with a stack file, without --card",
+        )
 
 
 def _questions(file: StackFile | None, source: Parsed) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from hostler.console.out import Out
 from hostler.errors import UsageError
 from hostler.hosts.calls import agent_stream
 from hostler.hosts.connect import transport_for
-from hostler.rollout.observe import Observation, observe
+from hostler.rollout.observe import Observation, observe, refuse_unreached
 from hostler.stackfile.sections import StackFile
 
 
@@ -14,7 +14,15 @@ def logs(file: StackFile, name: str, out: Out, *, lines: int, follow: bool) -> N
     observation = observe(file, pulumi=False)
     found = targets(observation, name)
     if not found:
-        raise UsageError.of("hostler logs", expected=f"one of {', '.join(known(observation))}", got=name)
+        names = ", ".join(known(observation))
+        if not names:
+            refuse_unreached(observation.seen)
+        raise UsageError.of(
+            "hostler logs",
+            expected=f"one of {names}" if names else "a stack that is up",
+            got=name,
+            next_step="`hostler status` shows what runs",
+        )
     for host, identity in found:
         transport = transport_for(observation.host(host))
         try:

@@ -58,3 +58,9 @@ def test_a_pool_is_one_of_a_stack_file(model: Path, capsys: pytest.CaptureFixtur
 def test_named_cards_are_in_no_pool(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["fit", "llama.gguf", "--card", "A10G", "--pool", "nosuch"]) == Exit.USAGE
     assert "leave --pool out" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("model")
+def test_a_file_that_is_not_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["fit", "./nowhere.gguf", "--card", "A10G"]) == Exit.USAGE
+    assert "on this machine, since no host is asked" in capsys.readouterr().err

@@ -85,9 +85,9 @@ def test_a_name_that_the_stack_file_does_not_have(model: Path) -> None:
     assert "chat" in error.value.problems[0].next_step
 
 
-@pytest.mark.parametrize("word", ["hf:nonsense", "/srv/none.gguf"])
-def test_a_source_that_is_none(word: str) -> None:
-    with pytest.raises(StackFileError):
+@pytest.mark.parametrize(("word", "error"), [("hf:nonsense", StackFileError), ("/srv/none.gguf", UsageError)])
+def test_a_source_that_is_none(word: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
         fitting.answer(word, cards=("RTX 3090",))
 
 
