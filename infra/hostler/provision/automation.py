@@ -74,7 +74,7 @@ class Workspace(auto.LocalWorkspace):
 
     def __init__(self, places: Locations, cli: Cli, more: Mapping[str, str]) -> None:
         self._places = places
-        backend = auto.ProjectBackend(url=f"file://{places.state}")
+        backend = auto.ProjectBackend(url=places.backend)
         super().__init__(
             work_dir=str(places.work),
             pulumi_home=str(places.pulumi_home),

@@ -60,6 +60,12 @@ class Locations:
         return self.folder / "state"
 
     @property
+    def backend(self) -> str:
+        """Without the backend's `.attrs` files: those are not written atomically, and a CLI that is killed
+        while it writes one leaves a state that nothing reads any more ("failed to load checkpoint: EOF")."""
+        return f"file://{self.state}?metadata=skip"
+
+    @property
     def passphrase(self) -> Path:
         return self.folder / "passphrase"
 
@@ -97,6 +103,8 @@ class Locations:
         for folder in (*above, self.folder, self.work, self.state, self.pulumi_home):
             folder.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             folder.chmod(PRIVATE_DIRECTORY)
+        for attributes in self.checkpoint.parent.glob("*.attrs"):  # of a `pulumi` by hand with another URL
+            attributes.unlink()
 
 
 def environment(places: Locations) -> dict[str, str]:
@@ -104,7 +112,7 @@ def environment(places: Locations) -> dict[str, str]:
     return {
         **QUIET,
         "PULUMI_HOME": str(places.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{places.state}",
+        "PULUMI_BACKEND_URL": places.backend,
         "PULUMI_STACK": places.full_name,
         **passphrase(places),
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.provision.scene import Background, Scene, held_create, wait_for
+from contract.provision.scene import Background, Scene, held_create, host, wait_for
 from hostler.errors import LockedError, ProvisionError
 from hostler.provision import locks
 
@@ -61,6 +61,19 @@ def test_a_killed_cli_leaves_a_lock_that_is_said_and_lifted(
     assert f"process {pid}" in scene.said[0]
     assert "lifting the lock of a process that is gone" in scene.said[0]
     assert converged(scene)
+
+
+def test_a_kill_between_the_files_of_the_backend(scene: Scene) -> None:
+    """The backend's files of attributes are not atomic: a killed CLI may leave an empty one."""
+    scene.up()
+    state = scene.fleet().places.state
+    assert not list(state.rglob("*.attrs"))
+    checkpoint = scene.fleet().places.checkpoint
+    checkpoint.with_name(checkpoint.name + ".attrs").touch()
+    scene.hosts = (*scene.hosts, host("gpu-3"))
+    scene.up()
+    assert sorted(scene.resources()) == ["gpu-1", "gpu-2", "gpu-3"]
+    assert not scene.preview()
 
 
 def test_two_ups_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
