@@ -246,7 +246,7 @@ def test_wrong_bytes_never_get_the_final_name(waiting: Desk, site: Site) -> None
     waiting.lab.clear_faults()
     waiting.up()
     assert waiting.plan() == []
-    assert weights(host) == {FILE, f"{FILE}.json"}
+    assert weights(host) == {FILE, f"{FILE}.hostler"}
 
 
 def test_a_cut_connection_is_resumed(waiting: Desk, site: Site) -> None:

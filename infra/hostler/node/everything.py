@@ -34,7 +34,7 @@ def questions() -> Dict[str, List[str]]:
         "text": [path for path in own if not path.endswith(PRIVATE)],
         "path": [path for path in own if path.endswith(PRIVATE)],
         "made": [name for name in (_certificate(path) for path in own) if name],
-        "model": [path for path in _listed(files.MODELS) if not path.endswith((".json", ".part"))]
+        "model": [path for path in _listed(files.MODELS) if not path.endswith((files.BESIDE, ".part"))]
         + _models(wishes),
         "applied": ids,
         "container": ids,

@@ -23,6 +23,7 @@ TLS = "/etc/hostler/tls"
 PEERS = "/etc/hostler/tls/peers"
 DRAIN = "/run/hostler/drain"  # <replica id>
 MODELS = "/var/lib/hostler/models"
+BESIDE = ".hostler"  # ends the name of what is known of a file of weights, beside it (those may be JSON themselves)
 HOME = "/var/lib/hostler/home"  # record.json
 COPIES = "/var/lib/hostler/copies"  # <uid>.json
 BASELINE = "/var/lib/hostler/baseline.json"

@@ -230,7 +230,7 @@ def ours(engine: Engine) -> Dict[str, List[str]]:
         "files": listed("/etc/hostler") + names,
         "units": sorted(set(links) | set(running_units())),
         "containers": [name for _, name in engine.ours],
-        "models": [path for path in listed(files.MODELS) if not path.endswith(".json")],
+        "models": [path for path in listed(files.MODELS) if not path.endswith(files.BESIDE)],
     }
 
 

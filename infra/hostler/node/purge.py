@@ -127,7 +127,7 @@ def _models(told: Told, keep: bool) -> None:
         told.keep(files.MODELS, "--keep-models")
         return
     for path in paths.below(files.MODELS):
-        if path.endswith(".json"):
+        if path.endswith(files.BESIDE):
             continue
         told.take("models", path, lambda path=path: files.remove(path))
 

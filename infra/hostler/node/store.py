@@ -1,7 +1,7 @@
 """Model files on this host: where their sidecars are, and whether what is there is whole.
 
 A sidecar {"sha256", "size", "url", "mtime_ns"} is written after a check of the whole file: below
-/var/lib/hostler/models beside it (<file>.json), for a user's own file in /var/lib/hostler/local, since nothing
+/var/lib/hostler/models beside it (<file>.hostler), for a user's own file in /var/lib/hostler/local, since nothing
 is put beside that.
 """
 
@@ -19,7 +19,7 @@ Sidecar = Dict[str, Any]
 
 def sidecar_path(path: str) -> str:
     if path.startswith(files.MODELS + "/"):
-        return path + ".json"
+        return path + files.BESIDE
     return "%s/%s.json" % (LOCAL, hashlib.sha256(path.encode()).hexdigest()[:32])
 
 

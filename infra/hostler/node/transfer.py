@@ -193,7 +193,7 @@ def _start_over(part: BinaryIO, wish: Wish) -> int:
 
 
 def notes(wish: Wish) -> str:
-    return wish.path + ".part.json"
+    return wish.path + ".part" + files.BESIDE
 
 
 def read_notes(wish: Wish) -> Dict[str, Any]:

@@ -35,7 +35,7 @@ def part(content: bytes, validator: str = '"v1"') -> None:
     path = Path(files.at(PATH + ".part"))
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    files.write_json(PATH + ".part.json", {"validator": validator})
+    files.write_json(PATH + ".part.hostler", {"validator": validator})
 
 
 def whole() -> bool:
@@ -49,8 +49,8 @@ def names() -> list[str]:
 def test_a_file_with_its_sidecar(site: Web) -> None:
     assert fetched(site) == {"changed": True, "sha256": SHA256, "size": len(CONTENT), "path": PATH}
     assert whole()
-    assert names() == ["model.gguf", "model.gguf.json"]
-    known = json.loads(Path(files.at(PATH + ".json")).read_bytes())
+    assert names() == ["model.gguf", "model.gguf.hostler"]
+    known = json.loads(Path(files.at(PATH + ".hostler")).read_bytes())
     assert (known["sha256"], known["size"], known["url"]) == (SHA256, len(CONTENT), site.url())
     assert fetched(site)["changed"] is False
     assert len(site.asked) == 1
@@ -175,7 +175,7 @@ def test_the_token_stays_with_its_host(site: Web) -> None:
         fetched(site, token="secret")
         assert site.asked[0]["authorization"] == "Bearer secret"
         assert "authorization" not in other.asked[0]
-    assert b"secret" not in Path(files.at(PATH + ".json")).read_bytes()
+    assert b"secret" not in Path(files.at(PATH + ".hostler")).read_bytes()
 
 
 def test_no_way_down_from_https() -> None:
@@ -203,12 +203,12 @@ def test_several_at_once_fetch_it_once(site: Web, monkeypatch: pytest.MonkeyPatc
     assert sorted(one["changed"] for one in said) == [False, False, False, True]
     assert len(site.asked) == 1
     assert whole()
-    assert names() == ["model.gguf", "model.gguf.json"]
+    assert names() == ["model.gguf", "model.gguf.hostler"]
 
 
 def test_a_file_without_sidecar_is_checked_not_fetched(site: Web) -> None:
     fetched(site)
-    os.unlink(files.at(PATH + ".json"))
+    os.unlink(files.at(PATH + ".hostler"))
     assert fetched(site)["sha256"] == SHA256
     assert len(site.asked) == 1
 

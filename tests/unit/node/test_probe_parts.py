@@ -276,7 +276,7 @@ def test_models_believe_only_a_fitting_sidecar(root: Path) -> None:
     model.parent.mkdir(parents=True)
     model.write_bytes(b"12345")
     assert paths.model(path) == {"size": 5, "sha256": ""}
-    write(root / (path[1:] + ".json"), {"sha256": "ab", "size": 5, "url": "u"})
+    write(root / (path[1:] + ".hostler"), {"sha256": "ab", "size": 5, "url": "u"})
     assert paths.model(path) == {"size": 5, "sha256": "ab"}
     model.write_bytes(b"1234")
     assert paths.model(path) == {"size": 4, "sha256": ""}
@@ -298,7 +298,7 @@ def test_what_cannot_be_looked_at_is_unknown(root: Path, monkeypatch: pytest.Mon
 def test_ours_lists_what_carries_our_mark(root: Path) -> None:
     for path in (
         "etc/hostler/wanted/chat-0.json", "etc/systemd/system/hostler@.service", "etc/systemd/system/other.service",
-        "etc/systemd/system/multi-user.target.wants/hostler@chat-0.service", "var/lib/hostler/models/m/a.gguf", "var/lib/hostler/models/m/a.gguf.json",
+        "etc/systemd/system/multi-user.target.wants/hostler@chat-0.service", "var/lib/hostler/models/m/a.gguf", "var/lib/hostler/models/m/a.gguf.hostler",
     ):  # fmt: skip
         write(root / path, {})
     found = probe.ours(engine())
