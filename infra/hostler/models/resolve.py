@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hostler.errors import StackFileError
+from hostler.models import denied
 from hostler.models import source as sources
+from hostler.models.denied import HUB_SECRET
 from hostler.models.gguf import Read
 from hostler.models.http import Answer, Http, unreachable
 from hostler.models.safetensors import Checkpoint, read_checkpoint
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import ModelInfo
 
-HUB_SECRET = "HF_TOKEN"  # noqa: S105 the name of a secret, not one
 HUB_TIMEOUT_S = 20.0
 _HUB_ATTEMPTS = 4
 
@@ -69,7 +70,7 @@ class Weights:
                 return answer.body[offset : offset + count]
             if answer.status == 416:
                 return b""
-            raise _no_access(weights.source, weights.url, answer, bool(self.token))
+            raise denied.no_access(weights.source, weights.url, answer, bool(self.token))
 
         return read
 
@@ -81,7 +82,7 @@ class Weights:
         if sources.weights_of(files):
             return None
         if not any(file.name.endswith(".safetensors") for file in files):
-            raise _no_weights(source, where)
+            raise denied.no_weights(source, where)
         sizes = {file.name: file.size for file in files}
         secret = bool(info.gated or info.private)
         return read_checkpoint(
@@ -101,7 +102,7 @@ class Weights:
         headers = {"Authorization": f"Bearer {self.token}"} if secret and self.token else {}
         answer = self.http.ask("GET", url, headers)
         if answer.status != 200:
-            raise _no_access(where, url, answer, bool(self.token))
+            raise denied.no_access(where, url, answer, bool(self.token))
         return answer.body
 
     def _address(self, source: HubSource, name: str, info: ModelInfo) -> str:
@@ -112,7 +113,7 @@ class Weights:
     def _open(self, source: HubSource, where: str) -> ModelInfo:
         info = self._info(self._client(), source, where)
         if info.gated and not self.token:
-            raise _gated(source, where, had_token=False)
+            raise denied.gated(source, where, had_token=False)
         return info
 
     def _hub(self, source: HubSource, where: str) -> ModelSource:
@@ -146,18 +147,18 @@ class Weights:
                 self.http.pause,
             )
         except errors.GatedRepoError as error:
-            raise _gated(source, where, had_token=bool(self.token)) from error
+            raise denied.gated(source, where, had_token=bool(self.token)) from error
         except errors.RevisionNotFoundError as error:
-            raise _no_revision(source, where) from error
+            raise denied.no_revision(source, where) from error
         except errors.RepositoryNotFoundError as error:
-            raise _no_repo(source, where, bool(self.token)) from error
+            raise denied.no_repo(source, where, bool(self.token)) from error
         except _network_errors() as error:
             raise unreachable(api.endpoint, error) from error
 
     def _url(self, source: UrlSource, where: str) -> ModelSource:
         answer = self.http.ask("HEAD", source.url)
         if answer.status != 200:
-            raise _no_access(where, source.url, answer, had_token=False)
+            raise denied.no_access(where, source.url, answer, had_token=False)
         return ModelSource(
             source=source.url,
             url=source.url,
@@ -240,59 +241,4 @@ def _length(answer: Answer, url: str, where: str) -> int:
         expected="a server that says how long the file is",
         got=f"no Content-Length from {url}",
         next_step="download it yourself to the same path on each host, and give that path",
-    )
-
-
-def _no_access(where: str, url: str, answer: Answer, had_token: bool) -> StackFileError:
-    closed = answer.status in (401, 403)
-    hint = (
-        f"accept the model's terms on the hub with the account of {HUB_SECRET}" if had_token else _SET_TOKEN
-    )
-    return StackFileError.of(
-        where,
-        expected=f"a file at {url}",
-        got=f"status {answer.status}" + (": not allowed" if closed else ""),
-        next_step=hint if closed else "check the address",
-    )
-
-
-_SET_TOKEN = f"accept its terms on the hub, then add under `secrets`: {HUB_SECRET}: env, and set {HUB_SECRET}"
-
-
-def _gated(source: HubSource, where: str, *, had_token: bool) -> StackFileError:
-    got = f"a gated one, and {HUB_SECRET} has no access to it" if had_token else "a gated one, and no token"
-    again = f"accept its terms on the hub with the account of {HUB_SECRET}"
-    return StackFileError.of(
-        where,
-        expected=f"a repository {source.repo} that may be read",
-        got=got,
-        next_step=again if had_token else _SET_TOKEN,
-    )
-
-
-def _no_weights(source: HubSource, where: str) -> StackFileError:
-    return StackFileError.of(
-        where,
-        expected=f"a GGUF file or safetensors in {source.repo}",
-        got="neither",
-        next_step="check the name on its page on the hub",
-    )
-
-
-def _no_repo(source: HubSource, where: str, had_token: bool) -> StackFileError:
-    private = "" if had_token else f"; if it is private, set {HUB_SECRET} under `secrets`"
-    return StackFileError.of(
-        where,
-        expected=f"a repository {source.repo} on the hub",
-        got="none of that name, or a private one",
-        next_step=f"check the name on its page{private}",
-    )
-
-
-def _no_revision(source: HubSource, where: str) -> StackFileError:
-    return StackFileError.of(
-        where,
-        expected=f"a revision of {source.repo}",
-        got=f"no {source.revision}",
-        next_step="name a branch, a tag or a commit id from its page, or leave @... out",
     )

@@ -1,0 +1,60 @@
+"""What hubs and file servers refuse, as errors that say what to do."""
+
+from __future__ import annotations
+
+from hostler.errors import StackFileError
+from hostler.models.http import Answer
+from hostler.models.source import HubSource
+
+HUB_SECRET = "HF_TOKEN"  # noqa: S105 the name of a secret, not one
+SET_TOKEN = f"accept its terms on the hub, then add under `secrets`: {HUB_SECRET}: env, and set {HUB_SECRET}"
+
+
+def no_access(where: str, url: str, answer: Answer, had_token: bool) -> StackFileError:
+    closed = answer.status in (401, 403)
+    hint = f"accept the model's terms on the hub with the account of {HUB_SECRET}" if had_token else SET_TOKEN
+    return StackFileError.of(
+        where,
+        expected=f"a file at {url}",
+        got=f"status {answer.status}" + (": not allowed" if closed else ""),
+        next_step=hint if closed else "check the address",
+    )
+
+
+def gated(source: HubSource, where: str, *, had_token: bool) -> StackFileError:
+    got = f"a gated one, and {HUB_SECRET} has no access to it" if had_token else "a gated one, and no token"
+    again = f"accept its terms on the hub with the account of {HUB_SECRET}"
+    return StackFileError.of(
+        where,
+        expected=f"a repository {source.repo} that may be read",
+        got=got,
+        next_step=again if had_token else SET_TOKEN,
+    )
+
+
+def no_weights(source: HubSource, where: str) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected=f"a GGUF file or safetensors in {source.repo}",
+        got="neither",
+        next_step="check the name on its page on the hub",
+    )
+
+
+def no_repo(source: HubSource, where: str, had_token: bool) -> StackFileError:
+    private = "" if had_token else f"; if it is private, set {HUB_SECRET} under `secrets`"
+    return StackFileError.of(
+        where,
+        expected=f"a repository {source.repo} on the hub",
+        got="none of that name, or a private one",
+        next_step=f"check the name on its page{private}",
+    )
+
+
+def no_revision(source: HubSource, where: str) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected=f"a revision of {source.repo}",
+        got=f"no {source.revision}",
+        next_step="name a branch, a tag or a commit id from its page, or leave @... out",
+    )
