@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hostler.engines.base import Engine
+from hostler.engines.embeddings import LlamaEmbeddings
 from hostler.engines.llama_cpp import LlamaCpp
 from hostler.errors import StackFileError
 
-BUILT: dict[str, Engine] = {engine.name: engine for engine in (LlamaCpp(),)}
+BUILT: dict[str, Engine] = {engine.name: engine for engine in (LlamaCpp(), LlamaEmbeddings())}
 LATER = {
     "vllm": "safetensors",
-    "embeddings": "",
     "images": "",
     "container": "",
 }  # name -> format it would read

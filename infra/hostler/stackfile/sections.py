@@ -142,10 +142,10 @@ class Model:
     )
     pool: tuple[Name, ...] = entry("pools it may run in; the only pool if not given", (), example="[rack]")
     engine: Literal["llama.cpp", "vllm", "embeddings", "images", "container"] | None = entry(
-        "by the source's format if not given",
+        "by the source's format if not given; embeddings, also of GGUF, only where it is named",
         None,
         example="llama.cpp",
-        unbuilt=("vllm", "embeddings", "images", "container"),
+        unbuilt=("vllm", "images", "container"),
     )
     image: Image | None = entry(
         "the engine's image instead of the published one",
