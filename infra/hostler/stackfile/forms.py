@@ -97,6 +97,16 @@ def _show_bytes(value: int) -> str:
     return f"{value // _UNITS_SIZE[unit]} {unit}"
 
 
+def _rate(text: str) -> int:
+    number, unit = _amount(text.removesuffix("/s"))
+    return int(_limited(number * _UNITS_SIZE[unit], 1000, 10**12, "1 KB/s to 1 TB/s"))
+
+
+def _show_rate(value: int) -> str:
+    unit = next((u for u in ("TB", "GB", "MB", "KB") if value % _UNITS_SIZE[u] == 0), "")
+    return f"{value // _UNITS_SIZE[unit]} {unit}/s" if unit else f"{_show_bytes(value)}/s"
+
+
 def _watts(text: str) -> int:
     return int(_limited(_amount(text)[0], 1, 10000, "1 W to 10000 W"))
 
@@ -197,6 +207,18 @@ FORMS: dict[str, Spec] = {
         pattern=r"[0-9]{1,15}(?:\.[0-9]{1,3})? ?(?:B|[KMGT]i?B)",
         parse=_bytes,
         show=_show_bytes,
+    ),
+    "rate": Spec(
+        expected="bytes a second, such as 40 MB/s",
+        pattern=r"[0-9]{1,12}(?:\.[0-9]{1,3})? ?(?:B|[KMGT]i?B)/s",
+        parse=_rate,
+        show=_show_rate,
+    ),
+    "base": Spec(
+        expected="an address such as https://mirror.office.example/path",
+        pattern=r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?(?:/(?:[A-Za-z0-9._~-]|\{registry\})+)*/?",
+        parse=lambda text: text.rstrip("/"),
+        longest=1024,
     ),
     "watts": Spec(
         expected="watts, such as 280 W",

@@ -11,6 +11,7 @@ from .sections import HostEntry, Model, Pool, Stack
 
 OWN_PORTS = {22: "SSH", 8443: "the edges", 9404: "metrics", 9405: "metrics", 9410: "health answers"}
 ACCOUNT = "hostler"  # on every host; nobody can log in to it
+HUB_TOKEN = "HF_TOKEN"  # noqa: S105 the name of a secret, not one
 ENGINE_PORTS = range(18080, 19080)
 
 
@@ -26,6 +27,21 @@ def check(stack: Stack, notes: Notes) -> None:
         )
     _gateway(stack, notes)
     _secrets(stack, notes)
+    _mirror(stack, notes)
+
+
+def _mirror(stack: Stack, notes: Notes) -> None:
+    """{registry} is for images alone; a token does not cross a network in the clear."""
+    for key in ("hub", "apt"):
+        if stack.mirror and "{" in (getattr(stack.mirror, key) or ""):
+            notes.about(f"mirror.{key}", "an address", "{registry}, which is for images", "take it out")
+    if stack.mirror and (stack.mirror.hub or "").startswith("http:") and HUB_TOKEN in stack.secrets:
+        notes.about(
+            "mirror.hub",
+            f"an https address, since {HUB_TOKEN} is sent there",
+            "http, over which anybody could read it",
+            f"write https, or take {HUB_TOKEN} out of `secrets`",
+        )
 
 
 def _pools(pools: Mapping[str, Pool], notes: Notes) -> None:

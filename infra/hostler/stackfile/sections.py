@@ -31,12 +31,12 @@ from .fields import (
     Text,
     Tokens,
     User,
-    Variable,
     Watts,
     Window,
     Word,
     entry,
 )
+from .outside import Budget, Downloads, Mirror, Secret, Updates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,60 +212,6 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Updates:
-    """What floats, and when it is looked for. Short form: one word for engines and models."""
-
-    engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry("engine images", "report")
-    models: Literal["never", "report", "daily", "weekly", "monthly"] = entry("model revisions", "report")
-    hostler: Literal["never", "report", "daily", "weekly", "monthly"] = entry("Hostler itself", "report")
-    packages: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
-        "security packages of the OS, never drivers", "never"
-    )
-    window: Window | None = entry("when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"')
-    min_age: Seconds = entry("how old a candidate must be", 3 * 86400.0, example="3d")
-    bake: Seconds = entry("how long the first replica is watched", 600.0, example="10m")
-    notify: tuple[Word, ...] = entry(
-        "webhooks told of the outcome", (), example="[https://chat.office.example/hook]"
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What may be spent. Short form: the month's sum."""
-
-    month: Price | None = entry("in a calendar month", None, example="300 USD")
-    warn: int = entry("warn at this percentage", 80, least=1, most=100)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Secret:
-    """Where a secret comes from. Short form `env`: the environment variable of its name."""
-
-    env: Variable | None = entry("an environment variable", None, example="HF_TOKEN")
-    command: Text | None = entry("a command that prints it", None, example='"pass show anthropic"')
-    file: Path | None = entry("a file that holds it", None, example="~/.config/hf-token")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mirror:
-    """Where hosts get things instead of the internet's own addresses."""
-
-    images: Text | None = entry("a registry", None, example="https://registry.office.example", built=False)
-    hub: Text | None = entry("a Hugging Face hub", None, example="https://hub.office.example", built=False)
-    apt: Text | None = entry("Debian packages", None, example="https://apt.office.example", built=False)
-    toolkit_key: Path | None = entry(
-        "the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own",
-        None,
-        example="~/.config/hostler/toolkit.asc",
-    )
-    driver_key: Path | None = entry(
-        "the OpenPGP key that signs NVIDIA's driver packages on your mirror, instead of NVIDIA's own",
-        None,
-        example="~/.config/hostler/driver.asc",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
     """A whole stack file."""
 
@@ -282,6 +228,7 @@ class Stack:
     budget: Budget | None = entry("what may be spent", None, built=False)
     secrets: Mapping[SecretName, Secret] = entry("where secrets come from", dict, example="{HF_TOKEN: env}")
     mirror: Mirror | None = entry("for networks without internet", None)
+    downloads: Downloads | None = entry("how weights come to the hosts", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

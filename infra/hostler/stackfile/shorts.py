@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .sections import Budget, HostEntry, Idle, Model, Pool, Power, Secret, Smoke, Updates
+from .sections import Budget, Downloads, HostEntry, Idle, Model, Pool, Power, Secret, Smoke, Updates
 from .tree import Items, Node, Pairs, Word
 
 
@@ -26,6 +26,7 @@ SHORT: dict[type, Short] = {
     Secret: Short(keys=("env",), words="`env`", form="env"),
     Idle: Short(keys=("after",), words="a time"),
     Power: Short(keys=("limit",), words="watts"),
+    Downloads: Short(keys=("limit",), words="bytes a second"),
     Smoke: Short(keys=("prompt",), words="a question"),
     Budget: Short(keys=("month",), words="an amount"),
     Updates: Short(keys=("engines", "models"), words="a word"),

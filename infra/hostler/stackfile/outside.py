@@ -1,0 +1,101 @@
+"""Sections about what lies outside the hosts: where things come from, secrets, updates, what may be spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .fields import (
+    Base,
+    Path,
+    Price,
+    Rate,
+    Seconds,
+    Text,
+    Variable,
+    Window,
+    Word,
+    entry,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updates:
+    """What floats, and when it is looked for. Short form: one word for engines and models."""
+
+    engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry("engine images", "report")
+    models: Literal["never", "report", "daily", "weekly", "monthly"] = entry("model revisions", "report")
+    hostler: Literal["never", "report", "daily", "weekly", "monthly"] = entry("Hostler itself", "report")
+    packages: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
+        "security packages of the OS, never drivers", "never"
+    )
+    window: Window | None = entry("when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"')
+    min_age: Seconds = entry("how old a candidate must be", 3 * 86400.0, example="3d")
+    bake: Seconds = entry("how long the first replica is watched", 600.0, example="10m")
+    notify: tuple[Word, ...] = entry(
+        "webhooks told of the outcome", (), example="[https://chat.office.example/hook]"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What may be spent. Short form: the month's sum."""
+
+    month: Price | None = entry("in a calendar month", None, example="300 USD")
+    warn: int = entry("warn at this percentage", 80, least=1, most=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """Where a secret comes from. Short form `env`: the environment variable of its name."""
+
+    env: Variable | None = entry("an environment variable", None, example="HF_TOKEN")
+    command: Text | None = entry("a command that prints it", None, example='"pass show anthropic"')
+    file: Path | None = entry("a file that holds it", None, example="~/.config/hf-token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """Where hosts, and the machine that runs Hostler, get things instead of the internet's own addresses. What runs
+    is named as without a mirror, by the same digests: taking it away changes nothing. Certificates of a private
+    authority must be trusted by the system of each host, and here (SSL_CERT_FILE). Hosts need no Python packages;
+    those of Hostler itself come from where pip or uv of this machine look."""
+
+    images: Base | None = entry(
+        "a registry; an image's path follows the address (ghcr.io/a/b is ADDRESS/a/b, haproxy ADDRESS/library/haproxy), "
+        "and {registry} in it stands for the image's own registry; registries with a port are asked themselves",
+        None,
+        example="https://registry.office.example",
+    )
+    hub: Base | None = entry(
+        "a server that answers as huggingface.co does; HF_TOKEN is sent there for gated models",
+        None,
+        example="https://hub.office.example",
+    )
+    apt: Base | None = entry(
+        "takes the place of https://nvidia.github.io and https://developer.download.nvidia.com, the path stays; "
+        "the system's own sources stay as they are",
+        None,
+        example="https://apt.office.example",
+    )
+    toolkit_key: Path | None = entry(
+        "the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own",
+        None,
+        example="~/.config/hostler/toolkit.asc",
+    )
+    driver_key: Path | None = entry(
+        "the OpenPGP key that signs NVIDIA's driver packages on your mirror, instead of NVIDIA's own",
+        None,
+        example="~/.config/hostler/driver.asc",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloads:
+    """How weights come to the hosts. Short form: the limit."""
+
+    limit: Rate | None = entry(
+        "how fast each host downloads weights at most; images are Docker's, and not limited",
+        None,
+        example="40 MB/s",
+    )
