@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, Dict, List, Optional
 
-from . import container, docker, inside, instances, wire
+from . import container, docker, inside, instances, vectors, wire
 from .protocol import NodeError, as_dict
 from .spec import Spec, container_name, port
 
@@ -182,10 +182,19 @@ def _post(spec: Spec, body: Dict[str, Any], path: str = "/v1/chat/completions") 
 
 
 def _embed(spec: Spec, prompt: str) -> None:
-    answer = as_dict(_post(spec, {"model": spec["model"], "input": prompt}, "/v1/embeddings").json())
-    data: List[Any] = answer.get("data") or [None]
-    if not as_dict(data[0]).get("embedding"):
-        raise fail(spec, "smoke: the embedding is empty")
+    body = {"model": spec["model"], "input": [prompt, vectors.OTHER]}
+    flaw = vectors.flaw(_post(spec, body, "/v1/embeddings").json(), _length(spec))
+    if flaw:
+        raise fail(spec, "smoke: %s" % flaw)
+
+
+def _length(spec: Spec) -> Optional[int]:
+    """Numbers of a vector, as llama-server tells it; None where an engine does not."""
+    models = wire.get(port(spec), "/v1/models")
+    known = as_dict(models.json()) if models is not None and models.status == 200 else {}
+    data: List[Any] = known.get("data") or [None]
+    length = as_dict(as_dict(data[0]).get("meta")).get("n_embd")
+    return length if isinstance(length, int) else None
 
 
 def text_of(answer: Any) -> str:

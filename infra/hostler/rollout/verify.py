@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from hostler.configure.types import Change
 from hostler.console.status import is_routed
+from hostler.engines.registry import by_name
 from hostler.errors import ConfigureError, HostlerError, Problem
 from hostler.hosts.probe import probe_one
 from hostler.hosts.types import Absent, Observed, Unknown, Value
@@ -17,10 +16,10 @@ from hostler.models.types import Replica
 from hostler.rollout import planning
 from hostler.rollout.observe import look
 from hostler.rollout.planning import Draft
+from hostler.rollout.questions import question
 from hostler.rollout.session import Session
 
 ASK_S = 240.0
-TOKENS = 256  # a model that thinks first needs some to come to its answer
 ROUTED_S = 20.0  # the gateway checks each second, and waits a little after a failure
 PAUSE_S = 0.5
 
@@ -66,31 +65,21 @@ def smoke(draft: Draft, run: Session, models: Sequence[str]) -> tuple[Answer, ..
 def _ask(draft: Draft, run: Session, model: str) -> Answer:
     run.out.live(f"verify: asking {model} through the gateway")
     wanted = draft.observation.file.stack.models[model].smoke
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": wanted.prompt}],
-        "max_tokens": TOKENS,
-        "temperature": 0,
-    }
+    engine = by_name(draft.plan.release.models[model].runs.engine)
+    asked = question(model, wanted.prompt, wanted.expect or "", engine.capabilities)
     try:
         answer = run.call(
-            run.gateway.name,
-            "ask",
-            ASK_S,
-            method="POST",
-            path="/v1/chat/completions",
-            body=body,
+            run.gateway.name, "ask", ASK_S, method="POST", path=asked.path, body=dict(asked.body)
         )
     except HostlerError as error:
         raise _no_answer(model, wanted.prompt, str(error)) from error
-    reply = _parsed(str(answer.get("body", "")))
-    text = _text(reply)
-    if answer.get("status") != 200 or not text.strip():
+    text = asked.said(str(answer.get("body", "")))
+    if answer.get("status") != 200 or not text:
         raise _no_answer(model, wanted.prompt, f"HTTP {answer.get('status')}: {answer.get('body')}")
-    if wanted.expect and wanted.expect.lower() not in text.lower():
-        raise _no_answer(model, f"{wanted.prompt} (an answer with {wanted.expect!r})", text)
+    if not asked.agrees(text):
+        raise _no_answer(model, f"{wanted.prompt} (an answer with {asked.expect!r})", text)
     served = str(answer.get("headers", {}).get("x-hostler-replica", ""))
-    return Answer(model=model, text=text.strip(), replica=served)
+    return Answer(model=model, text=text, replica=served)
 
 
 def routed(run: Session, replicas: Sequence[Replica], limit_s: float = ROUTED_S) -> None:
@@ -134,19 +123,6 @@ def _closed(replica: Replica, said: str, limit_s: float) -> Problem:
         got=said,
         next_step=f"`hostler logs gateway` and `hostler logs {replica.id}` show why its checks fail",
     )
-
-
-def _parsed(body: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(body))
-    except (ValueError, TypeError):
-        return {}
-
-
-def _text(reply: Mapping[str, Any]) -> str:
-    choices: list[Any] = reply.get("choices") or []
-    message: Mapping[str, Any] = choices[0]["message"] if choices else {}
-    return " ".join(str(message.get(part) or "") for part in ("reasoning_content", "content")).strip()
 
 
 def _no_answer(model: str, expected: str, got: str) -> ConfigureError:
