@@ -40,6 +40,8 @@ _DEFAULT_WINDOW = {"gemma2": 4096, "smallthinker": 4096}
 def attention_of(header: Header) -> tuple[Attention, ...]:
     """One for each layer. Raises GgufError where the header lacks a number."""
     layers = number(header, "block_count")
+    if header.of_model("attention.causal") is False:
+        return (Attention(0),) * layers  # an encoder works on a text at once, and keeps nothing
     widths = _widths(header, layers)
     window = int(header.of_model("attention.sliding_window") or _DEFAULT_WINDOW.get(header.architecture, 0))
     slides = _slides(header) if window else _never

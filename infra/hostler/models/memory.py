@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from hostler.models.gguf import Header, Skipped
-from hostler.models.kv import UBATCH, Attention, attention_of, number
+from hostler.models.kv import UBATCH, Attention, attention_of, number, per_layer
 from hostler.models.types import Need
 
 MIB = 2**20
 CACHE_BYTES = {"f16": 2.0, "q8_0": 1.0625, "q4_0": 0.5625}  # an element
 CUDA_CONTEXT = 358 * MIB  # 0.35 GiB a card
+WIDE, HEADS = (
+    16,
+    16,
+)  # embeddings: values of a token in work at once, in widths of it; heads where they are not known
 SPREAD = 1024 * MIB  # a card more than one: copies of buffers for working in parallel
 MOST_CARDS = 16
 DEFAULT_CONTEXT = 8192
@@ -42,6 +46,8 @@ class Shape:
     active: int
     blocks: tuple[int, ...] = ()
     how: str = "header"
+    heads: int = 0  # of attention, where they are known
+    embeds: bool = False  # made for embeddings: the header says how vectors become one
 
     @property
     def layers(self) -> int:
@@ -60,9 +66,12 @@ class Shape:
         """Bytes of the whole key-value cache."""
         return math.ceil(sum(self.caches(tokens, kind, slots)))
 
-    @property
-    def compute(self) -> int:
-        """Bytes of the compute buffer."""
+    def compute(self, context: int) -> int:
+        """Bytes of the compute buffer. For embeddings a text of `context` tokens is worked on at once, and no word
+        is chosen; every head's scores, and a mask, are counted in full, as without flash attention. Measured on a MiniLM, 384
+        wide with 12 heads: 18, 229 and 874 MiB at 512, 2,048 and 4,096 tokens."""
+        if self.embeds:
+            return context * (WIDE * self.embedding + (1 + (self.heads or HEADS)) * context) * 4
         return UBATCH * (self.vocabulary + self.embedding) * 4
 
 
@@ -79,6 +88,8 @@ def shape_of(header: Header) -> Shape:
         trained_context=int(header.of_model("context_length", 0)),
         active=weights - _unused_experts(header),
         blocks=blocks if all(blocks) else (),
+        heads=max(per_layer(header.of_model("attention.head_count"), 1)),
+        embeds=bool(header.of_model("pooling_type")),
     )
 
 
@@ -106,7 +117,7 @@ def need(shape: Shape, *, context: int, slots: int = 1, cache: str = "f16", in_m
     fullest = [max(_dealt(ends, count)) for count in range(2, MOST_CARDS + 1)]
     return Need(
         divided_mib=math.ceil(divided / MIB),
-        card_mib=math.ceil((shape.compute + (0 if in_memory else CUDA_CONTEXT)) / MIB),
+        card_mib=math.ceil((shape.compute(context) + (0 if in_memory else CUDA_CONTEXT)) / MIB),
         # layers are not cut: beyond those counts a card gets up to a layer more than its part
         spread_mib=math.ceil((SPREAD + divided / max(1, shape.layers)) / MIB),
         fullest_mib=tuple(math.ceil((part + SPREAD) / MIB) for part in fullest),
