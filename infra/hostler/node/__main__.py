@@ -60,6 +60,7 @@ COMMANDS: Dict[str, Command] = {
     "packages-came": Command("installed", "packages_came"),
     "docker-ready": Command("daemon", "docker_ready"),
     "fetch": Command("fetch", "fetch"),
+    "serve": Command("serve", "serve"),
     "power": Command("power", "power"),
     "make-cert": Command("certs", "make_cert", ("name",)),
     "ask": Command("ask", "ask"),

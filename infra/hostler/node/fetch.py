@@ -11,42 +11,57 @@ import subprocess
 import sys
 import time
 from typing import Any, BinaryIO, Dict, Generator
+from urllib.parse import urlsplit
 
-from . import files, shell, store, transfer
+from . import files, peers, shell, store, transfer
 from .protocol import Answers, NodeError, Request, number, text
 from .transfer import Progress, Wish
 
 LOCK_S = 0.2
+NOBODY = 5  # exit status: no peer gave it, and outside a token is needed
 BESIDE = 32 << 30  # bytes that a host's packages and its largest image may take, unpacked
 
 
 def fetch(request: Request, answers: Answers) -> int:
-    """`fetch -` with {"url", "path", "sha256", "size", "token"}; the token comes on stdin only.
+    """`fetch -` with {"url", "path", "sha256", "size", "token", "peers", "secret"}; the token comes on stdin only.
 
-    Progress lines {"progress": bytes, "total": bytes}; then {"changed", "sha256", "size", "path"}. With "background":
-    {"changed": false, "background": whether a process fetches it now}; who asks again without it waits for that.
+    Progress lines {"progress": bytes, "total": bytes}; then {"changed", "sha256", "size", "path", "why"}. With
+    "background": {"changed": false, "background": whether a process fetches it now}; who asks again without it waits
+    for that. `secret` names a token: without it, and where no peer gives the file, rc 5.
     """
-    wish = Wish(
+    wish = _wish(request)
+    if request.get("background"):
+        answers.say(changed=False, background=_may_begin(wish) and _started(wish))
+        return 0
+    progress = Progress(answers, wish.size)
+    if wish.url.startswith("file:"):
+        changed, whence = in_place(wish, progress), ""
+    else:
+        whence = _alone(wish, progress)
+        changed = bool(whence)
+    known: Dict[str, Any] = store.sidecar(wish.path) or {}
+    said = {"sha256": known.get("sha256", ""), "size": known.get("size", 0), "path": wish.path, "why": whence}
+    answers.say(changed=changed, **said)
+    return 0
+
+
+def _wish(request: Request) -> Wish:
+    return Wish(
         text(request, "url"),
         _inside(text(request, "path")),
         text(request, "sha256", "").lower(),
         int(number(request, "size", 0)),
         text(request, "token", ""),
+        peers.named(request),
+        bool(request.get("secret")),
+        bool(request.get("inside")),
     )
-    if request.get("background"):
-        answers.say(changed=False, background=_may_begin(wish) and _started(wish))
-        return 0
-    progress = Progress(answers, wish.size)
-    changed = in_place(wish, progress) if wish.url.startswith("file:") else _alone(wish, progress)
-    known: Dict[str, Any] = store.sidecar(wish.path) or {}
-    answers.say(changed=changed, sha256=known.get("sha256", ""), size=known.get("size", 0), path=wish.path)
-    return 0
 
 
 def _may_begin(wish: Wish) -> bool:
-    """Not what is here, nor where packages and images might not find room beside it: then their turn comes first,
-    and it is said what lacks."""
-    if wish.url.startswith("file:") or _known(wish):
+    """Not what is here, nor what comes from hosts that cannot be asked yet, nor where packages and images might not
+    find room beside it: then their turn comes first, and it is said what lacks."""
+    if wish.url.startswith("file:") or _known(wish) or (wish.peers and not peers.may_ask(wish.peers)):
         return False
     try:
         have = os.path.getsize(files.at(wish.path) + ".part")
@@ -57,12 +72,18 @@ def _may_begin(wish: Wish) -> bool:
 
 def _started(wish: Wish) -> bool:
     """A process of its own, so that packages can be installed meanwhile. What it meets with is met with again, and
-    said, by who asks for the file. False for an agent that was not installed: there is no program to start."""
+    said, by who asks for the file. False for an agent that was not installed: there is no program to start. What other
+    hosts are to give it does not fetch outside: they may not be there yet."""
     if not os.path.isfile(sys.argv[0]):
         return False
+    asked = {
+        **wish._asdict(),
+        "peers": [peer._asdict() for peer in wish.peers],
+        "secret": wish.gated and "yes",
+    }
     started = subprocess.run(
         ["setsid", "--fork", sys.executable, sys.argv[0], "fetch", "-"],
-        input=json.dumps(wish._asdict()).encode() + b"\n",
+        input=json.dumps({**asked, "inside": bool(wish.peers)}).encode() + b"\n",
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=shell.environment({shell.BACKGROUND: "1"}),
@@ -112,20 +133,34 @@ def _known(wish: Wish) -> bool:
     )
 
 
-def _alone(wish: Wish, progress: Progress) -> bool:
-    """One process at a time on a file; the others wait, and then find it there."""
+def _alone(wish: Wish, progress: Progress) -> str:
+    """One process at a time on a file; the others wait, and then find it there. Where it came from, empty: it is here."""
     if _known(wish) or _adopted(wish, progress):
-        return False
+        return ""
     os.makedirs(os.path.dirname(files.at(wish.path)), exist_ok=True)
     with _part(wish, progress) as part:
         if _known(wish):
             os.unlink(
                 part.name
             )  # made by us a moment ago, after another process had moved its own into place
-            return False
-        transfer.download_into(wish, part, progress)
+            return ""
+        whence = _brought(wish, part, progress)
         _into_place(wish, part)
-    return True
+    return whence
+
+
+def _brought(wish: Wish, part: BinaryIO, progress: Progress) -> str:
+    """From other hosts of the stack, else from outside; from where, and why not from them."""
+    why = ""
+    if wish.peers:
+        try:
+            return "from " + peers.copied(wish, part, progress)
+        except peers.Nobody as error:
+            why = " (%s)" % error
+        if wish.inside or (wish.gated and not wish.token):
+            raise NodeError("peers", "no host of the stack gives it" + why, "run it again", rc=NOBODY)
+    transfer.download_into(wish, part, progress)
+    return "from %s%s" % (urlsplit(wish.url).hostname, why)
 
 
 def _adopted(wish: Wish, progress: Progress) -> bool:

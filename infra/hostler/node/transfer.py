@@ -6,7 +6,7 @@ import hashlib
 import http.client
 import os
 import time
-from typing import Any, BinaryIO, Dict, NamedTuple, Protocol
+from typing import Any, BinaryIO, Dict, NamedTuple, Protocol, Tuple
 
 from . import download, files, store
 from .protocol import Answers, NodeError, as_dict
@@ -26,14 +26,26 @@ class Digest(Protocol):
     def hexdigest(self) -> str: ...
 
 
+class Peer(NamedTuple):
+    """Another host of the stack that may have the file, and where its edge is."""
+
+    host: str
+    address: str
+    port: int
+
+
 class Wish(NamedTuple):
-    """What is asked for. `sha256` empty and `size` 0: unknown."""
+    """What is asked for. `sha256` empty and `size` 0: unknown. `peers`: who is asked first, the nearest first;
+    `gated`: outside a token is needed; `inside`: outside is not asked at all."""
 
     url: str
     path: str
     sha256: str
     size: int
     token: str
+    peers: Tuple[Peer, ...] = ()
+    gated: bool = False
+    inside: bool = False
 
 
 class Progress:
@@ -57,26 +69,26 @@ def wrong(wish: Wish, got: str, next_step: str) -> NodeError:
 
 def download_into(wish: Wish, part: BinaryIO, progress: Progress) -> None:
     """Until the part is whole and right; what was resumed and is wrong is fetched once more from the start."""
-    resumed = os.fstat(part.fileno()).st_size > 0
+    resumed = size_of(part) > 0
     digest = _tries(wish, part, progress)
     if wish.sha256 and digest != wish.sha256 and resumed:
-        _start_over(part, wish)
+        start_over(part, wish)
         digest = _tries(wish, part, progress)
     if wish.sha256 and digest != wish.sha256:
-        _start_over(part, wish)
+        start_over(part, wish)
         raise wrong(wish, digest, "the source has another file now: look at the model's source")
-    files.write_json(notes(wish), {"sha256": digest})
+    keep_digest(wish, part, digest)
 
 
 def _tries(wish: Wish, part: BinaryIO, progress: Progress) -> str:
     """Over broken connections; the SHA-256 of the whole. Any byte that came resets the count."""
     failures = 0
     while True:
-        before = os.fstat(part.fileno()).st_size
+        before = size_of(part)
         try:
             return _attempt(wish, part, progress)
         except download.Broken as error:
-            failures = failures + 1 if os.fstat(part.fileno()).st_size <= before else 1
+            failures = failures + 1 if size_of(part) <= before else 1
             if failures >= ATTEMPTS:
                 raise NodeError(
                     "download", "%s; tried %d times" % (error, failures), "run it again: it resumes"
@@ -89,16 +101,16 @@ def _pause(failures: int) -> float:
 
 
 def _attempt(wish: Wish, part: BinaryIO, progress: Progress) -> str:
-    have = os.fstat(part.fileno()).st_size
+    have = size_of(part)
     validator = str(read_notes(wish).get("validator", ""))
     if have and not _may_resume(wish, have, validator):
-        have = _start_over(part, wish)  # nothing would tell whether the rest fits
+        have = start_over(part, wish)  # nothing would tell whether the rest fits
     if have and have == wish.size and wish.sha256:
         return _digest_of(part, have, progress).hexdigest()  # whole already: ended before it had its name
     _room(wish, wish.size, have)
     source = download.opened(wish.url, wish.token, download.Range(have, validator))
     try:
-        return _received(wish, part, source, have, progress)
+        return received(wish, part, source, have, progress)
     finally:
         source.connection.close()
 
@@ -108,21 +120,21 @@ def _may_resume(wish: Wish, have: int, validator: str) -> bool:
     return bool(wish.sha256 or validator) and not (wish.size and have > wish.size)
 
 
-def _received(wish: Wish, part: BinaryIO, source: download.Source, have: int, progress: Progress) -> str:
+def received(wish: Wish, part: BinaryIO, source: download.Source, have: int, progress: Progress) -> str:
     if source.status == 416 and source.size == have:
         return _digest_of(part, have, progress).hexdigest()
     if source.status == 416 or (source.status == 206 and source.start != have):
-        _start_over(part, wish)
+        start_over(part, wish)
         raise download.Broken("the server does not know this range")
     if source.status == 200 and have:
-        have = _start_over(part, wish)
+        have = start_over(part, wish)
     if wish.size and source.size >= 0 and source.size != wish.size:
         raise NodeError(
             "content", "%s: expected %d bytes; the server offers %d" % (wish.path, wish.size, source.size), ""
         )
     progress.total = max(source.size, wish.size)
     _room(wish, source.size, have)
-    files.write_json(notes(wish), {"validator": source.validator})
+    files.write_json(notes(wish), {"validator": source.validator, "size": progress.total})
     digest = _digest_of(part, have, progress)
     count = _copy(source, part, have, digest, progress)
     if source.size >= 0 and count < source.size:
@@ -186,10 +198,19 @@ def gib(count: int) -> str:
     return "%.1f GiB" % (count / (1 << 30)) if count >= 1 << 30 else "%.1f MiB" % (count / (1 << 20))
 
 
-def _start_over(part: BinaryIO, wish: Wish) -> int:
+def start_over(part: BinaryIO, wish: Wish) -> int:
     part.truncate(0)
     files.remove(notes(wish))
     return 0
+
+
+def size_of(part: BinaryIO) -> int:
+    return os.fstat(part.fileno()).st_size
+
+
+def keep_digest(wish: Wish, part: BinaryIO, digest: str) -> None:
+    """What the whole part was found to be, for who moves it into place."""
+    files.write_json(notes(wish), {"sha256": digest, "size": size_of(part)})
 
 
 def notes(wish: Wish) -> str:

@@ -47,7 +47,8 @@ def names() -> list[str]:
 
 
 def test_a_file_with_its_sidecar(site: Web) -> None:
-    assert fetched(site) == {"changed": True, "sha256": SHA256, "size": len(CONTENT), "path": PATH}
+    first = {"changed": True, "sha256": SHA256, "size": len(CONTENT), "path": PATH, "why": "from 127.0.0.1"}
+    assert fetched(site) == first
     assert whole()
     assert names() == ["model.gguf", "model.gguf.hostler"]
     known = json.loads(Path(files.at(PATH + ".hostler")).read_bytes())
