@@ -110,6 +110,7 @@ def route(wish: Wish, replica: Replica) -> Route:
         edge_address="" if local else known_address(wish, member.host),
         slots=runs.slots,
         health_path=by_name(runs.engine).health,
+        keep_alive=by_name(runs.engine).keep_alive,
     )
 
 

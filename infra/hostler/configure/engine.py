@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from dataclasses import asdict
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from hostler.engines.base import Seat
@@ -12,6 +13,7 @@ from hostler.engines.registry import by_name
 from hostler.hosts.types import Host
 from hostler.manifest.items import (
     Container,
+    Directory,
     File,
     Health,
     Item,
@@ -20,7 +22,8 @@ from hostler.manifest.items import (
     Text,
     digest_of,
 )
-from hostler.models.types import Member, ModelSource, Replica, Runs
+from hostler.models.links import matrix_of
+from hostler.models.types import Member, ModelSource, Replica, Runs, WeightsFile
 
 if TYPE_CHECKING:
     from hostler.configure.wish import Wish
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 MODELS = "/var/lib/hostler/models"
 WANTED = "/etc/hostler/wanted"
 LOAD_BYTES_PER_S = 50 * 2**20  # a slow disk: a load that takes longer has failed
-LEAST_LOAD_S = 120
 
 
 def items(wish: Wish, host: Host) -> tuple[Item, ...]:
@@ -37,25 +39,59 @@ def items(wish: Wish, host: Host) -> tuple[Item, ...]:
     for replica in wish.replicas(host.name):
         runs = wish.release.models[replica.model].runs
         member = next(m for m in replica.members if m.host == host.name)
-        found += [runs.image, model_file(runs.weights), container(wish, replica, runs, member)]
+        made = container(wish, replica, runs, member)
+        found += [runs.image, *model_files(runs.weights), *_writable(made), made]
     return tuple(dict.fromkeys(found))
 
 
-def model_path(weights: ModelSource) -> str:
-    """Where the weights are on a host. The folder is the address's digest, so that two files of one name
-    never meet, and a file that is not downloaded yet has its place already."""
+def model_path(weights: ModelSource, file: WeightsFile | None = None) -> str:
+    """Where a file of a model (the first one) is on a host. The folder is the digest of the first one's address, so
+    that two files of one name never meet, and a file that is not downloaded yet has its place already."""
     if weights.local:
         return weights.url.removeprefix("file://")
-    return f"{MODELS}/{digest_of(weights.url)[:16]}/{posixpath.basename(weights.file)}"
+    return f"{MODELS}/{digest_of(weights.url)[:16]}/{posixpath.basename((file or weights).file)}"
 
 
-def model_file(weights: ModelSource) -> ModelFile:
-    return ModelFile(
-        path=model_path(weights),
-        url=weights.url,
-        sha256=weights.sha256,
-        size=weights.size,
-        secret=weights.secret,
+def model_files(weights: ModelSource) -> tuple[ModelFile, ...]:
+    """All files of a model; the small ones last, so that the large ones begin to come first."""
+    return tuple(
+        ModelFile(
+            path=model_path(weights, file),
+            url=file.url,
+            sha256=file.sha256,
+            size=file.size,
+            secret=weights.secret,
+        )
+        for file in weights.files
+    )
+
+
+def _writable(made: Container) -> tuple[Directory, ...]:
+    """Folders of the host's that a container writes to."""
+    folders = [mount.source for mount in made.mounts if not mount.read_only]
+    above = [posixpath.dirname(folder) for folder in folders]
+    return (
+        *(Directory(path=folder, part=made.part) for folder in dict.fromkeys(above)),
+        *(
+            Directory(path=folder, part=made.part, mode="0750", owner="hostler", group="hostler")
+            for folder in folders
+        ),
+    )
+
+
+def seat(wish: Wish, runs: Runs, member: Member) -> Seat:
+    """Where a replica runs, as far as its host is seen."""
+    facts = found.facts if (found := wish.seen.get(member.host)) else None
+    cards = [card for card in facts.cards if card.uuid in member.cards] if facts else []
+    links = matrix_of(member.cards, facts.links) if facts else ()
+    count = len(member.cards)
+    return Seat(
+        model_path=model_path(runs.weights),
+        port=member.port,
+        cards=count,
+        card_mib=min((card.memory_mib for card in cards), default=0),
+        each_mib=runs.need.per_card(count) if runs.need else 0,
+        bridged=bool(links) and all(links[one][other] < 100 for one, other in combinations(range(count), 2)),
     )
 
 
@@ -63,29 +99,36 @@ def container(wish: Wish, replica: Replica, runs: Runs, member: Member) -> Conta
     """The container of one member of a replica: the release's words, completed with path, address and cards."""
     model = wish.file.stack.models[replica.model]
     engine = by_name(runs.engine)
-    path = model_path(runs.weights)
-    folder = posixpath.dirname(path)
+    place = seat(wish, runs, member)
+    body = engine.body(place)
+    folder = posixpath.dirname(place.model_path)
     return Container(
         id=replica.id,
         part=runs.image.part,
         image=runs.image,
-        argv=engine.command(runs.argv, Seat(model_path=path, port=member.port, cards=len(member.cards))),
+        argv=engine.command(runs.argv, place),
         uid=wish.record.uid,
         model=replica.model,
-        mounts=(Mount(source=folder, target=folder),),
+        env=body.env,
+        mounts=(
+            Mount(source=folder, target=folder),
+            *(Mount(source=path, target=path, read_only=False) for path in body.writable),
+        ),
         cards=member.cards,
+        shm_mib=body.shm_mib,
+        stop_s=body.stop_s,
         port=member.port,
         context=runs.context,
         slots=runs.slots,
-        health=Health(port=member.port, path=engine.health, limit_s=load_limit(runs.weights)),
+        health=Health(port=member.port, path=engine.health, limit_s=load_limit(runs.weights, body.load_s)),
         drain_s=int(model.drain),
         smoke=(model.smoke.prompt, model.smoke.expect or ""),
     )
 
 
-def load_limit(weights: ModelSource) -> int:
-    """Seconds after which a start has failed, from the file's size."""
-    return LEAST_LOAD_S + weights.size // LOAD_BYTES_PER_S
+def load_limit(weights: ModelSource, least_s: int) -> int:
+    """Seconds after which a start has failed, from the files' size."""
+    return least_s + weights.total // LOAD_BYTES_PER_S
 
 
 def wanted_text(container: Container) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol
+
+from hostler.errors import StackFileError
 
 Argv = tuple[str, ...]
 Capability = Literal["chat", "stream", "tools", "embeddings", "images", "sleep"]
@@ -21,15 +24,34 @@ class Wish:
     in_memory: bool = False  # no cards
     args: Argv = ()
     where: str = "args"  # for errors: file:line:column of the model's args
+    source: str = ""  # as the stack file says; its words tell the model's family
+    kind: str = ""  # model_type of config.json, where there is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """Where one replica runs: the weights' path inside the container, its loopback port, how many cards."""
+    """Where one replica runs: the path of the weights' first file inside the container, its loopback port, how
+    many cards. `card_mib`: memory of the smallest of them, 0 unknown; `each_mib`: what it takes of each; `bridged`:
+    NVLink between every two of them."""
 
     model_path: str
     port: int
     cards: int = 0
+    card_mib: int = 0
+    each_mib: int = 0
+    bridged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What an engine's container has besides its words. `writable`: folders of the host that stay, owned by the
+    account; `stop_s`: seconds between its signal and its end; `load_s`: of a start, whatever the weights' size."""
+
+    env: tuple[tuple[str, str], ...] = ()
+    shm_mib: int = 64
+    writable: tuple[str, ...] = ()
+    stop_s: int = 30
+    load_s: int = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +102,28 @@ class Engine(Protocol):
     def capabilities(self) -> frozenset[Capability]: ...
     @property
     def drivers(self) -> tuple[DriverNeed, ...]: ...
+    @property
+    def keep_alive(self) -> bool:
+        """Whether a connection can be used again after a streamed answer."""
+        ...
 
     def default_image(self, cards: bool) -> str: ...
     def words(self, wish: Wish) -> Argv: ...
     def command(self, words: Argv, seat: Seat) -> Argv: ...
+    def body(self, seat: Seat) -> Body: ...
+
+
+def refuse_reserved(wish: Wish, reserved: Mapping[str, str], program: str) -> None:
+    """All words of the user's that are decided elsewhere, each with the key that does the same. `reserved`: flag ->
+    what to write instead. Raises StackFileError."""
+    found = [word for word in wish.args if word.partition("=")[0] in reserved]
+    if found:
+        raise StackFileError.of(
+            wish.where,
+            expected=f"words of {program} that are not decided elsewhere",
+            got=" ".join(found),
+            next_step="; ".join(f"for {word} use {reserved[word.partition('=')[0]]}" for word in found),
+        )
 
 
 def driver_need(engine: Engine, image: str, tag: str, card: str) -> DriverNeed | None:

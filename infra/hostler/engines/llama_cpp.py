@@ -10,8 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hostler.engines.base import Argv, Capability, ContextAnswer, DriverNeed, Seat, Signals, Wish
-from hostler.errors import StackFileError
+from hostler.engines.base import (
+    Argv,
+    Body,
+    Capability,
+    ContextAnswer,
+    DriverNeed,
+    Seat,
+    Signals,
+    Wish,
+    refuse_reserved,
+)
 
 ALL_LAYERS = "999"
 
@@ -36,9 +45,7 @@ _RESERVED: Mapping[str, str] = {
     **dict.fromkeys(
         ("--metrics", "--webui", "--no-webui", "--ui", "--no-ui"), "nothing: it is decided for you"
     ),
-    **dict.fromkeys(
-        ("--embedding", "--embeddings", "--rerank", "--reranking"), "`engine: embeddings` (not built yet)"
-    ),
+    **dict.fromkeys(("--embedding", "--embeddings", "--rerank", "--reranking"), "`engine: embeddings`"),
     **dict.fromkeys(("-h", "--help", "--usage", "--version", "--license"), "nothing: it would not serve"),
 }
 
@@ -83,6 +90,7 @@ class LlamaCpp:
     loaded: ContextAnswer = _LOADED
     capabilities: frozenset[Capability] = frozenset({"chat", "stream", "tools"})
     drivers: tuple[DriverNeed, ...] = _DRIVERS
+    keep_alive: bool = False
 
     def default_image(self, cards: bool) -> str:
         """The published image: with CUDA, or for the processor alone."""
@@ -90,7 +98,7 @@ class LlamaCpp:
 
     def words(self, wish: Wish) -> Argv:
         """All words that do not depend on the place. Raises StackFileError for a reserved flag."""
-        refuse_reserved(wish)
+        refuse_reserved(wish, _RESERVED, "llama-server")
         # a quantized value cache works with flash attention only; otherwise the build's `auto` is right
         cache = () if wish.cache == "f16" else ("-ctk", wish.cache, "-ctv", wish.cache, "-fa", "on")
         layers = "0" if wish.in_memory else ALL_LAYERS
@@ -110,6 +118,9 @@ class LlamaCpp:
             split = ()
         return ("-m", seat.model_path, "--host", "127.0.0.1", "--port", str(seat.port), *split, *words)
 
+    def body(self, seat: Seat) -> Body:  # noqa: ARG002
+        return Body()
+
 
 def llama_server(spec: LlamaSpec) -> Argv:
     """The words of one llama-server, place included."""
@@ -123,16 +134,3 @@ def llama_server(spec: LlamaSpec) -> Argv:
         args=spec.args,
     )
     return engine.command(engine.words(wish), Seat(model_path=spec.model, port=spec.port, cards=spec.cards))
-
-
-def refuse_reserved(wish: Wish) -> None:
-    """All reserved flags among the user's words, each with the key that does the same."""
-    found = [word for word in wish.args if word.partition("=")[0] in _RESERVED]
-    if found:
-        instead = "; ".join(f"for {word} use {_RESERVED[word.partition('=')[0]]}" for word in found)
-        raise StackFileError.of(
-            wish.where,
-            expected="words of llama-server that are not decided elsewhere",
-            got=" ".join(found),
-            next_step=instead,
-        )

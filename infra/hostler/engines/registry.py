@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hostler.engines.base import Engine
 from hostler.engines.embeddings import LlamaEmbeddings
 from hostler.engines.llama_cpp import LlamaCpp
+from hostler.engines.vllm import Vllm
 from hostler.errors import StackFileError
 
-BUILT: dict[str, Engine] = {engine.name: engine for engine in (LlamaCpp(), LlamaEmbeddings())}
-LATER = {
-    "vllm": "safetensors",
-    "images": "",
-    "container": "",
-}  # name -> format it would read
+Format = Literal["gguf", "safetensors", "unknown"]
+
+BUILT: dict[str, Engine] = {engine.name: engine for engine in (LlamaCpp(), Vllm(), LlamaEmbeddings())}
+LATER = ("images", "container")
 
 
 def by_name(name: str, *, where: str = "engine") -> Engine:
@@ -23,29 +24,28 @@ def by_name(name: str, *, where: str = "engine") -> Engine:
         where,
         expected=f"one of {', '.join(BUILT)}",
         got=f"{name}: not built yet" if name in LATER else repr(name),
-        next_step="name a GGUF source and `engine: llama.cpp`, or leave `engine` out",
+        next_step="name one of these, or leave `engine` out: the source's format decides",
     )
 
 
-def by_format(kind: str, *, where: str = "source") -> Engine:
-    """The engine for `gguf`, `safetensors` or `unknown` (a look at the source decides later)."""
-    for engine in BUILT.values():
-        if kind in engine.formats or kind == "unknown":
-            return engine
-    name = next((name for name, reads in LATER.items() if reads == kind), kind)
-    return by_name(name, where=where)
+def format_named(name: str | None, said: Format, *, where: str = "engine") -> Format:
+    """The format that an engine of that name reads, where it is named; else what the source's words say."""
+    if name is None or said != "unknown":
+        return said
+    reads = by_name(name, where=where).formats
+    return "gguf" if "gguf" in reads else "safetensors" if "safetensors" in reads else "unknown"
 
 
-def engine_for(name: str | None, kind: str, *, where: str = "engine") -> Engine:
+def engine_for(name: str | None, form: Format, *, where: str = "engine") -> Engine:
     """The engine that the stack file names, else the one for the format; a named one must read it."""
     if name is None:
-        return by_format(kind, where=where)
+        return next(engine for engine in BUILT.values() if form in engine.formats or form == "unknown")
     engine = by_name(name, where=where)
-    if kind != "unknown" and kind not in engine.formats:
+    if form != "unknown" and form not in engine.formats:
         raise StackFileError.of(
             where,
             expected=f"a source that {name} reads ({', '.join(sorted(engine.formats))})",
-            got=kind,
-            next_step="name a GGUF repository; their names usually end in -GGUF",
+            got=form,
+            next_step="name another source, or leave `engine` out: the source's format decides",
         )
     return engine

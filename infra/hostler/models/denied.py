@@ -41,6 +41,15 @@ def no_weights(source: HubSource, where: str) -> StackFileError:
     )
 
 
+def not_of_hub(named: str, where: str) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected="a repository of the hub: safetensors are many files",
+        got=named,
+        next_step="write hf:ORG/REPO; without internet set `mirror.hub`; or name a .gguf file for llama.cpp",
+    )
+
+
 def no_repo(source: HubSource, where: str, had_token: bool) -> StackFileError:
     private = "" if had_token else f"; if it is private, set {HUB_SECRET} under `secrets`"
     return StackFileError.of(

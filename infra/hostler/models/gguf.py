@@ -7,7 +7,7 @@ words) are counted, not kept.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,6 +60,12 @@ class Header:
     def of_model(self, name: str, default: Any = None) -> Any:
         """A value of the architecture's own: `of_model("block_count")` is llama.block_count."""
         return self.metadata.get(f"{self.architecture}.{name}", default)
+
+
+def joined(headers: Sequence[Header]) -> Header:
+    """The parts of a split file as one: the first has the metadata, each has its own tensors."""
+    tensors = {name: tensor for header in headers for name, tensor in header.tensors.items()}
+    return replace(headers[0], tensors=tensors, file_size=sum(header.file_size for header in headers))
 
 
 class _Cursor:

@@ -44,8 +44,10 @@ def wanted_of(stack: Stack, release: Release) -> list[Wanted]:
             pool=pools_of(stack, model),
             replicas=model.replicas,
             need=_need(release.models[name].runs),
-            cards=model.cards,
+            cards=model.cards if model.cards is not None else release.models[name].runs.cards or None,
             in_memory=release.models[name].runs.in_memory,
+            parallel=release.models[name].runs.parallel,
+            counts=release.models[name].runs.counts,
         )
         for name, model in stack.models.items()
     ]

@@ -5,7 +5,7 @@ One attempt that fails says what to do; nothing is guessed but memory, and then 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,9 @@ from hostler.models import source as sources
 from hostler.models.denied import HUB_SECRET
 from hostler.models.gguf import Read
 from hostler.models.http import Answer, Http, unreachable
-from hostler.models.safetensors import Checkpoint, read_checkpoint
-from hostler.models.source import HubSource, Parsed, PathSource, RepoFile, UrlSource
-from hostler.models.types import ModelSource
+from hostler.models.safetensors import INDEX, Checkpoint, indexed, names_of, read_checkpoint
+from hostler.models.source import Format, HubSource, Parsed, PathSource, RepoFile, UrlSource
+from hostler.models.types import ModelSource, WeightsFile
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -51,26 +51,31 @@ class Weights:
     ) -> None:
         self.token, self.http, self._api, self.seen = token, http or Http(), api, dict(seen or {})
 
-    def resolve(self, source: Parsed, *, where: str = "source") -> ModelSource:
-        """The exact file. Raises StackFileError (wrong name, no access) or UnreachableError."""
+    def resolve(self, source: Parsed, *, where: str = "source", form: Format = "unknown") -> ModelSource:
+        """The exact files. `form`: which ones of a repository that has several. Raises StackFileError (wrong
+        name, no access) or UnreachableError."""
         if isinstance(source, HubSource):
-            return self._hub(source, where)
+            return self._hub(source, where, form)
+        if form == "safetensors":
+            raise denied.not_of_hub(str(source), where)
         return self._url(source, where) if isinstance(source, UrlSource) else self._path(source, where)
 
-    def reader(self, weights: ModelSource) -> Read:
-        """Reads parts of a resolved file by HTTP ranges. Raises StackFileError or UnreachableError."""
+    def reader(self, weights: ModelSource, file: WeightsFile | None = None) -> Read:
+        """Reads parts of a resolved file (the first one) by HTTP ranges. Raises StackFileError or
+        UnreachableError."""
+        url = (file or weights).url
         headers = {"Authorization": f"Bearer {self.token}"} if weights.secret and self.token else {}
 
         def read(offset: int, count: int) -> bytes:
             span = {"Range": f"bytes={offset}-{offset + count - 1}"}
-            answer = self.http.ask("GET", weights.url, {**headers, **span}, limit=offset + count)
+            answer = self.http.ask("GET", url, {**headers, **span}, limit=offset + count)
             if answer.status == 206:
                 return answer.body[:count]
             if answer.status == 200:  # a server that knows no ranges sends from the start
                 return answer.body[offset : offset + count]
             if answer.status == 416:
                 return b""
-            raise denied.no_access(weights.source, weights.url, answer, bool(self.token))
+            raise denied.no_access(weights.source, url, answer, bool(self.token))
 
         return read
 
@@ -116,17 +121,53 @@ class Weights:
             raise denied.gated(source, where, had_token=False)
         return info
 
-    def _hub(self, source: HubSource, where: str) -> ModelSource:
+    def _hub(self, source: HubSource, where: str, form: Format) -> ModelSource:
         info = self._open(source, where)
-        file = sources.choose(source, _files(info), where=where)
+        files = _files(info)
+        if form == "unknown":
+            form = "gguf" if source.quantization or sources.weights_of(files) else "safetensors"
+        if form == "gguf":
+            chosen = sources.choose(source, files, where=where)
+        else:
+            chosen = self._of_checkpoint(source, files, info, where)
+        parts = [
+            WeightsFile(
+                url=self._address(source, file.name, info),
+                file=file.name.rpartition("/")[2],
+                size=file.size,
+                sha256=file.sha256,
+            )
+            for file in chosen
+        ]
         return ModelSource(
             source=str(source),
-            url=self._address(source, file.name, info),
-            file=file.name.rpartition("/")[2],
-            size=file.size,
-            sha256=file.sha256,
+            url=parts[0].url,
+            file=parts[0].file,
+            size=parts[0].size,
+            sha256=parts[0].sha256,
             revision=info.sha or "",
             secret=HUB_SECRET if info.gated or info.private else "",
+            more=tuple(parts[1:]),
+            format="gguf" if form == "gguf" else "safetensors",
+        )
+
+    def _of_checkpoint(
+        self, source: HubSource, files: Sequence[RepoFile], info: ModelInfo, where: str
+    ) -> list[RepoFile]:
+        there = {file.name: file for file in files}
+        secret = bool(info.gated or info.private)
+        index = self._small(self._address(source, INDEX, info), secret, where) if INDEX in there else None
+        names = names_of(there, indexed(index))
+        if not names or not names[0].endswith(".safetensors") or "config.json" not in names:
+            raise denied.no_weights(source, where)
+        return [there[name] for name in names]
+
+    def read_checkpoint(self, weights: ModelSource, *, where: str = "source") -> Checkpoint:
+        """What a resolved checkpoint tells of itself. Raises CheckpointError, StackFileError or UnreachableError."""
+        there = {file.file: file for file in weights.files}
+        return read_checkpoint(
+            lambda name: self._small(there[name].url, bool(weights.secret), where) if name in there else None,
+            {name: file.size for name, file in there.items()},
         )
 
     def _client(self) -> HfApi:

@@ -7,17 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from hostler.engines.base import Engine, Wish
-from hostler.engines.registry import engine_for
+from hostler.engines.base import Wish
+from hostler.engines.registry import engine_for, format_named
+from hostler.engines.vllm import asked_part
 from hostler.errors import StackFileError
 from hostler.manifest.items import ImagePin, Part
-from hostler.models import memory, source
-from hostler.models.gguf import GgufError, Read, read_header
+from hostler.models import memory, sizing, source
+from hostler.models.gguf import GgufError, Read, joined, read_header
 from hostler.models.memory import Shape
 from hostler.models.registry import Registry
 from hostler.models.resolve import Weights
 from hostler.models.rooms import Room
-from hostler.models.types import ModelSource, Runs
+from hostler.models.safetensors import Checkpoint, CheckpointError
+from hostler.models.sizing import Asked, Sized
+from hostler.models.types import ModelSource, Runs, WeightsFile
 from hostler.stackfile.sections import Model
 
 
@@ -60,32 +63,73 @@ class Resolver:
     def model(self, name: str, model: Model, pools: Sequence[str], live: Runs | None = None) -> Runs:
         """What the section means now. `pools`: where it may run; `live`: what it runs so far, whose
         weights and image stay where the section still names the same."""
-        text, where = model.source or "", self.where(f"models.{name}.source")
-        engine = engine_for(model.engine, source.format_of(text), where=where)
+        where = self.where(f"models.{name}.source")
+        weights = self._weights(name, model, live)
+        engine = engine_for(model.engine, weights.format, where=where)
+        there = _there(self.rooms, pools)
         in_memory = is_in_memory(model, pools, self.rooms)
-        if live and model.cards is None and not _there(self.rooms, pools):
+        if live and model.cards is None and not there:
             in_memory = live.in_memory  # no host answers: what it was is the best that is known
-        weights = self._weights(text, model, where, live)
-        shape = self._shape(weights)
-        context = self._context(name, model, shape, pools, in_memory)
-        need = memory.need(shape, context=context, slots=model.slots, cache=model.cache, in_memory=in_memory)
+        kind, sized = self._sized(name, model, weights, there, in_memory)
+        wish = Wish(
+            name=name,
+            context=sized.context,
+            slots=sized.slots,
+            cache=model.cache,
+            in_memory=in_memory,
+            args=model.args,
+            where=self.where(f"models.{name}.args"),
+            source=weights.source,
+            kind=kind,
+        )
         return Runs(
             engine=engine.name,
             image=self._pinned(model.image or engine.default_image(cards=not in_memory), live),
             weights=weights,
-            argv=self._words(name, model, engine, context, in_memory),
-            context=context,
-            slots=model.slots,
-            need_mib=need.total(model.cards or 1),
-            need=need,
+            argv=engine.words(wish),
+            context=sized.context,
+            slots=sized.slots,
+            need_mib=sized.need.total(model.cards or sized.cards or 1),
+            need=sized.need,
             in_memory=in_memory,
+            cards=sized.cards,
+            parallel=sized.parallel,
+            counts=sized.counts,
         )
 
-    def _weights(self, text: str, model: Model, where: str, live: Runs | None) -> ModelSource:
+    def _weights(self, name: str, model: Model, live: Runs | None) -> ModelSource:
+        where, text = self.where(f"models.{name}.source"), model.source or ""
         parsed = source.parse(text, sha256=model.sha256 or "", folder=self.folder, where=where)
-        if live and live.weights.source == str(parsed) and model.sha256 in (None, live.weights.sha256):
+        form = format_named(model.engine, source.format_of(text), where=self.where(f"models.{name}.engine"))
+        same = live and live.weights.source == str(parsed) and form in ("unknown", live.weights.format)
+        if live and same and model.sha256 in (None, live.weights.sha256):
             return live.weights
-        return self.weights.resolve(parsed, where=where)
+        return self.weights.resolve(parsed, where=where, form=form)
+
+    def _sized(
+        self, name: str, model: Model, weights: ModelSource, rooms: Sequence[Room], in_memory: bool
+    ) -> tuple[str, Sized]:
+        """The model's kind, where its files tell it, and what a replica takes."""
+        asked = Asked(
+            context=model.context,
+            cards=model.cards,
+            slots=model.slots,
+            cache=model.cache,
+            part=self._part(name, model),
+            in_memory=in_memory,
+        )
+        if weights.format == "gguf":
+            shape = self._shape(weights)
+            self._not_longer(name, model, shape.trained_context)
+            return "", sizing.by_layers(shape, asked, rooms)
+        where = self.where(f"models.{name}.source")
+        if in_memory:
+            raise _no_cards(where, weights.source)
+        checkpoint = sizing.with_args(self._checkpoint(weights, where), model.args)
+        self._not_longer(name, model, checkpoint.trained_context)
+        if why := sizing.usable(checkpoint, rooms):
+            raise _unusable(where, weights.source, why)
+        return checkpoint.kind, sizing.by_tensors(checkpoint, asked, rooms)
 
     def _pinned(self, reference: str, live: Runs | None) -> ImagePin:
         from hostler.models.registry import parse_reference
@@ -97,44 +141,70 @@ class Resolver:
 
     def _shape(self, weights: ModelSource) -> Shape:
         try:
-            return memory.shape_of(read_header(self._reader(weights), weights.size))
-        except GgufError as error:
-            return memory.shape_from_size(weights.size, str(error))
-
-    def _reader(self, weights: ModelSource) -> Read:
-        if not weights.local:
-            return self.weights.reader(weights)
-        return _file_reader(Path(weights.url.removeprefix("file:")), weights.size)
-
-    def _context(self, name: str, model: Model, shape: Shape, pools: Sequence[str], in_memory: bool) -> int:
-        if model.context is None:
-            hosts = _free(self.rooms, pools, in_memory)
-            return memory.fitting_context(
-                shape, hosts, cards=model.cards, slots=model.slots, cache=model.cache, in_memory=in_memory
+            return memory.shape_of(
+                joined([read_header(self._reader(weights, file), file.size) for file in weights.files])
             )
-        if shape.trained_context and model.context > shape.trained_context:
+        except GgufError as error:
+            return memory.shape_from_size(weights.total, str(error))
+
+    def _reader(self, weights: ModelSource, file: WeightsFile) -> Read:
+        if not weights.local:
+            return self.weights.reader(weights, file)
+        return _file_reader(Path(file.url.removeprefix("file:")), file.size)
+
+    def _checkpoint(self, weights: ModelSource, where: str) -> Checkpoint:
+        try:
+            return self.weights.read_checkpoint(weights, where=where)
+        except CheckpointError as error:
+            raise StackFileError.of(
+                where,
+                expected=f"a model that vLLM loads at {weights.source}",
+                got=str(error),
+                next_step="name a repository with GGUF files; their names usually end in -GGUF",
+            ) from error
+
+    def _part(self, name: str, model: Model) -> float | None:
+        """Of a card, in vLLM's own word."""
+        try:
+            part = asked_part(model.args)
+        except ValueError:
+            part = 0.0
+        if part is not None and not 0.05 <= part <= 1.0:
+            raise StackFileError.of(
+                self.where(f"models.{name}.args"),
+                expected="--gpu-memory-utilization with a number from 0.05 to 1",
+                got=" ".join(model.args),
+                next_step="leave it out: vLLM then takes 0.92 of each card, or what others leave of it",
+            )
+        return part
+
+    def _not_longer(self, name: str, model: Model, trained: int) -> None:
+        if model.context and trained and model.context > trained:
             raise StackFileError.of(
                 self.where(f"models.{name}.context"),
-                expected=f"at most {shape.trained_context} tokens, which the model was trained for",
+                expected=f"at most {trained} tokens, which the model was trained for",
                 got=str(model.context),
-                next_step=f"set context to {shape.trained_context} or less, or leave it out",
+                next_step=f"set context to {trained} or less, or leave it out",
             )
-        return model.context
 
-    def _words(
-        self, name: str, model: Model, engine: Engine, context: int, in_memory: bool
-    ) -> tuple[str, ...]:
-        return engine.words(
-            Wish(
-                name=name,
-                context=context,
-                slots=model.slots,
-                cache=model.cache,
-                in_memory=in_memory,
-                args=model.args,
-                where=self.where(f"models.{name}.args"),
-            )
-        )
+
+def _no_cards(where: str, named: str) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected="a model in GGUF for hosts without cards, or with `cards: 0`",
+        got=f"{named}: safetensors, which vLLM runs on cards",
+        next_step="name a repository with GGUF files; their names usually end in -GGUF",
+    )
+
+
+def _unusable(where: str, named: str, why: str) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected=f"cards that vLLM runs {named} on",
+        got=why,
+        next_step="name a GGUF repository of the model for llama.cpp, or another quantization"
+        + (" (or --dtype half in `args`)" if why.startswith("bfloat16") else ""),
+    )
 
 
 def is_in_memory(model: Model, pools: Sequence[str], rooms: Sequence[Room]) -> bool:
@@ -152,11 +222,6 @@ def host_paths(models: Mapping[str, Model], folder: str) -> tuple[str, ...]:
 
 def _there(rooms: Sequence[Room], pools: Sequence[str]) -> list[Room]:
     return [room for room in rooms if room.pool in pools and not room.gone]
-
-
-def _free(rooms: Sequence[Room], pools: Sequence[str], in_memory: bool) -> list[list[int]]:
-    there = _there(rooms, pools)
-    return [[room.memory_mib] for room in there] if in_memory else [room.free for room in there if room.cards]
 
 
 def _file_reader(path: Path, size: int) -> Read:

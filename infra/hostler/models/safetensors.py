@@ -6,7 +6,7 @@ No weights are read. Numbers of a model with pictures stand under text_config.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ ReadFile = Callable[[str], bytes | None]  # a small file of the repository by na
 
 _DTYPE_BYTES = {"float32": 4.0, "float8_e4m3fn": 1.0}  # all others: 2
 _WINDOW_EVERY = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4, "gpt_oss": 2}
+_BESIDE = (".json", ".model", ".txt", ".jinja", ".tiktoken")  # configuration, tokenizer, template
 _EXPERTS = ("num_local_experts", "n_routed_experts", "num_experts")
 
 
@@ -42,6 +43,7 @@ class Checkpoint:
     quantization: str = ""  # awq, gptq, fp8, ... as config.json says
     group: int = 0
     latent: bool = False
+    kind: str = ""  # model_type: llama, qwen3, ...
 
 
 def read_checkpoint(read: ReadFile, sizes: Mapping[str, int]) -> Checkpoint:
@@ -58,6 +60,30 @@ def read_checkpoint(read: ReadFile, sizes: Mapping[str, int]) -> Checkpoint:
     if not weights:
         raise CheckpointError("there are no safetensors files")
     return checkpoint_of(config, weights)
+
+
+def names_of(names: Collection[str], index: Collection[str] = ()) -> tuple[str, ...]:
+    """The files that vLLM needs of a repository, the first weights first. `index`: those that its index names;
+    without one all weights count but Mistral's own second copy. Other forms of the same model stay where they are."""
+    there = sorted(name for name in names if "/" not in name)
+    weights = [
+        name for name in there if name.endswith(".safetensors") and not name.startswith("consolidated")
+    ]
+    chosen = [name for name in weights if name in index] if index else weights
+    if "model.safetensors" in chosen and not index:
+        chosen = ["model.safetensors"]
+    beside = [name for name in there if name.endswith(_BESIDE) and not name.endswith(".bin.index.json")]
+    return (*chosen, *beside)
+
+
+def indexed(index: bytes | None) -> frozenset[str]:
+    """The files that an index of weights names. Raises CheckpointError."""
+    found = (_json(lambda _: index, INDEX) or {}).get("weight_map")
+    return (
+        frozenset(map(str, cast("dict[str, Any]", found).values()))
+        if isinstance(found, dict)
+        else frozenset()
+    )
 
 
 def checkpoint_of(config: Mapping[str, Any], weights: int) -> Checkpoint:
@@ -81,6 +107,7 @@ def checkpoint_of(config: Mapping[str, Any], weights: int) -> Checkpoint:
         quantization=str(quantization.get("quant_method") or ""),
         group=max(0, int(quantization.get("group_size") or 0)),
         latent=bool(text.get("kv_lora_rank")),
+        kind=str(config.get("model_type") or ""),
     )
 
 

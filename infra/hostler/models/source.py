@@ -158,34 +158,46 @@ def weights_of(files: Iterable[RepoFile]) -> list[RepoFile]:
     return sorted((file for file in gguf if not _NOT_WEIGHTS.search(file.name)), key=lambda file: file.name)
 
 
-def choose(source: HubSource, files: Sequence[RepoFile], *, where: str = "source") -> RepoFile:
-    """The one file that the source names. Raises StackFileError with what is there instead.
-
-    A model split into several files is refused: a release names one file by its checksum.
-    """
-    weights = weights_of(files)
-    if not weights:
+def choose(source: HubSource, files: Sequence[RepoFile], *, where: str = "source") -> tuple[RepoFile, ...]:
+    """The model that the source names: one file, or all parts of one that is split, in their order. Raises
+    StackFileError with what is there instead."""
+    models = _models(weights_of(files))
+    if not models:
         raise _no_gguf(source, files, where)
-    found = _matches(source.quantization, weights)
-    if found and all(is_split(file.name) for file in found):
-        raise _split(source, found, weights, where)
-    if len(found) == 1:
-        return found[0]
-    raise _not_one(source, found or weights, where, several=bool(found))
+    found = _matches(source.quantization, models)
+    if len(found) != 1:
+        raise _not_one(source, [parts[0] for parts in found or models], where, several=bool(found))
+    if len(found[0]) not in (1, _count(found[0][0].name)):
+        raise _incomplete(source, found[0], where)
+    return found[0]
 
 
-def _matches(wanted: str, weights: Sequence[RepoFile]) -> list[RepoFile]:
-    """Files of that quantization, best kind of match first: whole file name, exact label, label
-    without the maker's prefix."""
+def _models(weights: Sequence[RepoFile]) -> list[tuple[RepoFile, ...]]:
+    """Each model's files: the parts of a split one together."""
+    stems: dict[str, list[RepoFile]] = {}
+    for file in weights:
+        stems.setdefault(_SPLIT.sub(f"-of-{_count(file.name)}", file.name), []).append(file)
+    return [tuple(parts) for parts in stems.values()]
+
+
+def _count(name: str) -> int:
+    """Of parts, as the name of one says; 1: it is whole."""
+    found = _SPLIT.search(name)
+    return int(found[2]) if found else 1
+
+
+def _matches(wanted: str, models: Sequence[tuple[RepoFile, ...]]) -> list[tuple[RepoFile, ...]]:
+    """Models of that quantization, best kind of match first: whole file name, exact label, label
+    without the maker's prefix; whole ones before split ones."""
     if not wanted:
-        if len(weights) == 1:
-            return list(weights)
+        if len(models) == 1:
+            return list(models)
         wanted = DEFAULT_QUANTIZATION
     word = wanted.upper()
     for kind in range(3):
-        found = [file for file in weights if word in _called(file.name)[kind]]
+        found = [parts for parts in models if word in _called(parts[0].name)[kind]]
         if found:
-            whole = [file for file in found if not is_split(file.name)]
+            whole = [parts for parts in found if not is_split(parts[0].name)]
             return whole or found
     return []
 
@@ -198,30 +210,29 @@ def _called(name: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _words(files: Sequence[RepoFile]) -> str:
-    """What to write after the colon to get one of these, single files only."""
-    words = {label(file.name) or file.name for file in files if not is_split(file.name)}
+    """What to write after the colon to get one of these."""
+    words = {label(file.name) or file.name for file in files}
     return ", ".join(sorted(words)) or "none"
 
 
 def _no_gguf(source: HubSource, files: Sequence[RepoFile], where: str) -> StackFileError:
     safetensors = any(file.name.endswith(".safetensors") for file in files)
-    got = "only safetensors, which vLLM reads (vllm: not built yet)" if safetensors else "none"
+    got = "only safetensors, which vLLM reads" if safetensors else "none"
     return StackFileError.of(
         where,
         expected=f"a GGUF file in {source.repo}",
         got=got,
-        next_step="name a repository with GGUF files; their names usually end in -GGUF",
+        next_step="name a repository with GGUF files; their names usually end in -GGUF"
+        + ("; or `engine: vllm`" if safetensors else ""),
     )
 
 
-def _split(
-    source: HubSource, found: Sequence[RepoFile], weights: Sequence[RepoFile], where: str
-) -> StackFileError:
+def _incomplete(source: HubSource, found: Sequence[RepoFile], where: str) -> StackFileError:
     return StackFileError.of(
         where,
-        expected="a quantization in one file",
-        got=f"{label(found[0].name) or found[0].name} of {source.repo}, split into several files (not built yet)",
-        next_step=f"choose one that is a single file: {_words(weights)}",
+        expected=f"all {_count(found[0].name)} parts of {found[0].name} in {source.repo}",
+        got=f"{len(found)} of them",
+        next_step="choose another quantization, or another repository of the model",
     )
 
 

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from hostler.manifest.items import ImagePin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFile:
+    """A file of a model. `size` in bytes; `sha256` empty: unknown until it is downloaded."""
+
+    url: str
+    file: str
+    size: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """A resolved source: one file of weights, by content."""
+    """A resolved source, by content: its first file of weights, and what lies beside it (`more`: further
+    parts of a split GGUF, or all that a checkpoint of safetensors needs)."""
 
     source: str  # as the stack file says
     url: str
@@ -20,6 +32,19 @@ class ModelSource:
     revision: str = ""  # commit id of the hub
     secret: str = ""
     local: bool = False  # a path on the host
+    more: tuple[WeightsFile, ...] = ()
+    format: Literal["gguf", "safetensors"] = "gguf"
+
+    @property
+    def files(self) -> tuple[WeightsFile, ...]:
+        """All of them, the first one first."""
+        first = WeightsFile(url=self.url, file=self.file, size=self.size, sha256=self.sha256)
+        return first, *self.more
+
+    @property
+    def total(self) -> int:
+        """Bytes of all files."""
+        return self.size + sum(file.size for file in self.more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +84,9 @@ class Runs:
     need_mib: int  # card memory a replica needs in all; main memory on a host without cards
     need: Need | None = None  # the same in its parts, so that placement can divide it among cards
     in_memory: bool = False  # served from main memory: no host of its pools has cards, or it asks for none
+    cards: int = 0  # how many a replica takes where its engine had to decide that; 0: placement does
+    parallel: Literal["layers", "tensor"] = "layers"
+    counts: tuple[int, ...] = ()  # of cards that it can be divided among; none: any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

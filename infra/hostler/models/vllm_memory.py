@@ -9,11 +9,11 @@ G are as measured: they grow with the model's width and depth within the bounds 
 
 from __future__ import annotations
 
+from hostler.engines.vllm import VISIBLE
 from hostler.models.memory import CONTEXTS, MIB, as_gib
 from hostler.models.safetensors import Checkpoint
 
 UTILISATION = 0.92  # vLLM's default of --gpu-memory-utilization
-VISIBLE = 0.983  # CUDA sees that part of the MiB that nvidia-smi counts
 NCCL = 100 * MIB  # with several cards
 CACHE_BYTES = 2  # an element; a cache in FP8 has to be asked for
 BATCH = 2048  # tokens of one step, which a window keeps besides
@@ -39,11 +39,20 @@ def request(model: Checkpoint, cards: int, context: int) -> int:
     )
 
 
-def cache_room(model: Checkpoint, cards: int, memory_mib: int) -> int:
-    """Bytes of cache on each card; negative: not even the weights fit."""
-    taken = memory_mib * MIB * VISIBLE * UTILISATION
+def taken_mib(memory_mib: int, part: float = UTILISATION) -> int:
+    """MiB that vLLM takes of a card for itself."""
+    return int(memory_mib * VISIBLE * part)
+
+
+def fixed(model: Checkpoint, cards: int) -> int:
+    """Bytes on each card of all but the cache."""
     nccl = NCCL if cards > 1 else 0
-    return int(taken - model.weights / cards - _activations(model) - nccl - _graphs(model))
+    return int(model.weights / cards + _activations(model) + nccl + _graphs(model))
+
+
+def cache_room(model: Checkpoint, cards: int, memory_mib: int, part: float = UTILISATION) -> int:
+    """Bytes of cache on each card; negative: not even the weights fit."""
+    return int(memory_mib * MIB * VISIBLE * part) - fixed(model, cards)
 
 
 def tokens(model: Checkpoint, cards: int, memory_mib: int) -> int:
@@ -51,10 +60,10 @@ def tokens(model: Checkpoint, cards: int, memory_mib: int) -> int:
     return max(0, cache_room(model, cards, memory_mib)) // max(1, token_bytes(model, cards))
 
 
-def longest(model: Checkpoint, cards: int, memory_mib: int) -> int:
+def longest(model: Checkpoint, cards: int, memory_mib: int, part: float = UTILISATION) -> int:
     """The longest request that fits, up to what the model was trained for; 0: none."""
     top = model.trained_context or CONTEXTS[-1]
-    room = cache_room(model, cards, memory_mib)
+    room = cache_room(model, cards, memory_mib, part)
     steps = sorted({top, *(step for step in CONTEXTS if step < top)}, reverse=True)
     return next((step for step in steps if request(model, cards, step) <= room), 0)
 
@@ -64,13 +73,12 @@ def refusal(
 ) -> str:
     """Why vLLM would not start on so many cards; empty: it would. `compute`: their capability, 8.6."""
     return (
-        _undividable(model, cards)
-        or _too_old(model, compute)
-        or _too_large(model, cards, memory_mib, context)
+        undividable(model, cards) or too_old(model, compute) or _too_large(model, cards, memory_mib, context)
     )
 
 
-def _undividable(model: Checkpoint, cards: int) -> str:
+def undividable(model: Checkpoint, cards: int) -> str:
+    """Why tensor parallel cannot share it among so many cards; empty: it can."""
     if model.heads % cards:
         return f"{model.heads} heads cannot be divided among {cards} cards"
     if not model.latent and model.heads_kv % cards and cards % model.heads_kv:
@@ -82,7 +90,8 @@ def _undividable(model: Checkpoint, cards: int) -> str:
     return ""
 
 
-def _too_old(model: Checkpoint, compute: str) -> str:
+def too_old(model: Checkpoint, compute: str) -> str:
+    """Why cards of that capability cannot run it; empty: they can, or it is not known."""
     if not compute:
         return ""
     method = model.quantization or model.dtype

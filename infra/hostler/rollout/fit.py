@@ -84,7 +84,7 @@ def _asked(word: str, file: StackFile | None) -> _Asked:
         )
     where = file.where(f"models.{word}.source")
     folder = str(Path(file.path).resolve().parent)
-    return _Asked(word, sources.parse(model.source, folder=folder, where=where), where, model.slots)
+    return _Asked(word, sources.parse(model.source, folder=folder, where=where), where, model.slots or 1)
 
 
 def _hosts(file: StackFile, pool: str | None) -> tuple[Host, ...]:

@@ -145,7 +145,7 @@ class Model:
         "by the source's format if not given; embeddings, also of GGUF, only where it is named",
         None,
         example="llama.cpp",
-        unbuilt=("vllm", "images", "container"),
+        unbuilt=("images", "container"),
     )
     image: Image | None = entry(
         "the engine's image instead of the published one",
@@ -160,10 +160,17 @@ class Model:
         "cards a replica; as many as it needs if not given, 0: none", None, example="1", least=0, most=64
     )
     context: Tokens | None = entry(
-        "tokens of context a request; 8k or what fits if not given", None, example="16k"
+        "tokens of context a request; if not given 8k or what fits, in vLLM all that fits",
+        None,
+        example="16k",
     )
-    slots: int = entry(
-        "requests served at once by a replica, each with the whole context", 1, least=1, most=1024
+    slots: int | None = entry(
+        "requests served at once by a replica: 1 in llama.cpp if not given, each slot with the whole context; "
+        "64 in vLLM, where they share the cache",
+        None,
+        example="4",
+        least=1,
+        most=1024,
     )
     cache: Literal["f16", "q8_0", "q4_0"] = entry("type of the key-value cache", "f16", example="q8_0")
     sha256: Sha256 | None = entry("checksum of a file from an https address", None, example="0" * 64)

@@ -55,8 +55,7 @@ def test_later_engines_are_refused_by_name(name: str) -> None:
 def test_engine_by_format() -> None:
     assert engine_for(None, "gguf").name == engine_for(None, "unknown").name == "llama.cpp"
     assert engine_for("llama.cpp", "gguf").name == "llama.cpp"
-    with pytest.raises(StackFileError, match="vllm: not built yet"):
-        engine_for(None, "safetensors")
+    assert engine_for(None, "safetensors").name == engine_for("vllm", "safetensors").name == "vllm"
     with pytest.raises(StackFileError, match=r"reads \(gguf\)"):
         engine_for("llama.cpp", "safetensors")
 

@@ -155,6 +155,6 @@ def test_each_image_is_asked_for_once(hub: Web) -> None:
 
 def test_a_repository_without_gguf(hub: Web) -> None:
     hub.repo("org/plain", {"model.safetensors": b"x"})
-    with pytest.raises(StackFileError, match="vllm: not built yet") as error:
+    with pytest.raises(StackFileError, match="a GGUF file or safetensors in org/plain; got neither") as error:
         resolver(hub, room(24000)).model("chat", model("hf:org/plain"), ("rack",))
     assert error.value.problems[0].where == "s.yaml:1:1 models.chat.source"

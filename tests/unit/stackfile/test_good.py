@@ -119,9 +119,10 @@ def test_host_names(address: str, name: str) -> None:
     assert host_name(address) == name
 
 
-SAME = ["replicas: 3", "pool: home", "smoke: Hello", "drain: 1h", "private: true", "slots: 1", "cache: f16"]
+SAME = ["replicas: 3", "pool: home", "smoke: Hello", "drain: 1h", "private: true", "cache: f16"]
 OTHER = [
     "context: 8k",
+    "slots: 1",
     "slots: 2",
     "cache: q8_0",
     "args: [-v]",
