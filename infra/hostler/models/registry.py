@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from hostler.errors import HostlerError, StackFileError
 from hostler.manifest.items import ImagePin, Part
+from hostler.models import mirror
 from hostler.models.http import ATTEMPTS, Answer, Http, UnreachableError
 
 _MANIFESTS = ", ".join(
@@ -25,6 +26,7 @@ _MANIFESTS = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
+WITHOUT = "take `images` out of `mirror`"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _TAG = re.compile(r"\w[\w.-]{0,127}")
@@ -79,10 +81,13 @@ def parse_reference(text: str) -> Reference:
 
 
 class Registry:
-    """Resolves references. `bases` puts another address in place of a registry's own, for tests."""
+    """Resolves references. `bases` puts another address in place of a registry's own, for tests; `mirror` is the
+    stack file's `mirror.images`: what it has is what a tag means, and the pin keeps the image's own name."""
 
-    def __init__(self, http: Http | None = None, bases: Mapping[str, str] | None = None) -> None:
-        self.http, self.bases = http or Http(), dict(bases or {})
+    def __init__(
+        self, http: Http | None = None, bases: Mapping[str, str] | None = None, mirror: str | None = None
+    ) -> None:
+        self.http, self.bases, self.mirror = http or Http(), dict(bases or {}), mirror
 
     def resolve(self, text: str, part: Part = Part.ENGINE) -> ImagePin:
         """The pin of what `text` means now. Raises StackFileError (no such image, private) or
@@ -92,33 +97,44 @@ class Registry:
         return ImagePin(name=reference.name, tag=reference.tag, digest=digest, part=part)
 
     def _digest(self, reference: Reference) -> str:
-        base = self.bases.get(reference.registry, reference.api)
-        url = f"{base}/v2/{reference.path}/manifests/{reference.tag}"
+        base, path = self._place(reference)
+        url = f"{base}/v2/{path}/manifests/{reference.tag}"
         headers = {"Accept": _MANIFESTS}
         answer = self.http.ask("HEAD", url, headers)
-        if answer.status == 401 and (token := self._token(answer, reference)):
+        if answer.status == 401 and (token := self._token(answer, path)):
             headers["Authorization"] = f"Bearer {token}"
             answer = self.http.ask("HEAD", url, headers)
         if answer.status != 200:
-            raise _refused(reference, answer)
+            raise _refused(reference, answer, self._there(reference))
         found = answer.headers.get("docker-content-digest", "")
         return found if _DIGEST.fullmatch(found) else self._computed(reference, url, headers)
+
+    def _there(self, reference: Reference) -> str:
+        """The repository at the mirror; empty: it is asked for by its own name."""
+        return mirror.image(self.mirror, reference.name)
+
+    def _place(self, reference: Reference) -> tuple[str, str]:
+        """The address of the API, and the repository's path there."""
+        if there := self._there(reference):
+            host, _, path = there.partition("/")
+            return f"{urlsplit(self.mirror).scheme}://{host}", path
+        return self.bases.get(reference.registry, reference.api), reference.path
 
     def _computed(self, reference: Reference, url: str, headers: Mapping[str, str]) -> str:
         """For registries that do not send the digest: it is that of the manifest's bytes."""
         answer = self.http.ask("GET", url, headers)
         if answer.status != 200 or not answer.body:
-            raise _refused(reference, answer)
+            raise _refused(reference, answer, self._there(reference))
         return f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
 
-    def _token(self, answer: Answer, reference: Reference) -> str:
+    def _token(self, answer: Answer, path: str) -> str:
         """An anonymous token, by the registry's own challenge; empty: it hands out none."""
         scheme, _, rest = answer.headers.get("www-authenticate", "").partition(" ")
         asked = dict(_PARAMETER.findall(rest))
         realm = asked.pop("realm", "")
         if scheme.lower() != "bearer" or not realm:
             return ""
-        query = {"scope": f"repository:{reference.path}:pull"} | {
+        query = {"scope": f"repository:{path}:pull"} | {
             key: value for key, value in asked.items() if key in ("service", "scope")
         }
         given = self.http.ask("GET", f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}")
@@ -133,13 +149,24 @@ def _token_in(answer: Answer) -> str:
     return str(document.get("token") or document.get("access_token") or "")
 
 
-def _refused(reference: Reference, answer: Answer) -> HostlerError:
+def _refused(reference: Reference, answer: Answer, there: str = "") -> HostlerError:
+    """`there`: the repository at the mirror that was asked for it."""
     if answer.status == 429 or answer.status >= 500:
         return UnreachableError.of(
             f"image {reference}",
-            expected=f"an answer from {reference.registry}",
+            expected=f"an answer from {f'the mirror, for {there}' if there else reference.registry}",
             got=f"status {answer.status}, {ATTEMPTS} times",
-            next_step="wait and try again, or pin it by digest: name:tag@sha256:...",
+            next_step=f"look at the mirror's log, or {WITHOUT}"
+            if there
+            else "wait and try again, or pin it by digest: name:tag@sha256:...",
+        )
+    if there:
+        return StackFileError.of(
+            f"image {reference}",
+            expected=f"a public image at the mirror: {there}:{reference.tag}",
+            got=f"status {answer.status}",
+            next_step=f"copy it there, such as with `skopeo copy --all docker://{reference.name}:{reference.tag} "
+            f"docker://{there}:{reference.tag}`, or {WITHOUT}",
         )
     said = {
         401: "401: it is private, or there is none",

@@ -1,0 +1,79 @@
+"""Mirrors of images and of the hub: where they are asked, and what a release does not know of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hostler.errors import StackFileError
+from hostler.manifest.items import ImagePin, Part
+from hostler.models import mirror
+from hostler.models.http import Http, UnreachableError
+from hostler.models.registry import Registry
+
+from .web import DIGEST, Web
+
+CASES: list[dict[str, Any]] = yaml.safe_load(
+    (Path(__file__).parents[2] / "cases" / "models" / "mirror.yaml").read_text()
+)
+FILE = b"GGUF" + bytes(64)
+
+
+def http() -> Http:
+    return Http(timeout=5, pause=[].append)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_where_it_is_asked_for(case: dict[str, Any]) -> None:
+    if "name" in case:
+        assert mirror.image(case.get("images"), case["name"]) == case["there"]
+    elif "hub" in case:
+        assert mirror.hub(case["hub"], case["url"]) == case["there"]
+    else:
+        assert mirror.apt(case["apt"], case["url"]) == case["there"]
+
+
+def test_without_mirrors_every_address_stays() -> None:
+    assert mirror.hub(None, f"{mirror.HUB}/a") == f"{mirror.HUB}/a"
+    assert mirror.apt(None, "https://nvidia.github.io/a") == "https://nvidia.github.io/a"
+
+
+# -- images
+
+
+def test_a_tag_means_what_the_mirror_has_and_the_pin_keeps_the_name(web: Web) -> None:
+    web.image("proxy/ghcr.io/ggml-org/llama.cpp", "server")
+    found = Registry(http(), mirror=f"{web.base}/proxy/{{registry}}").resolve(
+        "ghcr.io/ggml-org/llama.cpp:server"
+    )
+    assert found == ImagePin(name="ghcr.io/ggml-org/llama.cpp", tag="server", digest=DIGEST, part=Part.ENGINE)
+
+
+def test_a_mirror_that_wants_a_token_is_asked_for_one(web: Web) -> None:
+    web.token = "t0k"
+    web.pages["/token"] = (200, {}, b'{"token": "t0k"}')
+    web.image("library/haproxy", "3.4")
+    assert Registry(http(), mirror=web.base).resolve("haproxy:3.4").digest == DIGEST
+
+
+def test_an_image_that_the_mirror_lacks_is_named_with_the_way_there(web: Web) -> None:
+    with pytest.raises(StackFileError) as error:
+        Registry(http(), mirror=f"{web.base}/all").resolve("haproxy:3.4")
+    problem = error.value.problems[0]
+    there = web.base.removeprefix("http://") + "/all/library/haproxy:3.4"
+    assert problem.where == "image docker.io/library/haproxy:3.4"
+    assert problem.expected.endswith(f"at the mirror: {there}")
+    assert problem.got == "status 404"
+    assert f"docker://docker.io/library/haproxy:3.4 docker://{there}`" in problem.next_step
+
+
+def test_a_mirror_that_fails_is_named_not_the_registry_behind_it(web: Web) -> None:
+    web.pages["/v2/library/haproxy/manifests/3.4"] = (503, {}, b"")
+    with pytest.raises(UnreachableError) as error:
+        Registry(http(), mirror=web.base).resolve("haproxy:3.4")
+    problem = error.value.problems[0]
+    assert "the mirror, for 127.0.0.1" in problem.expected
+    assert "take `images` out of `mirror`" in problem.next_step
