@@ -13,6 +13,7 @@ from lab.shell import wait_for
 
 pytestmark = pytest.mark.lab
 ABSENT = "/etc/lab-gpu-absent"
+APPS = "/etc/lab-gpu-apps"
 
 
 def inside(host: Host, identity: str) -> list[str]:
@@ -46,6 +47,28 @@ def test_a_card_that_is_silently_absent_fails_the_up(desk: Desk, hosts: dict[str
     desk.up()
     assert desk.plan() == []
     assert inside(host, name) == [card]
+
+
+def says(host: Host, identity: str, card: str, mib: int) -> None:
+    """What nvidia-smi says of the replica's own process."""
+    asked = ["docker", "inspect", "-f", "{{.State.Pid}}", container(host, identity)]
+    pid = host.run(asked).stdout.strip()
+    host.run(["bash", "-c", f"echo '{pid}, {card}, {mib}, /app/llama-server' > {APPS}"])
+
+
+def test_computed_memory_beside_what_the_card_says(desk: Desk, hosts: dict[str, Host]) -> None:
+    row = next(row for row in replicas(desk) if row["host"] == "gpu-1")
+    name, (card,) = str(row["id"]), row["cards"]
+    unknown = next(row for row in desk("status", "--json").json["memory"] if row["replica"] == name)
+    assert (unknown["seen_mib"], unknown["unknown"]) == (None, "the driver names no process of it")
+    computed = unknown["computed_mib"]
+    for mib, warned in ((computed, False), (computed * 2, True)):
+        says(hosts["gpu-1"], name, card, mib)
+        shown = desk("status", "--json").json
+        found = next(row for row in shown["memory"] if row["replica"] == name)
+        assert found["seen_mib"] == mib
+        assert any("than was computed (+100%)" in one["text"] for one in shown["warnings"]) is warned
+    assert "+100%" in desk("status").out
 
 
 def limits(host: Host) -> list[float]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hostler.console import card_health
+from hostler.console import card_health, memory
 from hostler.console.out import Out, age, size
 from hostler.hosts.types import Absent, Card, Host, Observed, Seen, Unknown, Value
 from hostler.models.types import Replica
@@ -23,14 +23,19 @@ def report(
     """Everything that is known now, as JSON values. Ages in seconds, memory in MiB, power in watts."""
     now = time.time() if now is None else now
     rows = replicas(record, seen, now) if record else []
+    there = record.replicas if record else ()
     return {
         "stack": record.stack if record else None,
         "release": record.release if record else None,
         "under_way": dict(record.journal) if record and record.journal else None,
         "hosts": [_host(host, seen[host.name], now) for host in hosts],
         "cards": [row for host in hosts for row in _cards(host.name, seen[host.name], record, now)],
-        "warnings": [row for host in hosts for row in card_health.warnings(seen[host.name])],
+        "warnings": [
+            *(row for host in hosts for row in card_health.warnings(seen[host.name])),
+            *memory.warnings(there, seen),
+        ],
         "replicas": rows,
+        "memory": memory.rows(there, seen, now),
         "models": _models(rows),
         "gateway": _part(record.gateway_host, "gateway", seen) if record else UNKNOWN,
     }
@@ -71,9 +76,9 @@ def _cards(host: str, seen: Seen, record: Record | None, now: float) -> Iterable
     for card in there:
         yield {"host": host, **_card(card), "state": "seen", "age_s": round(now - seen.at, 1)}
     expected = record.expected.get(host) if record else None
-    for uuid, name, memory in _missing(expected, there):
+    for uuid, name, mib in _missing(expected, there):
         state = "missing" if seen.reached else UNKNOWN
-        yield {"host": host, "uuid": uuid, "name": name, "memory_mib": memory, "state": state, "age_s": None}
+        yield {"host": host, "uuid": uuid, "name": name, "memory_mib": mib, "state": state, "age_s": None}
 
 
 def _card(card: Card) -> dict[str, Any]:
@@ -203,6 +208,9 @@ def show(report: Mapping[str, Any], out: Out) -> None:
         out.data("")
         heads = ("MODEL", "REPLICA", "HOST", "CARDS", "STATE", "IN FLIGHT", "WAITING", "AGE")
         out.table(heads, map(_replica_row, report["replicas"]))
+    if report["memory"]:
+        out.data("")
+        memory.show(report["memory"], out)
     for row in report["warnings"]:
         out.say(f"{row['level']}: {row['host']}: {row['text']}")
     for host in report["hosts"]:

@@ -74,13 +74,15 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardProcess:
-    """A process on a card, ours or not."""
+    """A process on a card, ours or not. `used_mib` None: the driver does not tell; `replica`: whose container it
+    runs in, by its id, where it is ours."""
 
     card: str
     pid: int
     name: str
     used_mib: int | None
     ours: bool
+    replica: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

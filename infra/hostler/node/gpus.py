@@ -67,13 +67,14 @@ def with_more(cards: Sequence[Json], detail: shell.Result, reasons: shell.Result
 
 
 def owned(processes: Sequence[Json], containers: Sequence[Tuple[str, str]]) -> List[Json]:
-    """The processes, each marked whether it runs in one of our containers, (Docker's id, name)."""
-    return [{**process, "ours": _inside(process["pid"], containers)} for process in processes]
+    """The processes, each marked whether it runs in one of our containers, (Docker's id, name), and in which."""
+    names = [_inside(process["pid"], containers) for process in processes]
+    return [{**one, "ours": bool(name), "replica": name} for one, name in zip(processes, names)]  # noqa: B905 - Python 3.9
 
 
-def _inside(pid: int, containers: Sequence[Tuple[str, str]]) -> bool:
+def _inside(pid: int, containers: Sequence[Tuple[str, str]]) -> str:
     groups = files.read_text("/proc/%d/cgroup" % pid)
-    return any(identity in groups for identity, _ in containers)
+    return next((name for identity, name in containers if identity in groups), "")
 
 
 def judge(asked: shell.Result, module: str, on_bus: int, installed: str) -> Json:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hostler.configure.types import Change, Plan
+from hostler.console import memory
 from hostler.console import plan as show
 from hostler.console.out import Out
 from hostler.errors import HostlerError, RefusedError
@@ -110,6 +111,9 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         answers = verify.smoke(draft, run, models)
         _finish(run, draft)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
+    touched = {change.replica for change in draft.plan.changes}
+    replicas = [replica for replica in draft.plan.placement.replicas if replica.id in touched]
+    memory.tell(replicas, draft.observation.seen, out)
     refuse_unreached(observation.seen)
     return draft
 

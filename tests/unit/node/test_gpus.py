@@ -63,7 +63,8 @@ def test_whose_a_process_is(root: Path) -> None:
     for pid, group in ((41233, "0::/system.slice/docker-abc123.scope"), (1771, "0::/user.slice")):
         (root / "proc" / str(pid)).mkdir(parents=True)
         (root / "proc" / str(pid) / "cgroup").write_text(group)
-    assert [app["ours"] for app in gpus.owned(gpus.parse_apps(APPS), [("abc123", "chat-0")])] == [True, False]
+    found = gpus.owned(gpus.parse_apps(APPS), [("abc123", "chat-0")])
+    assert [(app["ours"], app["replica"]) for app in found] == [(True, "chat-0"), (False, "")]
 
 
 def test_links() -> None:
