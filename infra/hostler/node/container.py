@@ -35,7 +35,7 @@ def payload(spec: Spec) -> Dict[str, Any]:
     if spec.get("cards"):
         host["DeviceRequests"] = [{"DeviceIDs": list(spec["cards"]), "Capabilities": [["gpu"]]}]
     return {
-        "Image": image_ref(spec),
+        "Image": docker.local_name(image_ref(spec)),
         "Cmd": list(spec["argv"]),
         "Env": ["%s=%s" % (name, value) for name, value in spec.get("env") or ()],
         "User": user(spec),

@@ -77,10 +77,11 @@ class Engine:
         return describe(details) if details else None
 
     def image(self, ref: str) -> Optional[Json]:
-        """`image:name@sha256:...`"""
-        wanted = short(ref)
+        """`image:name@sha256:...`: by its digest, since a mirror's image has the mirror's name."""
+        digest = ref.partition("@")[2]
         for image in self.images():
-            if wanted in map(short, image.get("RepoDigests") or []):
+            names: List[str] = image.get("RepoDigests") or []
+            if digest in [name.partition("@")[2] for name in names]:
                 return {"id": image["Id"], "size": image.get("Size", 0)}
         return None
 
@@ -91,11 +92,8 @@ class Engine:
         for image in self.images():
             if wanted in map(short, image.get("RepoTags") or []):
                 digests: List[str] = image.get("RepoDigests") or []
-                return {
-                    "digest": next(
-                        (d.partition("@")[2] for d in digests if short(d).partition("@")[0] == name), ""
-                    )
-                }
+                own = [known for known in digests if short(known).partition("@")[0] == name]
+                return {"digest": next(iter(own or digests), "").partition("@")[2]}
         return None
 
     def images(self) -> List[Json]:

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import quote, urlencode
 
 from . import files, wire
+from .dockerapi import short
 from .protocol import NodeError, as_dict
 
 Json = Dict[str, Any]
@@ -143,9 +144,28 @@ def processes(name: str) -> List[int]:
 
 
 def image(ref: str) -> Optional[Json]:
-    """An image by name@digest, tag or id; None when it is not here."""
+    """An image by name@digest, tag or id; None when it is not here. By digest it may have come under another name."""
     answer = call("GET", "/images/%s/json" % quote(ref, safe="/:@"), accept=(404,))
-    return None if answer.status == 404 else answer.json()
+    if answer.status != 404:
+        return answer.json()
+    other = local_name(ref)
+    return None if other == ref else image(other)
+
+
+def local_name(ref: str) -> str:
+    """What Docker knows name@digest by: the name that it was pulled under, which may be a mirror's. A digest says
+    what it is, whoever gave it; Docker itself gives no image a second name by digest."""
+    digest = ref.partition("@")[2]
+    listed: List[Json] = call("GET", "/images/json").json() if digest else []
+    names: List[str] = [name for entry in listed for name in entry.get("RepoDigests") or ()]
+    same = [name for name in names if name.partition("@")[2] == digest]
+    return ref if not same or short(ref) in map(short, same) else same[0]
+
+
+def tag(ref: str, name: str) -> None:
+    """Give an image the name NAME:TAG, whatever had it so far."""
+    repo, _, word = name.rpartition(":")
+    call("POST", "/images/%s/tag" % quote(local_name(ref), safe="/:@"), {"repo": repo, "tag": word})
 
 
 def remove_image(ref: str) -> str:

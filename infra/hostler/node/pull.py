@@ -15,28 +15,54 @@ EVERY_S = 1.0
 
 
 def pull(request: Request, answers: Answers) -> int:
-    """`pull NAME@sha256:...`, or `pull -` with {"refs": [...]}: side by side, a layer that they share once.
+    """`pull NAME@sha256:...`, or `pull -` with {"refs": [...]}: side by side, a layer that they share once. Besides,
+    "mirrored": {ref: what to pull in its place}, and "tags": [{"ref", "tag"}], names to put back.
 
     Progress lines {"progress", "total"} in bytes, then {"changed", "why": what came, "images": {ref: id}}.
     """
-    refs: List[str] = request.get("refs") or [text(request, "ref")]
+    tags: List[Dict[str, str]] = request.get("tags") or []
+    refs: List[str] = request.get("refs") or ([] if tags else [text(request, "ref")])
+    mirrored: Dict[str, str] = request.get("mirrored") or {}
     missing = [ref for ref in refs for _ in [_parts(ref)] if docker.image(ref) is None]
     if missing:
-        _note(missing)
-        layers = Layers(answers)
-        auth = text(request, "auth", "e30=")
-
-        def one(ref: str) -> None:
-            try:
-                docker.pull(*_parts(ref), layers.heard, auth)
-            except docker.DockerError as error:
-                raise NodeError("image", "%s: %s" % (ref, error.message), error.next_step) from error
-
-        with ThreadPoolExecutor(len(missing)) as pool:
-            list(pool.map(one, missing))
-    why = ", ".join(ref.rpartition("/")[2].partition("@")[0] for ref in missing)
-    answers.say(changed=bool(missing), why=why, images={ref: _checked(ref) for ref in refs})
+        _pull([mirrored.get(ref, ref) for ref in missing], answers, text(request, "auth", "e30="))
+    for one in tags:
+        docker.tag(one["ref"], one["tag"])
+    why = ", ".join([_short(ref) for ref in missing] + [one["tag"] for one in tags])
+    answers.say(changed=bool(missing or tags), why=why, images={ref: _checked(ref) for ref in refs})
     return 0
+
+
+def _short(ref: str) -> str:
+    return ref.rpartition("/")[2].partition("@")[0]
+
+
+def _pull(places: List[str], answers: Answers, auth: str) -> None:
+    """Side by side; all that can be had is here then, whatever one of them meets with."""
+    _note(places)
+    layers = Layers(answers)
+
+    def one(place: str) -> None:
+        try:
+            docker.pull(*_parts(place), layers.heard, auth)
+        except docker.DockerError as error:
+            raise NodeError("image", "%s: %s" % (place, error.message), _next_step(place, error)) from error
+
+    with ThreadPoolExecutor(len(places)) as pool:
+        list(pool.map(one, places))
+
+
+def _next_step(place: str, error: docker.DockerError) -> str:
+    """Docker's own words say little about what to do."""
+    registry = place.partition("/")[0]
+    if "x509" in error.message:
+        return (
+            "let this host's system trust the authority of %s (update-ca-certificates), restart Docker"
+            % registry
+        )
+    if "server gave HTTP response" in error.message:
+        return "give %s a certificate, or name it under insecure-registries in daemon.json" % registry
+    return error.next_step or "look at %s: is it up, has it this image by this digest?" % registry
 
 
 def _parts(ref: str) -> Tuple[str, str]:

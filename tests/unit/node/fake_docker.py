@@ -19,6 +19,7 @@ class FakeDocker:
         self.smi: tuple[int, str] | None = None  # nvidia-smi in containers; None: it lists what was asked for
         self.pids: list[int] = []  # of every container
         self.refused: set[str] = set()  # images that no registry has
+        self.says = "manifest unknown"  # of those
         self.together: threading.Barrier | None = None  # pulls go on when so many have begun
         self.volumes: list[str] = []
         self.networks: list[str] = []
@@ -66,6 +67,9 @@ class FakeDocker:
             return request.say(200, [])
         if words == ["images", "create"]:
             return self.pull(request, f"{query['fromImage']}@{query['tag']}")
+        if words[0] == "images" and words[-1] == "tag":
+            self.images[f"{query['repo']}:{query['tag']}"] = self.images["/".join(words[1:-1])]
+            return request.say(201, {})
         if words[0] == "images":
             return self.image(request, "/".join(words[1:-1]))
         if words[0] == "exec":
@@ -93,8 +97,9 @@ class FakeDocker:
         if self.together is not None:
             self.together.wait(10)
         if ref in self.refused:
-            return request.say(200, {"error": "manifest unknown"})
+            return request.say(200, {"error": self.says})
         self.images[ref] = "sha256:" + ref
+        self.listed_images.append({"Id": self.images[ref], "RepoDigests": [ref], "RepoTags": []})
         return request.say(200, {"status": "Pull complete", "id": "layer"})
 
     def find(self, name: str) -> dict[str, Any] | None:

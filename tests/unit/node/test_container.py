@@ -152,6 +152,49 @@ def test_one_image_that_cannot_be_had(host: Host) -> None:
     assert refs("two")[0] in host.docker.images
 
 
+OTHER = "sha256:" + "b" * 64
+OWN, MIRRORED = f"ghcr.io/a/one@{OTHER}", f"registry.office.example/a/one@{OTHER}"
+
+
+def test_an_image_from_a_mirror_counts_as_the_one_that_was_asked_for(host: Host) -> None:
+    """It is noted under the name that Docker has, for `down`; without the mirror nothing is pulled again."""
+    heard = Heard()
+    pull.pull({"op": "pull", "refs": [OWN], "mirrored": {OWN: MIRRORED}}, heard)
+    assert heard.last == {"changed": True, "why": "one", "images": {OWN: "sha256:" + MIRRORED}}
+    assert list(host.docker.images)[-1] == MIRRORED
+    assert files.read_json(pull.PULLED) == {MIRRORED: ""}
+    pull.pull({"op": "pull", "refs": [OWN]}, heard)
+    assert not heard.last["changed"]
+    spec = host.want(image={"name": "ghcr.io/a/one", "digest": OTHER})
+    assert container.payload(spec)["Image"] == MIRRORED
+    assert container.fits(docker.inspect(container.ensure(spec)), spec)
+
+
+def test_a_tag_is_put_back_on_an_image_from_a_mirror(host: Host) -> None:
+    pull.pull({"op": "pull", "refs": [OWN], "mirrored": {OWN: MIRRORED}}, Heard())
+    heard = Heard()
+    pull.pull({"op": "pull", "tags": [{"ref": OWN, "tag": "ghcr.io/a/one:1"}]}, heard)
+    assert heard.last == {"changed": True, "why": "ghcr.io/a/one:1", "images": {}}
+    assert host.docker.images["ghcr.io/a/one:1"] == "sha256:" + MIRRORED
+
+
+@pytest.mark.parametrize(
+    ("said", "next_step"),
+    [
+        ("manifest unknown", "has it this image by this digest"),
+        ("x509: certificate signed by unknown authority", "update-ca-certificates"),
+        ("server gave HTTP response to HTTPS client", "insecure-registries"),
+    ],
+)
+def test_a_mirror_that_does_not_give_it_is_named(host: Host, said: str, next_step: str) -> None:
+    host.docker.refused.add(MIRRORED)
+    host.docker.says = said
+    with pytest.raises(NodeError, match=f"^{MIRRORED}: .*{said}") as error:
+        pull.pull({"op": "pull", "refs": [OWN], "mirrored": {OWN: MIRRORED}}, Heard())
+    assert next_step in error.value.next_step
+    assert "registry.office.example" in error.value.next_step
+
+
 def test_layers_are_summed() -> None:
     heard = Heard()
     layers = pull.Layers(heard)

@@ -150,7 +150,8 @@ def test_images_by_digest_and_by_tag() -> None:
     seen = engine()
     assert seen.image("docker.io/library/haproxy@sha256:aa") == {"id": "sha256:1", "size": 5}
     assert seen.image("ghcr.io/ggml-org/llama.cpp@sha256:bb") == {"id": "sha256:2", "size": 6}
-    assert seen.image("haproxy@sha256:bb") is None
+    assert seen.image("haproxy@sha256:cc") is None
+    assert seen.image("ghcr.io/from/elsewhere@sha256:bb") == {"id": "sha256:2", "size": 6}, "as from a mirror"
     assert seen.tag("haproxy:3.4") == {"digest": "sha256:aa"}
     assert seen.tag("haproxy:3.3") is None
     assert short("registry:5000/library/x") == "registry:5000/library/x"
