@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Protocol, Tuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from .protocol import NodeError
@@ -43,10 +43,18 @@ class Range(NamedTuple):
     validator: str = ""
 
 
+class Body(Protocol):
+    """What is read of an HTTP response."""
+
+    def read(self, count: int, /) -> bytes: ...
+
+    def getheader(self, name: str) -> Optional[str]: ...
+
+
 class Source(NamedTuple):
     """An open answer. `start`: where its first byte belongs; `size`: of the whole file, -1 unknown."""
 
-    response: http.client.HTTPResponse
+    response: Body
     connection: http.client.HTTPConnection
     status: int
     start: int

@@ -23,7 +23,7 @@ BESIDE = 32 << 30  # bytes that a host's packages and its largest image may take
 
 
 def fetch(request: Request, answers: Answers) -> int:
-    """`fetch -` with {"url", "path", "sha256", "size", "token", "peers", "secret"}; the token comes on stdin only.
+    """`fetch -` with {"url", "path", "sha256", "size", "token", "peers", "secret", "limit"}; the token comes on stdin only.
 
     Progress lines {"progress": bytes, "total": bytes}; then {"changed", "sha256", "size", "path", "why"}. With
     "background": {"changed": false, "background": whether a process fetches it now}; who asks again without it waits
@@ -55,6 +55,7 @@ def _wish(request: Request) -> Wish:
         peers.named(request),
         bool(request.get("secret")),
         bool(request.get("inside")),
+        int(number(request, "limit", 0)),
     )
 
 

@@ -8,7 +8,7 @@ import os
 import time
 from typing import Any, BinaryIO, Dict, NamedTuple, Protocol, Tuple
 
-from . import download, files, store
+from . import download, files, pace, store
 from .protocol import Answers, NodeError, as_dict
 
 ATTEMPTS = 6  # in a row without a byte
@@ -36,7 +36,8 @@ class Peer(NamedTuple):
 
 class Wish(NamedTuple):
     """What is asked for. `sha256` empty and `size` 0: unknown. `peers`: who is asked first, the nearest first;
-    `gated`: outside a token is needed; `inside`: outside is not asked at all."""
+    `gated`: outside a token is needed; `inside`: outside is not asked at all; `limit`: bytes a second from outside,
+    0: as fast as it goes."""
 
     url: str
     path: str
@@ -46,6 +47,7 @@ class Wish(NamedTuple):
     peers: Tuple[Peer, ...] = ()
     gated: bool = False
     inside: bool = False
+    limit: int = 0
 
 
 class Progress:
@@ -108,7 +110,7 @@ def _attempt(wish: Wish, part: BinaryIO, progress: Progress) -> str:
     if have and have == wish.size and wish.sha256:
         return _digest_of(part, have, progress).hexdigest()  # whole already: ended before it had its name
     _room(wish, wish.size, have)
-    source = download.opened(wish.url, wish.token, download.Range(have, validator))
+    source = pace.paced(download.opened(wish.url, wish.token, download.Range(have, validator)), wish.limit)
     try:
         return received(wish, part, source, have, progress)
     finally:
