@@ -6,7 +6,7 @@ import os
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional
 
-from . import docker, files, haproxy, wire
+from . import docker, files, haproxy, sockets, wire
 from .protocol import REFUSED, Answers, NodeError, Request, identity, number
 from .spec import Spec, applied, container_name, port
 
@@ -86,6 +86,8 @@ def engine_count(at_port: int) -> Optional[int]:
     if answer is not None and answer.status == LOADING:
         health = wire.get(at_port, "/health")
         return 0 if health is not None and health.status == LOADING else None
+    if answer is None and sockets.quiet(at_port):
+        return 0  # vLLM listens only when its model is loaded, minutes after its container's start
     if answer is None or answer.status != 200:
         return None
     return int(sum(gauges(answer.body.decode("utf-8", "replace"))))
