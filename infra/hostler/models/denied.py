@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from hostler.errors import StackFileError
 from hostler.models.http import Answer
 from hostler.models.source import HubSource
@@ -66,4 +68,17 @@ def no_revision(source: HubSource, where: str) -> StackFileError:
         expected=f"a revision of {source.repo}",
         got=f"no {source.revision}",
         next_step="name a branch, a tag or a commit id from its page, or leave @... out",
+    )
+
+
+def at_mirror(hub: str | None, error: StackFileError) -> StackFileError:
+    """What a mirror lacks need not be wrong in the stack file. No `hub`: it was the hub itself."""
+    if not hub:
+        return error
+    problem = error.problems[0]
+    return StackFileError.of(
+        problem.where,
+        expected=problem.expected,
+        got=f"{problem.got}, at the mirror {urlsplit(hub).netloc}",
+        next_step="check the name, copy it to the mirror, or take `hub` out of `mirror`",
     )

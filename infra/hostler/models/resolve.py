@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hostler.errors import StackFileError
-from hostler.models import denied
+from hostler.models import denied, mirror
 from hostler.models import source as sources
 from hostler.models.denied import HUB_SECRET
 from hostler.models.gguf import Read
@@ -39,7 +39,8 @@ SeenFiles = Mapping[str, SeenFile]  # by absolute path
 
 
 class Weights:
-    """Resolves sources. `api` replaces the hub's client, for tests and mirrors."""
+    """Resolves sources. `api` replaces the hub's client, for tests; `hub` is the stack file's `mirror.hub`, which is
+    asked instead, and which no release knows of."""
 
     def __init__(
         self,
@@ -48,8 +49,10 @@ class Weights:
         http: Http | None = None,
         api: HfApi | None = None,
         seen: SeenFiles | None = None,
+        hub: str | None = None,
     ) -> None:
         self.token, self.http, self._api, self.seen = token, http or Http(), api, dict(seen or {})
+        self.hub = hub
 
     def resolve(self, source: Parsed, *, where: str = "source", form: Format = "unknown") -> ModelSource:
         """The exact files. `form`: which ones of a repository that has several. Raises StackFileError (wrong
@@ -63,7 +66,7 @@ class Weights:
     def reader(self, weights: ModelSource, file: WeightsFile | None = None) -> Read:
         """Reads parts of a resolved file (the first one) by HTTP ranges. Raises StackFileError or
         UnreachableError."""
-        url = (file or weights).url
+        url = mirror.hub(self.hub, (file or weights).url)
         headers = {"Authorization": f"Bearer {self.token}"} if weights.secret and self.token else {}
 
         def read(offset: int, count: int) -> bytes:
@@ -75,7 +78,7 @@ class Weights:
                 return answer.body[offset : offset + count]
             if answer.status == 416:
                 return b""
-            raise denied.no_access(weights.source, url, answer, bool(self.token))
+            raise self._no_access(weights.source, url, answer)
 
         return read
 
@@ -105,15 +108,21 @@ class Weights:
 
     def _small(self, url: str, secret: bool, where: str) -> bytes:
         headers = {"Authorization": f"Bearer {self.token}"} if secret and self.token else {}
-        answer = self.http.ask("GET", url, headers)
+        at = mirror.hub(self.hub, url)
+        answer = self.http.ask("GET", at, headers)
         if answer.status != 200:
-            raise denied.no_access(where, url, answer, bool(self.token))
+            raise self._no_access(where, at, answer)
         return answer.body
+
+    def _no_access(self, where: str, url: str, answer: Answer) -> StackFileError:
+        error = denied.no_access(where, url, answer, bool(self.token))
+        return denied.at_mirror(self.hub, error) if answer.status == 404 else error
 
     def _address(self, source: HubSource, name: str, info: ModelInfo) -> str:
         from huggingface_hub import hf_hub_url
 
-        return hf_hub_url(source.repo, name, revision=info.sha, endpoint=self._client().endpoint)
+        endpoint = mirror.HUB if self.hub else self._client().endpoint
+        return hf_hub_url(source.repo, name, revision=info.sha, endpoint=endpoint)
 
     def _open(self, source: HubSource, where: str) -> ModelInfo:
         info = self._info(self._client(), source, where)
@@ -174,7 +183,7 @@ class Weights:
         from huggingface_hub import HfApi
 
         # token=False: never a token that happens to lie in the user's home
-        self._api = self._api or HfApi(token=self.token or False, library_name="hostler")
+        self._api = self._api or HfApi(endpoint=self.hub, token=self.token or False, library_name="hostler")
         return self._api
 
     def _info(self, api: HfApi, source: HubSource, where: str) -> ModelInfo:
@@ -190,9 +199,9 @@ class Weights:
         except errors.GatedRepoError as error:
             raise denied.gated(source, where, had_token=bool(self.token)) from error
         except errors.RevisionNotFoundError as error:
-            raise denied.no_revision(source, where) from error
+            raise denied.at_mirror(self.hub, denied.no_revision(source, where)) from error
         except errors.RepositoryNotFoundError as error:
-            raise denied.no_repo(source, where, bool(self.token)) from error
+            raise denied.at_mirror(self.hub, denied.no_repo(source, where, bool(self.token))) from error
         except _network_errors() as error:
             raise unreachable(api.endpoint, error) from error
 

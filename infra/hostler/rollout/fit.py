@@ -11,6 +11,7 @@ from pathlib import Path
 from hostler.engines.registry import BUILT
 from hostler.errors import UsageError
 from hostler.hosts.types import Host, Seen, Value
+from hostler.models import mirror
 from hostler.models import source as sources
 from hostler.models.fit import Fit, Subject, fit, with_slots
 from hostler.models.imagined import card_room, common_rooms
@@ -122,7 +123,7 @@ def _weights(file: StackFile | None, seen: Mapping[str, Seen]) -> Weights:
         for key, value in one.observed.items()
         if key.startswith("path:") and isinstance(value, Value) and value.value.get("type") == "file"
     }
-    return Weights(token=token, seen=files)
+    return Weights(token=token, seen=files, hub=mirror.of(file.stack).hub if file else None)
 
 
 def _notes(subject: Subject) -> list[str]:

@@ -14,7 +14,9 @@ from hostler.configure.types import Change, Notice, Plan
 from hostler.console import status
 from hostler.hosts.types import Absent, Host, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Manifest, Part
+from hostler.models import mirror
 from hostler.models.placement import place
+from hostler.models.registry import Registry
 from hostler.models.release import next_release, wanted_of
 from hostler.models.resolve import SeenFile, Weights
 from hostler.models.resolver import Resolver
@@ -103,9 +105,13 @@ def draft(observation: Observation, record: Record, release: Release, placement:
 
 def _release(observation: Observation, record: Record, rooms: Sequence[Room], why: str) -> Release:
     file = observation.file
-    weights = Weights(token=secret.value(file, secret.HUB), seen=_files(observation))
+    mirrors = mirror.of(file.stack)
     resolver = Resolver(
-        rooms, weights=weights, where=file.where, folder=str(Path(file.path).resolve().parent)
+        rooms,
+        weights=Weights(token=secret.value(file, secret.HUB), seen=_files(observation), hub=mirrors.hub),
+        registry=Registry(mirror=mirrors.images),
+        where=file.where,
+        folder=str(Path(file.path).resolve().parent),
     )
     release = next_release(file.stack, record, asked_digests(file.stack), resolve=resolver)
     for known in record.releases:  # one that an interrupted run began is gone on with

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -13,8 +14,10 @@ from hostler.manifest.items import ImagePin, Part
 from hostler.models import mirror
 from hostler.models.http import Http, UnreachableError
 from hostler.models.registry import Registry
+from hostler.models.resolve import Weights
+from hostler.models.source import HubSource
 
-from .web import DIGEST, Web
+from .web import COMMIT, DIGEST, Web
 
 CASES: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[2] / "cases" / "models" / "mirror.yaml").read_text()
@@ -77,3 +80,59 @@ def test_a_mirror_that_fails_is_named_not_the_registry_behind_it(web: Web) -> No
     problem = error.value.problems[0]
     assert "the mirror, for 127.0.0.1" in problem.expected
     assert "take `images` out of `mirror`" in problem.next_step
+
+
+# -- the hub
+
+
+def weights(web: Web, token: str = "") -> Weights:
+    return Weights(token=token, http=http(), hub=f"{web.base}")
+
+
+def test_a_release_names_the_hub_and_not_its_mirror(web: Web) -> None:
+    """What is read of the file comes from the mirror all the same."""
+    web.repo("org/m-GGUF", {"m-q4_1.gguf": FILE})
+    mine = weights(web)
+    found = mine.resolve(HubSource("org/m-GGUF", "Q4_1"))
+    assert found.url == f"https://huggingface.co/org/m-GGUF/resolve/{COMMIT}/m-q4_1.gguf"
+    assert found.revision == COMMIT
+    assert mine.reader(found)(0, 4) == b"GGUF"
+    assert [path.partition("?")[0] for _, path, _ in web.asked] == [
+        "/api/models/org/m-GGUF",
+        f"/org/m-GGUF/resolve/{COMMIT}/m-q4_1.gguf",
+    ]
+
+
+def test_a_checkpoint_is_read_at_the_mirror(web: Web) -> None:
+    web.repo("org/m", {"model.safetensors": FILE, "config.json": b"{}"})
+    found = weights(web).resolve(HubSource("org/m"), form="safetensors")
+    assert {urlsplit(file.url).netloc for file in found.files} == {"huggingface.co"}
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/api/models/org/m", "RepoNotFound"), ("/api/models/org/m/revision/v9", "RevisionNotFound")],
+)
+def test_what_the_mirror_lacks_is_to_be_copied_there(web: Web, path: str, code: str) -> None:
+    web.pages[path] = (404, {"X-Error-Code": code}, b"{}")
+    with pytest.raises(StackFileError) as error:
+        weights(web).resolve(HubSource("org/m", "Q4_1", "v9" if "v9" in path else ""))
+    problem = error.value.problems[0]
+    assert problem.got.endswith(f"at the mirror {urlsplit(web.base).netloc}")
+    assert "copy it to the mirror, or take `hub` out of `mirror`" in problem.next_step
+
+
+def test_a_file_that_the_mirror_lacks(web: Web) -> None:
+    web.repo("org/m-GGUF", {"m-q4_1.gguf": FILE})
+    mine = weights(web)
+    found = mine.resolve(HubSource("org/m-GGUF", "Q4_1"))
+    web.pages.clear()
+    with pytest.raises(StackFileError, match=r"status 404, at the mirror 127\.0\.0\.1"):
+        mine.reader(found)(0, 4)
+
+
+def test_a_mirror_that_is_down_is_named(web: Web) -> None:
+    mine = Weights(http=http(), hub="http://127.0.0.1:1")
+    with pytest.raises(UnreachableError) as error:
+        mine.resolve(HubSource("org/m", "Q4_1"))
+    assert "127.0.0.1:1" in error.value.problems[0].where
