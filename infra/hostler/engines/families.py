@@ -41,7 +41,9 @@ FAMILIES = (
     Family(r"magistral", tools="mistral", reasoning="mistral"),
     Family(r"mistral|mixtral|ministral|devstral", tools="mistral"),
     Family(r"granite-3", tools="granite", reasoning="granite"),
-    Family(r"glm-4\.[567]", tools="glm45", reasoning="glm45"),
+    Family(r"glm-4\.7", tools="glm47", reasoning="glm47"),
+    Family(r"glm-4\.[56]", tools="glm45", reasoning="glm45"),
+    Family(r"gemma-?4", tools="gemma4", reasoning="gemma4"),
     Family(r"kimi-k2", tools="kimi_k2"),
     Family(r"phi-?4-mini", tools="phi4_mini_json"),
 )

@@ -51,6 +51,8 @@ def test_a_cache_of_the_other_engine() -> None:
         ("hf:Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8", "qwen3_moe", "qwen3_coder", ""),
         ("hf:deepseek-ai/DeepSeek-R1-Distill-Llama-70B", "llama", "", "deepseek_r1"),
         ("hf:openai/gpt-oss-20b", "gpt_oss", "openai", "openai_gptoss"),
+        ("hf:zai-org/GLM-4.7-Flash", "glm4_moe", "glm47", "glm47"),
+        ("hf:google/gemma-4-12b-it", "gemma4", "gemma4", "gemma4"),
         ("hf:HuggingFaceTB/SmolLM2-135M-Instruct", "llama", "", ""),
         ("hf:me/my-llama-3.1-finetune", "qwen2", "", ""),
     ],
