@@ -133,9 +133,10 @@ def bare(number: int, **changes: Any) -> Seen:
 
 
 def seen_hosts(made: bool = True) -> dict[str, Seen]:
-    names = {1: "gateway", 2: "edge"}
+    names = {1: ("edge", "gateway"), 2: ("edge",)}
     certificates = {
-        n: {f"made:{m}": Value({"sha256": digest(PEM[m]), "pem": PEM[m]}, AT)} for n, m in names.items()
+        n: {f"made:{m}": Value({"sha256": digest(PEM[m]), "pem": PEM[m]}, AT) for m in made_there}
+        for n, made_there in names.items()
     }
     return {f"gpu-{n}": bare(n, observed=certificates[n] if made else {}) for n in names}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hostler.configure import base, docker, nvidia, power, toolkit
+from hostler.configure import base, docker, nvidia, power, sharing, toolkit
 from hostler.hosts.types import Seen
 from hostler.manifest.items import Manifest, Package, Text
 
@@ -28,6 +28,8 @@ def generic() -> tuple[str, ...]:
         base.UNIT,
         base.BOOT,
         power.FILE,
+        sharing.CERTIFICATES,
+        *(f"{sharing.FOLDER}/{name}" for name in sharing.UNITS),
         toolkit.SOURCE,
         toolkit.KEYRING,
         *(path for path, _, _ in base.DIRECTORIES),
@@ -38,6 +40,7 @@ def generic() -> tuple[str, ...]:
         f"json:{docker.DAEMON}",
         "unit:docker.service",
         f"unit:{power.UNIT}",
+        f"unit:{sharing.SOCKET}",
         f"account:{base.ACCOUNT}",
         f"text:{nvidia.MARK}",
         EVERYTHING,

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hostler.configure import base, docker, doors, engine, power, toolkit
+from hostler.configure import base, docker, doors, engine, power, toolkit, weights
 from hostler.configure.wish import Wish
 from hostler.hosts.types import Host, Seen
-from hostler.manifest.items import Container, Directory, Item, Manifest
+from hostler.manifest.items import Container, Directory, Downloads, Item, Manifest
+from hostler.models import mirror
 from hostler.models.types import Placement, Release
 from hostler.record.types import Record
-from hostler.stackfile.sections import StackFile
+from hostler.stackfile.sections import Stack, StackFile
 
 
 def manifests(
@@ -36,7 +37,7 @@ def manifest(wish: Wish, host: Host) -> Manifest:
         *power.items(wish.file, host, seen),
         *docker.items(seen),
         *toolkit.items(wish.file, seen),
-        *engine.items(wish, host),
+        *weights.engine_items(wish, host),
         *doors.items(wish, host),
     )
     return collect(wish, host, _with_wanted(items), made)
@@ -65,7 +66,13 @@ def collect(wish: Wish, host: Host, items: Sequence[Item], made: tuple[str, ...]
         made=made,
         made_for=doors.made_for(wish, made),
         facts=_facts(wish, host),
+        downloads=downloads(wish.file.stack),
     )
+
+
+def downloads(stack: Stack) -> Downloads:
+    wanted, mirrors = stack.downloads, mirror.of(stack)
+    return Downloads(images=mirrors.images or "", hub=mirrors.hub or "", limit=(wanted and wanted.limit) or 0)
 
 
 def _directories(found: Sequence[Directory]) -> tuple[Directory, ...]:

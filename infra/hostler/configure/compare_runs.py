@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from hostler.configure import observed
 from hostler.configure.changes import ABSENT, FIRST, Changes, change, unknown
@@ -19,10 +20,12 @@ from hostler.manifest.items import (
     ModelFile,
     Unit,
 )
+from hostler.models import mirror
+from hostler.stackfile.forms import show
 
 
 def image(manifest: Manifest, seen: Seen, item: ImagePin) -> Changes:
-    name, then = f"image:{item.ref}", f"{item.tag} ({item.digest[:19]})"
+    name, then = f"image:{item.ref}", f"{item.tag} ({item.digest[:19]}){_mirrored(manifest, item)}"
     match observed.of(seen, name):
         case Absent():
             yield change(manifest, item.part, name, ABSENT, then, "the release runs it", action="add")
@@ -32,6 +35,11 @@ def image(manifest: Manifest, seen: Seen, item: ImagePin) -> Changes:
             yield change(manifest, item.part, name, ABSENT, then, "the release runs it", action="add")
         case Value():
             yield from _tag(manifest, seen, item)
+
+
+def _mirrored(manifest: Manifest, item: ImagePin) -> str:
+    there = mirror.image(manifest.downloads.images, item.name)
+    return f" from {there.partition('/')[0]}" if there else ""
 
 
 def _docker_missing(seen: Seen) -> bool:
@@ -50,7 +58,9 @@ def _tag(manifest: Manifest, seen: Seen, item: ImagePin) -> Changes:
 def model(manifest: Manifest, seen: Seen, item: ModelFile) -> Changes:
     name, then = (
         f"model:{item.path}",
-        f"{item.size / 2**30:.1f} GiB" + (f" ({item.sha256[:12]})" if item.sha256 else ""),
+        f"{item.size / 2**30:.1f} GiB"
+        + (f" ({item.sha256[:12]})" if item.sha256 else "")
+        + whence(manifest, item),
     )
     found = observed.of(seen, name)
     if isinstance(found, Unknown):
@@ -60,6 +70,17 @@ def model(manifest: Manifest, seen: Seen, item: ModelFile) -> Changes:
         yield change(manifest, item.part, name, ABSENT, then, why, action="add")
     elif (now := _model_now(found.value, item)) is not None:
         yield change(manifest, item.part, name, now, then, "its content is not what the release names")
+
+
+def whence(manifest: Manifest, item: ModelFile) -> str:
+    """Where a file comes from, in words, and how fast at most; of a user's own that is its path."""
+    if item.url.startswith("file:"):
+        return ""
+    if item.peers:
+        return f" from {item.peers[0].host}"
+    limit = manifest.downloads.limit
+    place = urlsplit(mirror.hub(manifest.downloads.hub, item.url)).hostname
+    return f" from {place}" + (f", at most {show('rate', limit)}" if limit else "")
 
 
 def _model_now(value: Mapping[str, Any], item: ModelFile) -> str | None:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hostler.configure import sharing
 from hostler.engines.registry import by_name
 from hostler.errors import StackFileError
 from hostler.gateway import render
@@ -26,7 +27,8 @@ TLS_KEY = "gateway.tls.key"  # a secret's name: the file that the stack file nam
 def made(wish: Wish, host: Host) -> tuple[str, ...]:
     """Names of the certificates that are made on a host."""
     if host.name == wish.record.gateway_host:
-        return render.gateway_made(gateway_spec(wish))
+        edge = render.edge_made(edge_spec(wish, host)) if neighbours(wish, host) else ()
+        return (*edge, *render.gateway_made(gateway_spec(wish)))
     return render.edge_made(edge_spec(wish, host)) if has_edge(wish, host) else ()
 
 
@@ -54,23 +56,39 @@ def items(wish: Wish, host: Host) -> tuple[Item, ...]:
             *render.gateway_files(spec),
             _pin(wish, Part.GATEWAY),
             render.gateway_container(spec),
-        )
-    elif has_edge(wish, host):
-        door = edge_spec(wish, host)
-        found = (
-            *render.edge_directories(door),
-            *render.edge_files(door),
-            _pin(wish, Part.EDGE),
-            render.edge_container(door),
+            *(_edge(wish, host) if neighbours(wish, host) else ()),
         )
     else:
-        return ()
+        found = _edge(wish, host) if has_edge(wish, host) else ()
     return tuple(_with_pem(wish, item) for item in found)
+
+
+def _edge(wish: Wish, host: Host) -> tuple[Item, ...]:
+    """The gateway's host has one where it shares files with others; the image is there already, as the gateway's."""
+    door = edge_spec(wish, host)
+    image = _pin(wish, Part.EDGE)
+    there = host.name == door.gateway_host and image.ref == _pin(wish, Part.GATEWAY).ref
+    return (
+        *render.edge_directories(door),
+        *render.edge_files(door),
+        *(() if there else (image,)),
+        render.edge_container(door),
+        *(sharing.units() if door.neighbours else ()),
+    )
 
 
 def has_edge(wish: Wish, host: Host) -> bool:
     """Hosts other than the gateway's that serve a replica."""
     return host.name != wish.record.gateway_host and bool(wish.replicas(host.name))
+
+
+def neighbours(wish: Wish, host: Host) -> tuple[str, ...]:
+    """Hosts that share files of weights with a host, as far as they can be known by a certificate."""
+    return tuple(name for name in sharing.near(wish, host) if _can_be_known(wish, name))
+
+
+def _can_be_known(wish: Wish, name: str) -> bool:
+    return not is_off(wish, name) or bool(known_certificate(wish, name, "edge")[0])
 
 
 def gateway_spec(wish: Wish) -> GatewaySpec:
@@ -93,7 +111,12 @@ def edge_spec(wish: Wish, host: Host) -> EdgeSpec:
         uid=wish.record.uid,
         host=host.name,
         image=_pin(wish, Part.EDGE),
-        replicas=tuple(route(wish, replica) for replica in wish.replicas(host.name)),
+        replicas=()
+        if host.name == home
+        else tuple(route(wish, replica) for replica in wish.replicas(host.name)),
+        neighbours={
+            name: known_certificate(wish, name, "edge")[0] or None for name in neighbours(wish, host)
+        },
         gateway_host=home,
         gateway_pin=certificate(wish.seen.get(home), "gateway")[0] or None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hostler.configure import base, engine
+from hostler.configure import base, engine, sharing
 from hostler.configure.types import Change
 from hostler.hosts.types import Seen
 from hostler.manifest.items import Effect, Manifest, Part
@@ -71,7 +71,7 @@ def part_of_path(path: str) -> Part:
     for part in (Part.GATEWAY, Part.EDGE):
         if path.startswith((f"/etc/hostler/{part}/", f"{engine.WANTED}/{part}.json", f"{TLS}/{part}.")):
             return part
-    if path.startswith(f"{TLS}/peers/"):
+    if path.startswith((f"{TLS}/peers/", f"{TLS}/sharing/")) or path.rpartition("/")[2] in sharing.UNITS:
         return Part.EDGE
     if path.startswith(
         (f"{TLS}/ca.", f"{TLS}/server.")

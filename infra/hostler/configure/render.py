@@ -98,6 +98,7 @@ def groups(values: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     for part in PARTS:
         has = "engine_containers" if part == "engine" else f"{part}_files"
         found[f"hostler_{part}"] = [n for n, v in values.items() if v.get(has)]
+    found["hostler_weights"] = [n for n, v in values.items() if v.get("engine_models")]
     found["hostler_retire"] = [
         n for n, v in values.items() if v.get("engine_retire") or v.get("engine_remove")
     ]

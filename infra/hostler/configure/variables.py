@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hostler.configure.power import WISH as POWER
@@ -19,6 +20,7 @@ from hostler.manifest.items import (
     SecretRef,
     Text,
 )
+from hostler.models import mirror
 
 DUE = "/etc/hostler/due/"  # marks of changes that are not loaded yet; roles remove them themselves
 DOORS = (Part.EDGE, Part.GATEWAY)
@@ -39,7 +41,7 @@ def host_variables(manifest: Manifest, changes: Sequence[Change] | None = None) 
     if changes is None or any(change.item.startswith("package:") for change in changes):
         found |= {"packages_wanted": [_package(item) for item in manifest.packages]}
     if not {Part.ENGINE, *DOORS}.isdisjoint(parts):
-        found |= {"engine_images": _images(manifest, changes), "engine_tags": _tags(changes)}
+        found |= _all_images(manifest, changes)
     return found
 
 
@@ -236,6 +238,14 @@ def _named(changes: Sequence[Change], kind: str) -> set[str]:
     }
 
 
+def _all_images(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    """`engine_mirrored`: where the mirror has them, by reference."""
+    refs = _images(manifest, changes)
+    places = {ref: mirror.image(manifest.downloads.images, ref) for ref in refs}
+    mirrored = {ref: place for ref, place in places.items() if place}
+    return {"engine_images": refs, "engine_mirrored": mirrored, "engine_tags": _tags(changes)}
+
+
 def _images(manifest: Manifest, changes: Sequence[Change] | None) -> list[str]:
     refs = list(dict.fromkeys(image.ref for image in manifest.images))
     return refs if changes is None else [ref for ref in refs if ref in _named(changes, "image")]
@@ -251,7 +261,16 @@ def _tags(changes: Sequence[Change] | None) -> list[dict[str, str]]:
 def _models(manifest: Manifest, changes: Sequence[Change] | None) -> list[dict[str, Any]]:
     wanted = [m for m in manifest.models if changes is None or m.path in _named(changes, "model")]
     return [
-        {"path": m.path, "url": m.url, "sha256": m.sha256, "size": m.size, "secret": m.secret} for m in wanted
+        {
+            "path": m.path,
+            "url": mirror.hub(manifest.downloads.hub, m.url),
+            "sha256": m.sha256,
+            "size": m.size,
+            "secret": m.secret,
+            "limit": manifest.downloads.limit,
+            "peers": [asdict(peer) for peer in m.peers],
+        }
+        for m in wanted
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hostler.hosts.types import Host, Seen
+from hostler.manifest.items import Item
 from hostler.models.types import Placement, Release, Replica
 from hostler.record.types import Record
 from hostler.stackfile.sections import StackFile
@@ -25,6 +26,12 @@ class Wish:
 
     # looked up once: every host asks for every other's
     addresses: dict[str, str] = field(init=False, compare=False, repr=False, default_factory=dict[str, str])
+    engine: dict[str, tuple[Item, ...]] = field(
+        init=False, compare=False, repr=False, default_factory=dict[str, "tuple[Item, ...]"]
+    )
+    rings: dict[tuple[str, str], tuple[str, ...]] = field(
+        init=False, compare=False, repr=False, default_factory=dict[tuple[str, str], "tuple[str, ...]"]
+    )
     _by_host: Mapping[str, tuple[Replica, ...]] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

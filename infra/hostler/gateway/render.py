@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +56,25 @@ def gateway_files(spec: GatewaySpec) -> tuple[File, ...]:
 def edge_files(spec: EdgeSpec) -> tuple[File, ...]:
     """All files of one host's edge, the gateway's pinned certificate included."""
     etc = spec.paths.etc
-    pin = MadeOnHost(host=spec.gateway_host, made="gateway.crt", sha256=spec.gateway_pin)
     return (
         _file(Part.EDGE, f"{etc}/haproxy.cfg", Text(text=_render("edge/haproxy.cfg.j2", spec=spec))),
         _file(Part.EDGE, f"{etc}/drain.lua", Text(text=_render("drain.lua"))),
-        _file(Part.EDGE, f"{spec.paths.tls}/peers/{spec.gateway_host}.crt", pin),
+        *(_file(Part.EDGE, path, content) for path, content in _edge_pins(spec)),
     )
+
+
+def _edge_pins(spec: EdgeSpec) -> Iterator[tuple[str, Content]]:
+    """The gateway's certificate, where it has something to ask for; those of hosts that share files."""
+    gateway = MadeOnHost(host=spec.gateway_host, made="gateway.crt", sha256=spec.gateway_pin)
+    if spec.host != spec.gateway_host:
+        yield f"{spec.paths.tls}/peers/{spec.gateway_host}.crt", gateway
+    if not spec.neighbours:
+        return
+    yield f"{spec.paths.etc}/pinned.lua", Text(text=_render("pinned.lua"))
+    if spec.host != spec.gateway_host:
+        yield f"{spec.sharing}/_gateway.crt", gateway
+    for host, sha256 in spec.neighbours.items():
+        yield f"{spec.sharing}/{host}.crt", MadeOnHost(host=host, made="edge.crt", sha256=sha256)
 
 
 def gateway_container(spec: GatewaySpec) -> Container:
@@ -101,7 +114,8 @@ def gateway_directories(spec: GatewaySpec) -> tuple[Directory, ...]:
 
 
 def edge_directories(spec: EdgeSpec) -> tuple[Directory, ...]:
-    return _directories(Part.EDGE, spec)
+    sharing = (Directory(path=spec.sharing, part=Part.EDGE),) if spec.neighbours else ()
+    return (*_directories(Part.EDGE, spec), *sharing)
 
 
 def gateway_made(spec: GatewaySpec) -> tuple[str, ...]:

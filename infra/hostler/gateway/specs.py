@@ -11,6 +11,7 @@ from typing import Literal
 from hostler.errors import HostlerError
 from hostler.manifest.items import ImagePin, SecretRef
 
+EDGE_PORT = 8443
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:]+")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -39,7 +40,7 @@ class Route:
     host: str
     port: int  # the engine's, on its host's loopback
     edge_address: str = ""  # IP address (or a name that the gateway's host resolves) of the replica's host
-    edge_port: int = 8443
+    edge_port: int = EDGE_PORT
     slots: int = 0  # requests served at once; more wait in the gateway. 0: no limit
     health_path: str = "/health"
     keep_alive: bool = (
@@ -147,7 +148,9 @@ class GatewaySpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeSpec:
-    """The door of one host. `gateway_pin`: SHA-256 of gateway.crt on `gateway_host`, None until it is made."""
+    """The door of one host. `gateway_pin`: SHA-256 of gateway.crt on `gateway_host`, None until it is made.
+    `neighbours`: hosts that get files of weights here, with the SHA-256 of their edge.crt. The gateway's own host has
+    an edge for these alone."""
 
     uid: str
     host: str
@@ -155,17 +158,36 @@ class EdgeSpec:
     replicas: tuple[Route, ...]
     gateway_host: str
     gateway_pin: str | None = None
-    port: int = 8443
+    neighbours: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    port: int = EDGE_PORT
     bind: str = "0.0.0.0"  # noqa: S104  only the holder of the gateway's key gets past the handshake
     account: str = "hostler"
     paths: Paths = field(default_factory=lambda: Paths(etc="/etc/hostler/edge", run="/run/hostler/edge"))
     ports: Ports = field(default_factory=Ports)
 
     def __post_init__(self) -> None:
-        _check("name", _WORD, (self.host, self.gateway_host, self.account))
+        _check("name", _WORD, (self.host, self.gateway_host, self.account, *self.neighbours))
         _check("address", _ADDRESS, (self.bind,))
         _unique("replica", (route.id for route in self.replicas))
         _unprivileged(self.port)
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """What may be asked for (SNI)."""
+        return (
+            *(route.server_name for route in self.replicas),
+            *((self.files_name,) if self.neighbours else ()),
+        )
+
+    @property
+    def files_name(self) -> str:
+        """What other hosts ask for files of weights."""
+        return f"files.{self.host}"
+
+    @property
+    def sharing(self) -> str:
+        """Folder of the certificates of all that may come in, where those are not the gateway alone."""
+        return f"{self.paths.tls}/sharing"
 
 
 def _check(kind: str, pattern: re.Pattern[str], words: Iterable[str]) -> None:

@@ -143,9 +143,19 @@ class ImagePin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Another host of the stack, by its edge."""
+
+    host: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
     """A file of weights. `url` is an https address, or file: for a path on the host that stays where it is.
-    `sha256` empty: unknown until the first download, which then is recorded."""
+    `sha256` empty: unknown until the first download, which then is recorded. `peers` are asked before the address,
+    the nearest first; who has what decides that, so it is no part of what must be true."""
 
     path: str  # /var/lib/hostler/models/<sha256 or name>/<file>
     url: str
@@ -153,6 +163,7 @@ class ModelFile:
     size: int
     secret: str = ""  # name of a token
     part: Part = Part.ENGINE
+    peers: tuple[Peer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +241,16 @@ class PowerLimit:
     part: Part = Part.BASE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloads:
+    """How what comes from outside gets to a host. Nothing of it must be true of the host, so a change of it
+    changes nothing there."""
+
+    images: str = ""  # a registry's address, perhaps with {registry}; empty: each image's own registry
+    hub: str = ""  # in place of https://huggingface.co
+    limit: int = 0  # bytes a second of weights; 0: as fast as it goes
+
+
 Item = Package | Directory | File | MergedJson | ImagePin | ModelFile | Container | Unit | PowerLimit
 
 
@@ -255,6 +276,7 @@ class Manifest:
         default_factory=dict[str, str]
     )  # whom they name, where that is not the host
     facts: dict[str, str] = field(default_factory=dict[str, str])  # what roles may ask: family, codename
+    downloads: Downloads = Downloads()
 
     def as_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self), sort_keys=True))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from . import exchange, files, haproxy
+from . import exchange, files, haproxy, serve
 from .protocol import Answers, Request, identity
 
+EDGE = "/etc/hostler/edge/haproxy.cfg"
+GIVES = "/files.sock"  # in an edge's configuration: other hosts get files of weights through it
 DUE = "/etc/hostler/due"  # a mark: files were changed, and nobody has loaded them yet
 
 
@@ -24,6 +26,7 @@ def door(request: Request, answers: Answers) -> int:
     """`door ID`: what `exchange` says; outcome `reloaded` where it was as wanted and its files had changed."""
     identifier = identity(request)
     kept = Kept()
+    shares = identifier == "edge" and serve.keep(GIVES in files.read_text(EDGE))
     exchange.exchange(request, kept)
     due = "%s/%s" % (DUE, identifier)
     if files.read(due) is not None:
@@ -31,5 +34,7 @@ def door(request: Request, answers: Answers) -> int:
             haproxy.reload(request, Kept())
             kept.last = {"changed": True, "outcome": "reloaded", "why": "its files changed", "log": []}
         files.remove(due)
+    if shares and not kept.last["changed"]:
+        kept.last = {**kept.last, "changed": True, "why": "other hosts get files here, or do not any more"}
     exchange.say(answers, **kept.last)
     return 0

@@ -63,10 +63,11 @@ def _needs(new: Spec, request: Request) -> None:
 
 
 def drained_with(new: Spec) -> List[str]:
-    """Whose requests would be cut: a replica's own; all replicas' of this host when the edge is exchanged."""
+    """Whose requests would be cut: a replica's own; all replicas' of this host when the edge is exchanged. The gateway
+    asks those of its own host directly."""
     if drains(new):
         return [new["id"]]
-    return replicas() if new.get("part") == "edge" else []
+    return replicas() if new.get("part") == "edge" and applied("gateway") is None else []
 
 
 def say(answers: Answers, **values: Any) -> None:

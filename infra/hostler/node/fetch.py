@@ -184,6 +184,7 @@ def _part(wish: Wish, progress: Progress) -> Generator[BinaryIO, None, None]:
     path = files.at(wish.path) + ".part"
     while True:
         part = open(path, "a+b")  # noqa: SIM115 - closed below, the lock with it
+        os.fchmod(part.fileno(), 0o644)  # other hosts are given it while it comes
         try:
             _lock(part, progress)
             if _is_still(part, path):

@@ -12,7 +12,7 @@ import os
 import shutil
 from typing import Any, Dict, Set
 
-from . import docker, files, instances, leave, paths, power, pull, tenants
+from . import docker, files, instances, leave, paths, power, pull, serve, tenants
 from .accounts import has_account, has_group, ran
 from .protocol import REFUSED, Answers, NodeError, Request
 from .spec import names
@@ -86,8 +86,10 @@ def _remove(container: str) -> None:
 
 def _units(told: Told) -> None:
     """The template and its links; the reload comes when nothing of ours runs any more."""
-    links = glob.glob(files.at("/etc/systemd/system/*.wants/hostler[@-]*.service"))
-    for path in (*sorted(links), files.at(files.UNIT), files.at(power.UNIT)):
+    if os.path.lexists(files.at(serve.FILES[0])):
+        told.take("units", serve.UNIT, ran("systemctl", "stop", serve.UNIT))
+    links = glob.glob(files.at("/etc/systemd/system/*.wants/hostler[@-]*"))
+    for path in (*sorted(links), *map(files.at, (files.UNIT, power.UNIT, *serve.FILES))):
         if os.path.lexists(path):
             told.take("files", path[len(files.root) :], lambda path=path: os.unlink(path))
     if not told.dry and not _others_run():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Optional
 
-from . import container, docker, drain, exchange, files, heal, instances, interrupts, journal, wait
+from . import container, docker, drain, exchange, files, heal, instances, interrupts, journal, serve, wait
 from .protocol import Answers, NodeError, Request, identity
 from .spec import Spec, applied, container_name, drains, old_name
 
@@ -39,6 +39,8 @@ def _retired(identifier: str, spec: Optional[Spec]) -> bool:
     container.stop_container(identifier, spec)
     gone = [docker.remove(name) for name in (container_name(identifier), old_name(identifier))]
     gone.append(instances.set_enabled(identifier, False))
+    if identifier == "edge":
+        gone.append(serve.keep(False))
     for path in ("%s/%s.json" % (files.APPLIED, identifier), "%s/%s.json" % (files.WANTED, identifier)):
         gone.append(files.remove(path))
     container.forget_end(identifier)

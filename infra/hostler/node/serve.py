@@ -15,11 +15,25 @@ import time
 from typing import BinaryIO, NamedTuple, Optional
 from urllib.parse import unquote
 
-from . import files, store
-from .protocol import Answers, Request, as_dict
+from . import files, instances, store
+from .protocol import Answers, NodeError, Request, as_dict
 
+UNIT = "hostler-files.socket"
+FILES = tuple("/etc/systemd/system/" + name for name in (UNIT, "hostler-files@.service"))
 PAUSE = 0.05  # between two looks at a file that grows
 STALL_S = 600.0  # how long a receiver may take nothing
+
+
+def keep(wanted: bool) -> bool:
+    """Whether systemd listens for the edge, now and after a boot; says whether that changed. Raises NodeError."""
+    changed = instances.linked(UNIT, FILES[0], wanted)
+    listens = instances.systemctl("is-active", UNIT).stdout.strip() == "active"
+    if listens == wanted:
+        return changed
+    result = instances.systemctl("start" if wanted else "stop", UNIT)
+    if wanted and not result.ok:
+        raise NodeError("unit", "%s: %s" % (UNIT, result.why), "systemctl status " + UNIT)
+    return True
 
 
 class Offer(NamedTuple):

@@ -222,7 +222,7 @@ def downtime(
         for c in changes
         if c.replica in serving and c.effect in (Effect.RESTART, Effect.DRAIN, Effect.REBOOT)
     }
-    doors = {c.host for c in changes if _restarts(c, "edge", seen)}
+    doors = {c.host for c in changes if _restarts(c, "edge", seen)} - {gateway}  # asked on loopback there
     touched |= {r.id for r in placement.replicas if r.id in serving and r.members[0].host in doors}
     if any(_restarts(c, "gateway", seen) for c in changes):
         return dict.fromkeys(sorted(set(serving.values())), DOOR_S)

@@ -14,6 +14,14 @@ from hostler.manifest.items import MadeOnHost, MergedJson, Package, Part, Text
 from hostler.models.types import ModelSource
 from worlds import configure_world as world
 
+APART = """
+stack: office
+pools:
+  rack: {hosts: [{address: 10.0.0.1, name: gpu-1, user: root}, {address: 10.0.0.2, name: gpu-2, user: ops}]}
+models:
+  chat: {source: "hf:acme/tiny:Q4_1"}
+"""
+
 
 def test_a_replica_is_a_complete_specification() -> None:
     chat = world.manifests()["gpu-1"].containers[0]
@@ -49,11 +57,13 @@ def test_a_file_on_the_host_stays_where_it_is() -> None:
     assert engine.model_path(local) == "/srv/x.gguf"
 
 
-def test_the_gateways_host_has_no_edge_and_the_other_has() -> None:
+def test_the_gateways_host_has_an_edge_only_for_files() -> None:
     made = world.manifests()
-    assert [c.id for c in made["gpu-1"].containers] == ["chat-0", "gateway"]
+    assert [c.id for c in made["gpu-1"].containers] == ["chat-0", "gateway", "edge"]
     assert [c.id for c in made["gpu-2"].containers] == ["chat-1", "edge"]
-    assert (made["gpu-1"].made, made["gpu-2"].made) == (("gateway",), ("edge",))
+    assert (made["gpu-1"].made, made["gpu-2"].made) == (("edge", "gateway"), ("edge",))
+    apart = world.manifests(file=world.stack(APART), placed=world.placement("gpu-2"))
+    assert [c.id for c in apart["gpu-1"].containers] == ["gateway"]
 
 
 def test_a_stack_on_one_host_has_no_certificates() -> None:
@@ -64,10 +74,11 @@ def test_a_stack_on_one_host_has_no_certificates() -> None:
 
 def test_pinned_copies_carry_the_certificate_that_was_seen() -> None:
     pins = {f.path: f.content for f in world.manifests()["gpu-1"].files if isinstance(f.content, MadeOnHost)}
-    (pin,) = pins.values()
+    pin = pins["/etc/hostler/tls/peers/gpu-2.crt"]
     assert (pin.host, pin.made, pin.pem) == ("gpu-2", "edge", world.PEM["edge"])
+    assert pins == {"/etc/hostler/tls/peers/gpu-2.crt": pin, "/etc/hostler/tls/sharing/gpu-2.crt": pin}
     unmade = [f.content for f in world.manifests(world.seen_hosts(made=False))["gpu-1"].files]
-    assert [c.sha256 for c in unmade if isinstance(c, MadeOnHost)] == [None]
+    assert [c.sha256 for c in unmade if isinstance(c, MadeOnHost)] == [None, None]
 
 
 def test_each_path_stands_once_with_parents_first() -> None:

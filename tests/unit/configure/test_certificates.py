@@ -44,7 +44,7 @@ def gateway(more: str = "") -> Manifest:
 
 def seen(manifest: Manifest, pems: Mapping[str, str]) -> Seen:
     """A host as it should be, with these certificates."""
-    plain = replace(manifest, made=("gateway",))
+    plain = replace(manifest, made=("edge", "gateway"))
     found = world.as_wanted(plain)
     made = {f"made:{name}": Value({"sha256": "0", "pem": pem}, world.AT) for name, pem in pems.items()}
     keys = tuple(f"/etc/hostler/tls/{name}{end}" for name in pems for end in (".crt", ".key"))
@@ -55,6 +55,7 @@ def seen(manifest: Manifest, pems: Mapping[str, str]) -> Seen:
 def test_what_is_made_for_whom() -> None:
     made = variables.host_variables(gateway())["base_made"]
     assert made == [
+        {"name": "edge", "cn": "gpu-1"},
         {"name": "gateway", "cn": "gpu-1"},
         {"name": "ca", "cn": "office"},
         {"name": "server", "cn": "10.0.0.1"},

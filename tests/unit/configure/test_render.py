@@ -90,7 +90,8 @@ def test_hosts_are_in_the_plays_that_concern_them(tmp_path: Path) -> None:
         "hostler": both,
         "hostler_prepare": both,
         "hostler_engine": both,
-        "hostler_edge": ["gpu-2"],
+        "hostler_edge": both,
+        "hostler_weights": both,
         "hostler_gateway": ["gpu-1"],
         "hostler_retire": [],
     }
