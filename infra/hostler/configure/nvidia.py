@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hostler.configure import driver, toolkit
 from hostler.hosts.types import Facts
 from hostler.manifest.items import FetchedKey, File, Item, Package, Part, Text
+from hostler.models import mirror
 from hostler.stackfile.sections import StackFile
 
 BRANCH = driver.BRANCH
@@ -103,8 +104,8 @@ def obstacle(facts: Facts, begun: bool = False) -> str:
     return ""
 
 
-def source_text(found: Recipe) -> str:
-    return f"# Written by hostler; edits here are lost.\ndeb [signed-by={KEYRING}] {found.repository}/ /\n"
+def source_text(repository: str) -> str:
+    return f"# Written by hostler; edits here are lost.\ndeb [signed-by={KEYRING}] {repository}/ /\n"
 
 
 def items(file: StackFile, facts: Facts, begun: bool = False) -> tuple[Item, ...]:
@@ -123,14 +124,15 @@ def items(file: StackFile, facts: Facts, begun: bool = False) -> tuple[Item, ...
 
 
 def _repository(file: StackFile, found: Recipe) -> tuple[File, ...]:
-    own = file.stack.mirror.driver_key if file.stack.mirror else None
-    if own:
-        key = _file(KEYRING, toolkit.own_key(file, "driver_key", own))
+    mirrors = mirror.of(file.stack)
+    repository = mirror.apt(mirrors.apt, found.repository)
+    if mirrors.driver_key:
+        key = _file(KEYRING, toolkit.own_key(file, "driver_key", mirrors.driver_key))
     else:
         name, fingerprint = found.key
-        fetched = FetchedKey(url=f"{found.repository}/{name}", fingerprints=(fingerprint,))
+        fetched = FetchedKey(url=f"{repository}/{name}", fingerprints=(fingerprint,))
         key = File(path=KEYRING, part=Part.DRIVER, content=fetched)
-    return (key, _file(SOURCE, source_text(found)))
+    return (key, _file(SOURCE, source_text(repository)))
 
 
 def _file(path: str, text: str) -> File:

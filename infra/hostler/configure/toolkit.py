@@ -15,6 +15,7 @@ from hostler.configure.docker import has_cards
 from hostler.errors import StackFileError
 from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import Effect, File, Item, Package, Part, Text
+from hostler.models import mirror
 from hostler.stackfile.sections import StackFile
 
 SOURCE = "/etc/apt/sources.list.d/hostler-nvidia-container-toolkit.list"
@@ -49,20 +50,19 @@ def _names(packages: Any) -> set[str]:
 def _source(file: StackFile) -> tuple[Item, ...]:
     return (
         File(path=KEYRING, part=Part.TOOLKIT, content=Text(text=key(file)), effect=Effect.NONE),
-        File(path=SOURCE, part=Part.TOOLKIT, content=Text(text=source_text()), effect=Effect.NONE),
+        File(path=SOURCE, part=Part.TOOLKIT, content=Text(text=source_text(file)), effect=Effect.NONE),
     )
 
 
-def source_text() -> str:
-    return f"# Written by hostler; edits here are lost.\ndeb [signed-by={KEYRING}] {ADDRESS} /\n"
+def source_text(file: StackFile) -> str:
+    address = mirror.apt(mirror.of(file.stack).apt, ADDRESS)
+    return f"# Written by hostler; edits here are lost.\ndeb [signed-by={KEYRING}] {address} /\n"
 
 
 def key(file: StackFile) -> str:
     """The OpenPGP key that signs the repository: the stack file's, or the pinned one of NVIDIA."""
-    mirror = file.stack.mirror
-    if mirror and mirror.toolkit_key:
-        return own_key(file, "toolkit_key", mirror.toolkit_key)
-    return _pinned()
+    own = mirror.of(file.stack).toolkit_key
+    return own_key(file, "toolkit_key", own) if own else _pinned()
 
 
 def own_key(file: StackFile, key: str, name: str) -> str:
