@@ -32,6 +32,12 @@ def leftovers(manifest: Manifest, seen: Seen) -> Iterator[Change]:
             yield _remove(manifest, part_of_path(path), f"path:{path}", "there", Effect.NONE)
 
 
+def of_weights(change: Change) -> bool:
+    """Weights that nothing needs any more go last of all: as long as the new release has not answered, the old one
+    may have to come back."""
+    return change.action == "remove" and change.item.startswith("model:")
+
+
 def _due(manifest: Manifest, path: str) -> Change:
     part = Part(path.removeprefix(DUE))
     return Change(

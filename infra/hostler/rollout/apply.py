@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from hostler.configure import leftovers
 from hostler.configure.events import Event
 from hostler.configure.run import run_playbooks
+from hostler.configure.types import Change
 from hostler.configure.variables import secrets_named
 from hostler.console.out import Out
 from hostler.errors import ConfigureError, HostlerError, RefusedError
@@ -25,26 +27,45 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
     (exit 7) when a new replica did not pass and the old one is back."""
     changes = tuple(change for change in draft.plan.changes if change.host and change.part != "pulumi")
     gone = [name for name in draft.plan.removed_hosts if name in run.transports]
-    here = tuple(change for change in changes if change.host not in draft.plan.removed_hosts)
+    here = tuple(
+        change
+        for change in changes
+        if change.host not in draft.plan.removed_hosts and not leftovers.of_weights(change)
+    )
     for leaving in draft.plan.vacated:
         if leaving.host in run.transports:
             _retire(run, leaving.replica, leaving.host, cut=cut)
     if here:
-        with _or_lost(run):
-            run_playbooks(
-                manifests=draft.plan.manifests,
-                hosts=draft.observation.hosts,
-                changes=here,
-                run=run.run,
-                cut=cut,
-                secrets=secret.values(draft.observation.file, secrets_named(draft.plan.manifests)),
-                on_event=Teller(run.out),
-                lost=run.lock.lost,
-            )
+        _play(draft, run, here, cut=cut)
     for name in gone:
         retire(run, name, draft, cut=cut)
         run.out.live(f"{name}: taking away what is ours")
         empty(run, name)
+
+
+def prune(draft: Draft, run: Session) -> None:
+    """Takes away the weights that nothing needs any more; call it when the new release has answered."""
+    gone = tuple(
+        change
+        for change in draft.plan.changes
+        if leftovers.of_weights(change) and change.host not in draft.plan.removed_hosts
+    )
+    if gone:
+        _play(draft, run, gone)
+
+
+def _play(draft: Draft, run: Session, changes: tuple[Change, ...], *, cut: bool = False) -> None:
+    with _or_lost(run):
+        run_playbooks(
+            manifests=draft.plan.manifests,
+            hosts=draft.observation.hosts,
+            changes=changes,
+            run=run.run,
+            cut=cut,
+            secrets=secret.values(draft.observation.file, secrets_named(draft.plan.manifests)),
+            on_event=Teller(run.out),
+            lost=run.lock.lost,
+        )
 
 
 def retire(run: Session, host: str, draft: Draft, *, cut: bool) -> None:

@@ -13,7 +13,7 @@ from hostler.console.out import Out
 from hostler.errors import HostlerError, RefusedError
 from hostler.record.types import Record
 from hostler.rollout import drivers, gates, keys, planfile, planning, verify
-from hostler.rollout.apply import apply
+from hostler.rollout.apply import apply, prune
 from hostler.rollout.observe import Observation, lost, observe, refuse_unreached, restore
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session, journal, session
@@ -110,6 +110,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         verify.routed(run, [r for r in draft.plan.placement.replicas if r.model in models])
         answers = verify.smoke(draft, run, models)
         _finish(run, draft)
+        prune(draft, run)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
     touched = {change.replica for change in draft.plan.changes}
     replicas = [replica for replica in draft.plan.placement.replicas if replica.id in touched]
