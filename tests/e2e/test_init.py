@@ -75,6 +75,8 @@ def test_an_unknown_key_is_shown_and_asked_once(newcomer: Desk, hosts: dict[str,
         assert fingerprint(host) in terminal.said
         terminal.said = ""
         terminal.type("y\n")
+    terminal.until("What for")
+    terminal.type("\n")
     assert terminal.end() == 0, terminal.said
     assert all(host.host_key.split()[1] in known(newcomer.operator) for host in hosts.values())
 
@@ -86,6 +88,7 @@ def test_an_unknown_key_is_shown_and_asked_once(newcomer: Desk, hosts: dict[str,
     assert "NVIDIA A10G" in written[0]
     newcomer.write(written[0])
     newcomer("check")
+    assert "\nchat: " in again, "what is proposed is said, too"
 
 
 def test_no_is_no(newcomer: Desk, hosts: dict[str, Host]) -> None:

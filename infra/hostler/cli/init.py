@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,10 +11,20 @@ from hostler.cli import options
 from hostler.console.out import Out
 from hostler.errors import UsageError
 
+if TYPE_CHECKING:
+    from hostler.models.catalogue import Use
+
 
 @click.command()
 @click.argument("hosts", nargs=-1)
 @options.yes
+@click.option(
+    "--for",
+    "uses",
+    multiple=True,
+    type=click.Choice(("chat", "code", "embeddings")),
+    help="What the models are for, once for each; asked on a terminal, else chat and what fits beside it.",
+)
 @click.option(
     "-o",
     "--out",
@@ -22,9 +33,9 @@ from hostler.errors import UsageError
     default=Path("hostler.yaml"),
     show_default=True,
 )
-def command(hosts: tuple[str, ...], yes: bool, out_file: Path) -> None:
+def command(hosts: tuple[str, ...], yes: bool, uses: tuple[Use, ...], out_file: Path) -> None:
     """Look at HOSTS (names of ~/.ssh/config, addresses, or `local`) and write a commented stack file
-    with one model that fits."""
+    with models that fit them."""
     from hostler.rollout import init
 
     out = Out()
@@ -35,6 +46,6 @@ def command(hosts: tuple[str, ...], yes: bool, out_file: Path) -> None:
             got="a file",
             next_step="choose another name with -o, or edit that one",
         )
-    text = init.propose(hosts or ("local",), out, yes=yes)
+    text = init.propose(hosts or ("local",), out, yes=yes, uses=uses)
     out_file.write_text(text, encoding="utf-8")
     out.say(f"wrote {out_file}; next: read it, then `hostler up`")

@@ -97,6 +97,15 @@ class Out:
         self.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
+    def ask(self, question: str) -> str:
+        """What is typed on the terminal; empty where there is none, or just the return key."""
+        if not self.can_ask:
+            return ""
+        self._clear()
+        self.stderr.write(f"{question} ")
+        self.stderr.flush()
+        return sys.stdin.readline().strip()
+
     def _width(self) -> int:
         if not self.stdout.isatty():
             return 10_000

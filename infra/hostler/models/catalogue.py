@@ -1,118 +1,125 @@
-"""Chat models to begin with, and the choice among them for the cards that are there. Pure.
+"""Models to begin with, for each use, the best first: all under an open licence, in GGUF, from the hub. Pure data.
 
-Sizes are those of the single Q4_K_M file; the exact need is read from its header when it is resolved.
+Where the numbers come from: sizes from the file lists of the repositories (10^9 bytes, all parts); layers, heads,
+widths, windows and vocabulary from the config.json of the model that was converted; the part that a token reads of
+a mixture of experts from its model card (active of all parameters). All of the file is counted as if it lay on a
+card, also what llama.cpp leaves in main memory: the exact need, read from the header when the model is resolved,
+is never more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from hostler.hosts.types import Card
-from hostler.models.memory import CUDA_CONTEXT, DEFAULT_CONTEXT, MIB, SPREAD, as_gib, cards_needed
-from hostler.models.types import Need
+from hostler.models.kv import Attention
+from hostler.models.memory import DEFAULT_CONTEXT, Shape
 
-SLOW_IN_MEMORY_GIB = 3.0  # a larger model answers too slowly without a card
+Use = Literal["chat", "code", "embeddings"]
+USES: tuple[Use, ...] = ("chat", "code", "embeddings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """`size_gib` of the file, `cache_kib` of keys and values a token at f16, `layers` of the model."""
+    """`quantization` empty: there is one file; `size_gb` of it in 10^9 bytes; `kv_heads` and `head` give the cache's width; `window` slides over every
+    second layer; `active`: the part of the weights that one token reads; `kept` False: an encoder, without cache."""
 
+    use: Use
     title: str
     repo: str
-    size_gib: float
-    cache_kib: int
+    quantization: str
+    licence: str
+    size_gb: float
     layers: int
+    heads: int
+    kv_heads: int
+    head: int
+    width: int
     vocabulary: int
+    trained: int
     note: str
-    quantization: str = "Q4_K_M"
+    active: float = 1.0
+    window: int = 0
+    kept: bool = True
 
     @property
     def source(self) -> str:
-        return f"hf:{self.repo}:{self.quantization}"
+        return f"hf:{self.repo}" + (f":{self.quantization}" if self.quantization else "")
 
-    def need(self, *, in_memory: bool = False, context: int = DEFAULT_CONTEXT) -> Need:
-        divided = self.size_gib * 2**30 + self.cache_kib * 1024 * context
-        compute = 512 * (self.vocabulary + 4096) * 4
-        return Need(
-            divided_mib=int(divided / MIB) + 1,
-            card_mib=int((compute + (0 if in_memory else CUDA_CONTEXT)) / MIB) + 1,
-            spread_mib=int((SPREAD + divided / self.layers) / MIB) + 1,
+    @property
+    def size(self) -> int:
+        """Bytes to download."""
+        return int(self.size_gb * 1e9)
+
+    @property
+    def context(self) -> int:
+        """Tokens to begin with: a passage for embeddings, else what is usual."""
+        return min(self.trained, 2048 if self.use == "embeddings" else DEFAULT_CONTEXT)
+
+    @property
+    def shape(self) -> Shape:
+        width = 2 * self.kv_heads * self.head if self.kept else 0
+        slides = [self.window and layer % 2 == 0 for layer in range(self.layers)]
+        return Shape(
+            weights=self.size,
+            attention=tuple(Attention(width, self.window if window else 0) for window in slides),
+            vocabulary=self.vocabulary,
+            embedding=self.width,
+            trained_context=self.trained,
+            active=int(self.size * self.active),
+            heads=self.heads,
+            embeds=self.use == "embeddings",
         )
 
 
-# the best first
 CATALOGUE = (
-    Entry(title="Llama 3.3 70B", repo="bartowski/Llama-3.3-70B-Instruct-GGUF", size_gib=39.6, cache_kib=320,
-          layers=80, vocabulary=128256, note="the strongest here, on two cards of 24 GiB"),
-    Entry(title="Qwen2.5 32B", repo="bartowski/Qwen2.5-32B-Instruct-GGUF", size_gib=18.5, cache_kib=256,
-          layers=64, vocabulary=152064, note="strong at code and reasoning"),
-    Entry(title="Mistral Small 24B", repo="bartowski/Mistral-Small-24B-Instruct-2501-GGUF", size_gib=13.35,
-          cache_kib=160, layers=40, vocabulary=131072, note="quick for its strength"),
-    Entry(title="Qwen2.5 14B", repo="bartowski/Qwen2.5-14B-Instruct-GGUF", size_gib=8.37, cache_kib=192,
-          layers=48, vocabulary=152064, note="good at code"),
-    Entry(title="Llama 3.1 8B", repo="bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", size_gib=4.58, cache_kib=128,
-          layers=32, vocabulary=128256, note="a good all-rounder"),
-    Entry(title="Llama 3.2 3B", repo="bartowski/Llama-3.2-3B-Instruct-GGUF", size_gib=1.88, cache_kib=112,
-          layers=28, vocabulary=128256, note="small and quick"),
-    Entry(title="Qwen2.5 1.5B", repo="bartowski/Qwen2.5-1.5B-Instruct-GGUF", size_gib=0.92, cache_kib=28,
-          layers=28, vocabulary=151936, note="for a processor without cards"),
-    Entry(title="SmolLM2 135M", repo="HuggingFaceTB/SmolLM2-135M-Instruct-GGUF", size_gib=0.09, cache_kib=23,
-          layers=30, vocabulary=49152, note="tiny: to try the whole way", quantization="Q4_1"),
+    Entry(use="chat", title="gpt-oss 120B", repo="ggml-org/gpt-oss-120b-GGUF", quantization="MXFP4",
+          licence="Apache 2.0", size_gb=63.39, layers=36, heads=64, kv_heads=8, head=64, width=2880,
+          vocabulary=201088, trained=131072, window=128, active=0.06,
+          note="the strongest here; it thinks before it answers"),
+    Entry(use="chat", title="Qwen3 30B A3B", repo="unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF", quantization="Q4_K_M",
+          licence="Apache 2.0", size_gb=18.56, layers=48, heads=32, kv_heads=4, head=128, width=2048,
+          vocabulary=151936, trained=262144, active=0.11, note="strong, and quick for its size"),
+    Entry(use="chat", title="gpt-oss 20B", repo="ggml-org/gpt-oss-20b-GGUF", quantization="MXFP4",
+          licence="Apache 2.0", size_gb=12.11, layers=24, heads=64, kv_heads=8, head=64, width=2880,
+          vocabulary=201088, trained=131072, window=128, active=0.21,
+          note="quick for its strength; it thinks before it answers"),
+    Entry(use="chat", title="Qwen3 14B", repo="Qwen/Qwen3-14B-GGUF", quantization="Q4_K_M",
+          licence="Apache 2.0", size_gb=9.01, layers=40, heads=40, kv_heads=8, head=128, width=5120,
+          vocabulary=151936, trained=32768, note="a good all-rounder; it thinks before it answers"),
+    Entry(use="chat", title="Qwen3 8B", repo="Qwen/Qwen3-8B-GGUF", quantization="Q4_K_M",
+          licence="Apache 2.0", size_gb=5.03, layers=36, heads=32, kv_heads=8, head=128, width=4096,
+          vocabulary=151936, trained=32768, note="a good all-rounder; it thinks before it answers"),
+    Entry(use="chat", title="Qwen3 4B", repo="unsloth/Qwen3-4B-Instruct-2507-GGUF", quantization="Q4_K_M",
+          licence="Apache 2.0", size_gb=2.50, layers=36, heads=32, kv_heads=8, head=128, width=2560,
+          vocabulary=151936, trained=262144, note="small and quick"),
+    Entry(use="chat", title="Qwen2.5 1.5B", repo="bartowski/Qwen2.5-1.5B-Instruct-GGUF", quantization="Q4_K_M",
+          licence="Apache 2.0", size_gb=0.99, layers=28, heads=12, kv_heads=2, head=128, width=1536,
+          vocabulary=151936, trained=32768, note="for little memory"),
+    Entry(use="chat", title="SmolLM2 135M", repo="HuggingFaceTB/SmolLM2-135M-Instruct-GGUF", quantization="",
+          licence="Apache 2.0", size_gb=0.15, layers=30, heads=9, kv_heads=3, head=64, width=576,
+          vocabulary=49152, trained=8192, note="tiny: to try the whole way"),
+    Entry(use="code", title="Qwen3 Coder 30B A3B", repo="unsloth/Qwen3-Coder-30B-A3B-Instruct-GGUF",
+          quantization="Q4_K_M", licence="Apache 2.0", size_gb=18.56, layers=48, heads=32, kv_heads=4, head=128,
+          width=2048, vocabulary=151936, trained=262144, active=0.11, note="made for agents that write code, and quick"),
+    Entry(use="code", title="Qwen2.5 Coder 14B", repo="bartowski/Qwen2.5-Coder-14B-Instruct-GGUF",
+          quantization="Q4_K_M", licence="Apache 2.0", size_gb=8.99, layers=48, heads=40, kv_heads=8, head=128,
+          width=5120, vocabulary=152064, trained=32768, note="writes and completes code"),
+    Entry(use="code", title="Qwen2.5 Coder 7B", repo="bartowski/Qwen2.5-Coder-7B-Instruct-GGUF",
+          quantization="Q4_K_M", licence="Apache 2.0", size_gb=4.69, layers=28, heads=28, kv_heads=4, head=128,
+          width=3584, vocabulary=152064, trained=32768, note="completes code quickly"),
+    Entry(use="code", title="Qwen2.5 Coder 1.5B", repo="bartowski/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+          quantization="Q4_K_M", licence="Apache 2.0", size_gb=0.99, layers=28, heads=12, kv_heads=2, head=128,
+          width=1536, vocabulary=151936, trained=32768, note="completes lines, for little memory"),
+    Entry(use="embeddings", title="Qwen3 Embedding 0.6B", repo="Qwen/Qwen3-Embedding-0.6B-GGUF", quantization="Q8_0",
+          licence="Apache 2.0", size_gb=0.64, layers=28, heads=16, kv_heads=8, head=128, width=1024,
+          vocabulary=151669, trained=32768, note="vectors of 1,024 numbers, in a hundred languages"),
+    Entry(use="embeddings", title="Nomic Embed 1.5", repo="nomic-ai/nomic-embed-text-v1.5-GGUF", quantization="Q8_0",
+          licence="Apache 2.0", size_gb=0.15, layers=12, heads=12, kv_heads=12, head=64, width=768,
+          vocabulary=30528, trained=2048, kept=False, note="vectors of 768 numbers, for English"),
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Considered:
-    """An entry that was not chosen, and why."""
-
-    entry: Entry
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    entry: Entry
-    cards: int  # 0: main memory
-    why: str
-    considered: tuple[Considered, ...] = ()
-
-
-def propose(
-    hosts: Sequence[Sequence[Card]], memory_mib: int = 0, *, catalogue: Sequence[Entry] = CATALOGUE
-) -> Choice | None:
-    """The best model that one of the hosts holds with 8k of context; `hosts` has each one's cards,
-    `memory_mib` the most main memory of any. None: not even the smallest fits."""
-    free = [[card.memory_mib - (card.used_mib or 0) for card in cards] for cards in hosts if cards]
-    in_memory = not free
-    considered: list[Considered] = []
-    for entry in catalogue:
-        need = entry.need(in_memory=in_memory)
-        reason, cards = _fit(need, free) if free else _fit_memory(entry, need, memory_mib)
-        if not reason:
-            return Choice(
-                entry=entry, cards=cards, why=_why(entry, need, cards), considered=tuple(considered)
-            )
-        considered.append(Considered(entry=entry, reason=reason))
-    return None
-
-
-def _fit(need: Need, free: Sequence[Sequence[int]]) -> tuple[str, int]:
-    counts = [count for cards in free if (count := cards_needed(need, cards))]
-    if counts:
-        return "", min(counts)
-    most = max(len(cards) for cards in free)
-    return f"needs {as_gib(need.total(1))} on one card, or {as_gib(need.per_card(most))} on each of {most}", 0
-
-
-def _fit_memory(entry: Entry, need: Need, memory_mib: int) -> tuple[str, int]:
-    if entry.size_gib > SLOW_IN_MEMORY_GIB:
-        return "too slow without a card", 0
-    lacking = need.per_card(0) > memory_mib
-    return (f"needs {as_gib(need.per_card(0))} of main memory" if lacking else ""), 0
-
-
-def _why(entry: Entry, need: Need, cards: int) -> str:
-    place = "in main memory" if cards == 0 else "on one card" if cards == 1 else f"on {cards} cards"
-    return f"{entry.title}, {entry.note}: {as_gib(need.total(cards))} with 8k of context, {place}"
+def entries(use: Use) -> tuple[Entry, ...]:
+    """The best first."""
+    return tuple(entry for entry in CATALOGUE if entry.use == use)

@@ -1,20 +1,25 @@
-"""hostler init: probe, ask about unknown keys once, propose."""
+"""hostler init: probe, ask what cannot be seen (unknown keys, what the models are for), propose."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from hostler.console.out import Out
 from hostler.hosts.types import Facts, Host, Seen, Ssh
-from hostler.models.proposal import Found, stack_text
+from hostler.models.catalogue import USES, Use
+from hostler.models.choosing import choose
+from hostler.models.proposal import Found, stack_text, summary, there
 from hostler.rollout.observe import look, refuse_unreached
 from hostler.stackfile.hosts import host_name
 
 LIMIT_S = 20.0
+QUESTION = f"What for: {', '.join(USES)}? [chat, and what fits beside it]"
 
 
-def propose(words: Sequence[str], out: Out, *, yes: bool) -> str:
-    """The text of a stack file for these hosts; raises HostError with all that cannot be reached."""
+def propose(words: Sequence[str], out: Out, *, yes: bool, uses: Sequence[Use] = ()) -> str:
+    """The text of a stack file for these hosts; raises HostError with all that cannot be reached. `uses`: what the
+    models are for; where none are given it is asked on a terminal, and otherwise chat, and what fits beside it."""
     hosts = tuple(host_of(word) for word in words)
     out.live(f"looking at {', '.join(words)}")
     seen = dict(look(hosts, limit_s=LIMIT_S))
@@ -24,7 +29,21 @@ def propose(words: Sequence[str], out: Out, *, yes: bool) -> str:
         if facts:
             _say(name, facts, out)
     found = [Found(address=word, seen=seen[host.name]) for word, host in zip(words, hosts, strict=True)]
-    return stack_text(hosts[0].name if len(hosts) == 1 else "home", found)
+    wanted = uses or (() if yes else _asked(out))
+    choice = choose(there(found), wanted, beside=not wanted)
+    for line in summary(choice, host=len(found) > 1):
+        out.say(line)
+    return stack_text(hosts[0].name if len(hosts) == 1 else "home", found, choice)
+
+
+def _asked(out: Out) -> tuple[Use, ...]:
+    """The uses that somebody names; none: chat, and what fits beside it."""
+    while words := re.findall(r"[a-z]+", out.ask(QUESTION).lower()):
+        known: tuple[Use, ...] = tuple(use for use in USES if use in words)
+        if len(known) == len(set(words)):
+            return known
+        out.say(f"please name some of: {', '.join(USES)}")
+    return ()
 
 
 def host_of(word: str) -> Host:
