@@ -1,6 +1,6 @@
 """`make bench`: every row a ratio of one run on this machine, into bench/results.md and the README.
 
-run.py [noop cold words placement gateway]: only these rows are measured anew; the others stay as they were.
+run.py [noop cold weights words placement gateway]: only these rows are measured anew; the others stay as they were.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import cold
 import noop
 import placement
+import weights
 import words
 from report import Row, figure, write
 from stand import TOP, Tools, say
@@ -45,6 +46,21 @@ def cold_rows(tools: Tools, work: Path) -> list[Row]:
     return [
         Row("4 bare hosts by a shell script, the floor", figure(found["floor"], "s"), ""),
         Row("the same by `hostler up`", figure(found["hostler"], "s"), "within 1.25", ratio),
+    ]
+
+
+def weights_rows(tools: Tools, work: Path) -> list[Row]:
+    found = weights.measured(tools, work)
+    line = f"a line of {found['line_mbit']:.0f} Mbit/s"
+    over = f"{found['carried']:.1f} times over the line"
+    return [
+        Row(f"a model's file onto one host, {line}", figure(found["one"], "s"), ""),
+        Row(
+            f"the same file onto 4 hosts, {over}",
+            figure(found["four"], "s"),
+            "within 1.30",
+            found["four"] / found["one"],
+        ),
     ]
 
 
@@ -93,6 +109,7 @@ PARTS: dict[str, Callable[[Tools, Path], list[Row]]] = {
     "gateway": gateway_rows,
     "noop": noop_rows,
     "cold": cold_rows,
+    "weights": weights_rows,
 }
 
 

@@ -30,7 +30,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("host", "scanner", "open_ports"), [("gpu-1", "gpu-2", {22, 8000}), ("gpu-2", "gpu-1", {22, 8443})]
+    ("host", "scanner", "open_ports"), [("gpu-1", "gpu-2", {22, 8000, 8443}), ("gpu-2", "gpu-1", {22, 8443})]
 )
 def test_nothing_else_is_open(
     steady: Desk, hosts: dict[str, Host], host: str, scanner: str, open_ports: set[int]

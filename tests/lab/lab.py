@@ -21,7 +21,7 @@ from .hubdata import REPO, hub_files
 from .images import images
 from .machine import install, require
 from .operators import Operator
-from .pki import pki
+from .pki import server
 from .roots import base_root
 from .shell import LabError, Process, background, wait_for
 from .side_by_side import side_by_side
@@ -33,7 +33,7 @@ def setup(*suites: str) -> None:
     """Everything that is built once; does nothing where it is there."""
     require()
     install()
-    pki()
+    server()
     for suite in suites or ("bookworm",):
         base_root(suite)
     go_binary("nvidia")
@@ -245,14 +245,16 @@ class Lab:
         *,
         status: int = 0,
         slow: int = 0,
+        line: int = 0,
         cut: int | None = None,
         wrong: bool = False,
         times: int = 0,
         client: str = "",
     ) -> None:
         """Makes a site misbehave where `path` (a pattern) matches: an HTTP status for everything; for the bytes of
-        files: slow (bytes a second), cut (after so many), wrong. `times`: only so often, 0 for ever; `client`: for this address alone."""
+        files: slow (bytes a second), line (the same for all together), cut (after so many), wrong. `times`: only so often, 0 for ever; `client`: for this address alone."""
         one = {"id": uuid.uuid4().hex, "site": site, "path": path, "status": status, "slow": slow}
+        one["line"] = line
         one |= {"cut": cut, "wrong": wrong, "times": times, "client": client}
         control = self._control()
         self._set_control(control | {"faults": [*control.get("faults", []), one]})

@@ -50,6 +50,7 @@ class Control:
         self.file = directory / "control.json"
         self.log_file = directory / "requests.jsonl"
         self.lock = threading.Lock()
+        self.free = 0.0  # when the line to the outside has carried what was put on it
         self.used: Counter[str] = Counter()
 
     def read(self) -> dict[str, Any]:
@@ -70,6 +71,13 @@ class Control:
                 self.used[one["id"]] += 1
             return one
         return {}
+
+    def carry(self, size: int, rate: int) -> None:
+        """Waits while a line of so many bytes a second carries these, after what others have put on it."""
+        with self.lock:
+            self.free = max(self.free, time.monotonic()) + size / rate
+            until = self.free
+        time.sleep(max(until - time.monotonic(), 0))
 
     def log(self, **fields: object) -> None:
         with self.lock, self.log_file.open("a") as out:
@@ -177,13 +185,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_file(self, body: Path, start: int, end: int, fault: dict[str, Any], status: int) -> int:
         slow, cut, wrong = fault.get("slow") or 0, fault.get("cut"), fault.get("wrong")
+        line = fault.get("line") or 0
         with body.open("rb") as handle:
             handle.seek(start)
-            if not (slow or wrong or cut is not None) and end - start == body.stat().st_size:
+            if not (slow or line or wrong or cut is not None) and end - start == body.stat().st_size:
                 shutil.copyfileobj(handle, self.wfile, 1 << 20)
                 self.sent = end
                 return status
-            step = max(min(CHUNK, slow // 10), 1) if slow else CHUNK
+            step = max(min(CHUNK, (slow or line) // 10), 1) if slow or line else CHUNK
             while self.sent < end - start:
                 data = handle.read(min(step, end - start - self.sent))
                 if cut is not None and self.sent + len(data) > cut:
@@ -194,6 +203,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.sent += len(data)
                 if slow:
                     time.sleep(len(data) / slow)
+                if line:
+                    self.server.control.carry(len(data), line)
         return status
 
     def log_message(self, format: str, *args: object) -> None:
