@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hostler.configure import build, difference, doors, observed, too_old
+from hostler.configure import build, difference, disk_room, doors, observed, too_old
 from hostler.configure.types import Change, Notice, Plan
 from hostler.console import status
 from hostler.hosts.types import Absent, Host, Observed, Seen, Unknown, Value
@@ -90,6 +90,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         notices=(
             *notices,
             *too_old.notices(release, placement, observation.seen),
+            *disk_room.notices(manifests, observation.seen),
             *_unreached(observation.seen),
         ),
         manifests=manifests,
