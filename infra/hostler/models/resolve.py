@@ -203,6 +203,8 @@ class Weights:
         except errors.RepositoryNotFoundError as error:
             raise denied.at_mirror(self.hub, denied.no_repo(source, where, bool(self.token))) from error
         except _network_errors() as error:
+            if _status(error) == 404:  # a mirror need not say what it lacks
+                raise denied.at_mirror(self.hub, denied.no_repo(source, where, bool(self.token))) from error
             raise unreachable(api.endpoint, error) from error
 
     def _url(self, source: UrlSource, where: str) -> ModelSource:
@@ -250,14 +252,7 @@ def _again[T](ask: Callable[[], T], pause: Callable[[float], None] | None) -> T:
     from huggingface_hub.errors import HfHubHTTPError
 
     def passing(error: BaseException) -> bool:
-        response: Any = getattr(error, "response", None)
-        return isinstance(error, HfHubHTTPError) and getattr(response, "status_code", 0) in (
-            429,
-            500,
-            502,
-            503,
-            504,
-        )
+        return isinstance(error, HfHubHTTPError) and _status(error) in (429, 500, 502, 503, 504)
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(passing),
@@ -266,6 +261,11 @@ def _again[T](ask: Callable[[], T], pause: Callable[[float], None] | None) -> T:
         sleep=pause or time.sleep,
         reraise=True,
     )(ask)
+
+
+def _status(error: BaseException) -> int:
+    response: Any = getattr(error, "response", None)
+    return int(getattr(response, "status_code", 0))
 
 
 def _network_errors() -> tuple[type[Exception], ...]:
