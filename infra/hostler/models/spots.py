@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from hostler.models.links import Matrix, groups, matrix_of
+from hostler.models.memory import as_gib
 from hostler.models.rooms import Room
 from hostler.models.types import Need
 
@@ -140,14 +141,14 @@ def refusals(one: Wanted, shelf: Shelf) -> list[tuple[str, str]]:
         return [(shelf.room.host, why)]
     if one.in_memory:
         need, free = one.need.per_card(0), max(0, shelf.memory)
-        return [(shelf.room.host, f"needs {need} MiB of main memory; {free} MiB may be used")]
+        return [(shelf.room.host, f"needs {need} MiB ({as_gib(need)}) of main memory; {free} MiB may be used")]
     count = one.possible(len(shelf.free))[-1]
     each = one.need.per_card(count)
     on = "" if count == 1 else f" on each of {count} cards"
     lines = [
         (
             f"{shelf.room.host} card {card.index} {card.name}",
-            f"needs {each} MiB{on}; {free} of {card.memory_mib} MiB may be used"
+            f"needs {each} MiB ({as_gib(each)}){on}; {free} of {card.memory_mib} MiB may be used"
             + (f" ({card.note})" if card.note else ""),
         )
         for card, free in zip(shelf.room.cards, shelf.free, strict=True)

@@ -30,15 +30,35 @@ def header_of(name: str) -> Header:
 
 def made(name: str) -> tuple[bytes, int]:
     """The header's bytes, and the size of the file that it would stand in."""
+    return parts(name)[0]
+
+
+def parts(name: str, count: int = 1, matrices: str = "") -> list[tuple[bytes, int]]:
+    """The same of each part of a split file: the first one has the metadata. `matrices`: the type of all of them."""
     told = case(name)
     layers = next(value for key, value in told["metadata"].items() if key.endswith(".block_count"))
+    every = list(_tensors(told["tensors"], layers))
+    each = -(-len(every) // count)
+    return [
+        _part(
+            told["metadata"] if not number else {"split.no": number, "split.count": count},
+            every[number * each : (number + 1) * each],
+            matrices,
+        )
+        for number in range(count)
+    ]
+
+
+def _part(
+    metadata: dict[str, Any], told: list[tuple[str, tuple[int, int], str]], matrices: str
+) -> tuple[bytes, int]:
     tensors: list[tuple[str, tuple[int, ...], int]] = []
     at = 0
-    for tensor, shape, kind in _tensors(told["tensors"], layers):
+    for tensor, shape, kind in told:
         tensors.append((f"{tensor}.weight", shape, at))
-        size, elements = TYPES[kind]
+        size, elements = TYPES[kind if kind == "F32" or not matrices else matrices]
         at += -(-shape[0] * shape[1] * size // elements // 32) * 32
-    data = builders.header(told["metadata"], tensors)
+    data = builders.header(metadata, tensors)
     return data, -(-len(data) // 32) * 32 + at
 
 

@@ -134,8 +134,8 @@ def test_every_card_has_its_own_reason() -> None:
     placed = place([model("big", 30000, cards=1)], rooms)
     assert placed.missing == ("big-0",)
     assert [(r.where, r.reason) for r in placed.rejected] == [
-        ("a card 0 RTX 3090", "needs 30000 MiB; 24000 of 24576 MiB may be used"),
-        ("a card 1 RTX 3090", "needs 30000 MiB; 3000 of 24576 MiB may be used"),
+        ("a card 0 RTX 3090", "needs 30000 MiB (29.3 GiB); 24000 of 24576 MiB may be used"),
+        ("a card 1 RTX 3090", "needs 30000 MiB (29.3 GiB); 3000 of 24576 MiB may be used"),
         ("b", "cannot be reached: no route to host"),
         ("c", "has no card"),
     ]
@@ -151,7 +151,7 @@ def test_main_memory() -> None:
     assert seats(placed) == {"m-0": ("a",), "m-1": ("b",)}
     more = place([model("m", 6000, 3, in_memory=True)], [room("a", memory=8000), room("b", memory=8000)])
     assert more.missing == ("m-2",)
-    assert more.rejected[0].reason == "needs 6000 MiB of main memory; 2000 MiB may be used"
+    assert more.rejected[0].reason == "needs 6000 MiB (5.9 GiB) of main memory; 2000 MiB may be used"
 
 
 @pytest.mark.parametrize("name", ["chat", "Qwen2.5:7b", "qwen2-5-7b", "a_b", "a.b", "A", "---", "x" * 90])
