@@ -1,5 +1,7 @@
 """The named stack files, from the file to the containers of a host with stand-in cards: nothing else is needed to
-know what they would do. Hub and registry are on loopback, with the numbers that the real ones publish."""
+know what they would do. Hub and registry are on loopback, with the numbers that the real ones publish.
+
+The table of stacks/README.md is renewed by `PYTHONPATH=infra:tests python tests/unit/test_stacks.py`."""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hostler.console.fit import speed, tokens
 from hostler.manifest.items import Container
 from hostler.models.fit import Subject, fit
 from hostler.models.gguf import bytes_reader, joined, read_header
@@ -29,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests" / "cases" / "stacks.yaml").read_text())
 VLLM = [case for case in CASES if "tokens" in case]
 WEIGHTS = (".gguf", ".safetensors")
-GIB = 2**30
+STACKS = ROOT / "stacks"
+BEGIN, END = "<!-- stacks -->\n", "<!-- /stacks -->"
 
 
 def names(case: dict[str, Any]) -> str:
@@ -51,7 +55,7 @@ def web() -> Iterator[Web]:
 
 
 def stack(case: dict[str, Any]) -> StackFile:
-    return load(ROOT / "stacks" / f"{case['file']}.yaml")
+    return load(STACKS / f"{case['file']}.yaml")
 
 
 Stacks = Mapping[str, world.Made]
@@ -59,6 +63,10 @@ Stacks = Mapping[str, world.Made]
 
 @pytest.fixture(scope="module")
 def stacks(web: Web) -> Stacks:
+    return all_made(web)
+
+
+def all_made(web: Web) -> Stacks:
     return {case["file"]: world.made(web, stack(case), world.cards(**case["card"])) for case in CASES}
 
 
@@ -80,7 +88,7 @@ def checkpoint(case: dict[str, Any]) -> Checkpoint:
 
 
 def test_there_is_a_case_for_each_named_stack() -> None:
-    named = {p.stem for p in (ROOT / "stacks").glob("*.yaml") if re.match(r"(llama|mistral)-", p.stem)}
+    named = {p.stem for p in STACKS.glob("*.yaml") if re.match(r"(llama|mistral)-", p.stem)}
     assert named == {case["file"] for case in CASES}
 
 
@@ -118,11 +126,9 @@ def test_the_containers_words(stacks: Stacks, case: dict[str, Any]) -> None:
 
 @each
 def test_memory_of_each_card(stacks: Stacks, case: dict[str, Any]) -> None:
-    found, card = stacks[case["file"]], case["card"]
-    (replica,) = found.placement.replicas
-    each_mib = replica.need_mib / card["count"]
-    assert each_mib / 1024 == pytest.approx(case["gib"], rel=0.05)
-    assert each_mib <= card["memory_mib"] - world.DRIVER_MIB
+    taken = gib(stacks[case["file"]])
+    assert taken == pytest.approx(case["gib"], rel=0.05)
+    assert taken * 1024 <= case["card"]["memory_mib"] - world.DRIVER_MIB
 
 
 @pytest.mark.parametrize("case", VLLM, ids=names)
@@ -152,14 +158,24 @@ def test_all_files_are_fetched_with_the_secret_that_they_need(stacks: Stacks, ca
 @each
 def test_its_comments_say_what_fit_says(stacks: Stacks, case: dict[str, Any]) -> None:
     """The speed, and what it takes of each card."""
-    text, cache = stack_text(case), stack(case).stack.models["chat"].cache
-    works = fit(subject(case), [room(case)]).works
-    (row,) = (row for row in works if (row.cards, row.cache) == (case["card"]["count"], cache))
+    text = (STACKS / f"{case['file']}.yaml").read_text(encoding="utf-8")
     said = re.search(r"Expect (\d+) tokens a second for one request", text)
     assert said
-    assert int(said[1]) == pytest.approx(row.tokens_s, rel=0.03)
-    (replica,) = stacks[case["file"]].placement.replicas
-    assert f"{replica.need_mib / case['card']['count'] / 1024:.1f} " in text
+    assert int(said[1]) == pytest.approx(tokens_s(case), rel=0.03)
+    assert f"{gib(stacks[case['file']]):.1f} " in text
+
+
+def tokens_s(case: dict[str, Any]) -> float | None:
+    cache = stack(case).stack.models["chat"].cache
+    works = fit(subject(case), [room(case)]).works
+    (row,) = (row for row in works if (row.cards, row.cache) == (case["card"]["count"], cache))
+    return row.tokens_s
+
+
+def gib(made: world.Made) -> float:
+    """What it takes of each card."""
+    (replica,) = made.placement.replicas
+    return replica.need_mib / len(replica.members[0].cards) / 1024
 
 
 def subject(case: dict[str, Any]) -> Subject:
@@ -167,10 +183,6 @@ def subject(case: dict[str, Any]) -> Subject:
         return Subject(name="chat", source="", checkpoint=checkpoint(case))
     headers = [read_header(bytes_reader(data), size) for data, size in world.gguf(told(case)).values()]
     return Subject(name="chat", source="", shape=shape_of(joined(headers)))
-
-
-def stack_text(case: dict[str, Any]) -> str:
-    return (ROOT / "stacks" / f"{case['file']}.yaml").read_text(encoding="utf-8")
 
 
 def room(case: dict[str, Any]) -> Room:
@@ -208,3 +220,48 @@ def test_what_does_not_fit(web: Web, model: str, there: int, reason: str) -> Non
 
 def test_a_desktop_on_a_card_of_a_full_pair(web: Web) -> None:
     assert "2000 MiB taken by others" in refused(web, f'{Q4}", context: 24k, cache: q8_0', 2, used_mib=2000)
+
+
+# -- the table
+
+
+def table(stacks: Stacks) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows(stacks))
+
+
+def rows(stacks: Stacks) -> Iterator[list[str]]:
+    yield ["file", "engine", "source", "context", "at once", "GiB of each card", "tokens/s"]
+    yield ["---"] * 7
+    for case in CASES:
+        runs = stacks[case["file"]].release.models["chat"].runs
+        taken, size = gib(stacks[case["file"]]), case["card"]["memory_mib"] / 1024
+        link = f"[{case['file']}]({case['file']}.yaml)"
+        source = runs.weights.source.removeprefix("hf:")
+        memory = f"{taken:.1f} of {size:.1f}"
+        yield [
+            link,
+            runs.engine,
+            source,
+            tokens(runs.context),
+            str(runs.slots),
+            memory,
+            speed(tokens_s(case)),
+        ]
+
+
+def test_the_table_is_what_they_become(stacks: Stacks) -> None:
+    text = (STACKS / "README.md").read_text(encoding="utf-8")
+    assert text.partition(BEGIN)[2].partition(END)[0] == table(stacks)
+
+
+def write() -> None:
+    page = STACKS / "README.md"
+    with serve() as running:
+        world.fill(running)
+        made = all_made(running)
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}{table(made)}{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
