@@ -5,6 +5,7 @@ One attempt that fails says what to do; nothing is guessed but memory, and then 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -180,6 +181,8 @@ class Weights:
         )
 
     def _client(self) -> HfApi:
+        # read at its import; else it asks huggingface.co about the environment, whatever the endpoint is
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         from huggingface_hub import HfApi
 
         # token=False: never a token that happens to lie in the user's home

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,6 +104,19 @@ def test_a_release_names_the_hub_and_not_its_mirror(web: Web) -> None:
         "/api/models/org/m-GGUF",
         f"/org/m-GGUF/resolve/{COMMIT}/m-q4_1.gguf",
     ]
+
+
+def test_the_hubs_client_asks_nobody_else(web: Web) -> None:
+    """It would tell huggingface.co of its environment first, over whatever line there is."""
+    web.repo("org/m-GGUF", {"m-q4_1.gguf": FILE})
+    code = (
+        "from hostler.models.resolve import Weights\nfrom hostler.models.source import HubSource\n"
+        f"Weights(hub={web.base!r}).resolve(HubSource('org/m-GGUF', 'Q4_1'))\n"
+    )
+    # its own endpoint is ours, too: what it asks besides is seen
+    environment = {**os.environ, "HF_ENDPOINT": web.base, "HF_HOME": "/nonexistent"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert [path.partition("?")[0] for _, path, _ in web.asked] == ["/api/models/org/m-GGUF"]
 
 
 def test_a_checkpoint_is_read_at_the_mirror(web: Web) -> None:
