@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from urllib.parse import urlsplit
 
 from hostler.errors import StackFileError
@@ -68,6 +70,20 @@ def no_revision(source: HubSource, where: str) -> StackFileError:
         expected=f"a revision of {source.repo}",
         got=f"no {source.revision}",
         next_step="name a branch, a tag or a commit id from its page, or leave @... out",
+    )
+
+
+def no_file(path: str, where: str) -> StackFileError:
+    """A path means a file on the hosts; one that lies here has to be carried there."""
+    here = os.path.isfile(path)
+    carry = f"`rsync -P --mkpath {shlex.quote(path)} HOST:{shlex.quote(path)}` for each host of the pool goes on where it stopped"
+    return StackFileError.of(
+        where,
+        expected=f"the file {path} on a host of the model's pool",
+        got="none there; it is on this machine" if here else "none there, or its size is not known",
+        next_step=carry
+        if here
+        else "copy the file to that path on each host of the pool, or name a hub source",
     )
 
 

@@ -226,12 +226,7 @@ class Weights:
     def _path(self, source: PathSource, where: str) -> ModelSource:
         seen = self.seen.get(source.path)
         if seen is None:
-            raise StackFileError.of(
-                where,
-                expected=f"the file {source.path} on a host of the model's pool",
-                got="none there, or its size is not known",
-                next_step="copy the file to that path on each host of the pool, or name a hub source",
-            )
+            raise denied.no_file(source.path, where)
         return ModelSource(
             source=source.path,
             url=f"file:{source.path}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -245,3 +246,10 @@ def test_path_on_the_host() -> None:
     assert (found.url, found.size, found.sha256, found.local) == ("file:/srv/m.gguf", 12, "a" * 64, True)
     with pytest.raises(HostlerError, match=r"/srv/n\.gguf on a host"):
         mine.resolve(PathSource("/srv/n.gguf"))
+
+
+def test_a_path_that_is_only_here_is_to_be_carried_there(tmp_path: Path) -> None:
+    (tmp_path / "my model.gguf").write_bytes(FILE)
+    with pytest.raises(StackFileError, match="it is on this machine") as error:
+        Weights(http=http()).resolve(PathSource(str(tmp_path / "my model.gguf")))
+    assert f"rsync -P --mkpath '{tmp_path}/my model.gguf' HOST:" in error.value.problems[0].next_step
