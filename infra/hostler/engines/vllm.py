@@ -128,7 +128,10 @@ def part(seat: Seat) -> str:
     vLLM's own default."""
     if not seat.card_mib or not seat.each_mib:
         return "0.92"
-    return f"{min(1.0, seat.each_mib / (VISIBLE * seat.card_mib)):.2f}"
+    text = f"{min(1.0, seat.each_mib / (VISIBLE * seat.card_mib)):.3f}"
+    return text.removesuffix(
+        "0"
+    )  # 0.92 as everybody writes it; two digits of 80 GiB would be 0.4 GiB too many
 
 
 def asked_part(args: Sequence[str]) -> float | None:

@@ -118,14 +118,23 @@ def _places(
             free = sorted(same, reverse=True)
             for count in (count for count in possible if count <= len(free)):
                 part = _part(asked, total, free[count - 1])
-                context = vllm_memory.longest(model, count, total, part)
-                yield _Place(count, vllm_memory.taken_mib(total, part), context)
+                yield _Place(
+                    count, vllm_memory.taken_mib(total, part), _context(model, asked, count, total, part)
+                )
+
+
+def _context(model: Checkpoint, asked: Asked, count: int, total: int, part: float) -> int:
+    """The one that is asked for, or else the longest; 0: it does not fit."""
+    if asked.context is None:
+        return vllm_memory.longest(model, count, total, part)
+    room = vllm_memory.cache_room(model, count, total, part)
+    return asked.context if vllm_memory.request(model, count, asked.context) <= room else 0
 
 
 def _part(asked: Asked, total: int, free: int) -> float:
-    """Of a card: what is asked for, else the usual, or what others leave of it (in whole hundredths, as it is said)."""
+    """Of a card, as it is said: what is asked for, else the usual, or what others leave of it in whole hundredths."""
     if asked.part is not None:
-        return asked.part
+        return round(asked.part, 3)
     left = math.floor(100 * free / (total * vllm_memory.VISIBLE)) / 100
     return min(vllm_memory.UTILISATION, max(0.0, left))
 
@@ -144,9 +153,9 @@ def _sized(asked: Asked, counts: tuple[int, ...], cards: int, taken: int, contex
 def _lacking(
     model: Checkpoint, asked: Asked, rooms: Sequence[Room], counts: tuple[int, ...], context: int
 ) -> Sized:
-    """The least that it would take on as many cards as there are."""
+    """The least that it would take on as many cards as there are: no part of them is as much."""
     most = max((len(room.cards) for room in rooms), default=1)
     cards = asked.cards or max((count for count in counts if count <= most), default=1)
     wanted = vllm_memory.fixed(model, cards) + vllm_memory.request(model, cards, context)
-    taken = math.ceil(wanted / MIB / vllm_memory.UTILISATION)
+    taken = math.ceil(wanted / MIB / vllm_memory.VISIBLE / (asked.part or vllm_memory.UTILISATION))
     return _sized(asked, counts, cards, taken, context)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from hostler.models.gguf import Header, bytes_reader, read_header
+from hostler.models.memory import Shape, shape_of
 
 from . import builders
 
@@ -26,6 +27,10 @@ def case(name: str) -> dict[str, Any]:
 def header_of(name: str) -> Header:
     data, size = made(name)
     return read_header(bytes_reader(data), size)
+
+
+def shape(name: str) -> Shape:
+    return shape_of(header_of(name))
 
 
 def made(name: str) -> tuple[bytes, int]:
