@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 from hostler.engines.base import Wish
@@ -119,7 +120,7 @@ class Resolver:
             in_memory=in_memory,
         )
         if weights.format == "gguf":
-            shape = self._shape(weights)
+            shape = self._meant(name, model, self._shape(weights))
             self._not_longer(name, model, shape.trained_context)
             return "", sizing.by_layers(shape, asked, rooms)
         where = self.where(f"models.{name}.source")
@@ -130,6 +131,14 @@ class Resolver:
         if why := sizing.usable(checkpoint, rooms):
             raise _unusable(where, weights.source, why)
         return checkpoint.kind, sizing.by_tensors(checkpoint, asked, rooms)
+
+    def _meant(self, name: str, model: Model, shape: Shape) -> Shape:
+        """As it is served: a chat's weights may make vectors, those made for vectors cannot chat."""
+        if model.engine == "embeddings":
+            return replace(shape, embeds=True)
+        if shape.embeds:
+            raise _for_embeddings(self.where(f"models.{name}.engine"), model.source or "")
+        return shape
 
     def _pinned(self, reference: str, live: Runs | None) -> ImagePin:
         from hostler.models.registry import parse_reference
@@ -194,6 +203,15 @@ def _no_cards(where: str, named: str) -> StackFileError:
         expected="a model in GGUF for hosts without cards, or with `cards: 0`",
         got=f"{named}: safetensors, which vLLM runs on cards",
         next_step="name a repository with GGUF files; their names usually end in -GGUF",
+    )
+
+
+def _for_embeddings(where: str, named: str) -> StackFileError:
+    return StackFileError.of(
+        where,
+        expected="`engine: embeddings` for a model that is made for embeddings",
+        got=f"none beside {named}",
+        next_step="add `engine: embeddings`, or name a model for chat",
     )
 
 

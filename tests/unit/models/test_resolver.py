@@ -158,3 +158,29 @@ def test_a_repository_without_gguf(hub: Web) -> None:
     with pytest.raises(StackFileError, match="a GGUF file or safetensors in org/plain; got neither") as error:
         resolver(hub, room(24000)).model("chat", model("hf:org/plain"), ("rack",))
     assert error.value.problems[0].where == "s.yaml:1:1 models.chat.source"
+
+
+def test_a_model_for_embeddings_wants_its_engine(web: Web) -> None:
+    """Its header says what it is for; a chat's weights may make vectors where that is asked for."""
+    data, size = builders.llama(
+        layers=2, embedding=64, heads=2, heads_kv=2, vocabulary=9, on_card_gib=0.1, embedding_gib=0.01,
+        **{"llama.pooling_type": 1},
+    )  # fmt: skip
+    web.repo("org/e-GGUF", {"e-Q8_0.gguf": data}, {"e-Q8_0.gguf": size})
+    embedding = model("hf:org/e-GGUF:Q8_0")
+    with pytest.raises(StackFileError, match="made for embeddings") as error:
+        resolver(web, room(24000)).model("embed", embedding, ("rack",))
+    assert error.value.problems[0].where == "s.yaml:1:1 models.embed.engine"
+    assert error.value.problems[0].next_step.startswith("add `engine: embeddings`")
+    runs = resolver(web, room(24000)).model(
+        "embed", model("hf:org/e-GGUF:Q8_0", engine="embeddings", context=512), ("rack",)
+    )
+    assert (runs.engine, runs.argv[:5]) == ("embeddings", ("--embeddings", "-b", "512", "-ub", "512"))
+
+
+def test_vectors_of_a_chat_model_take_a_batch_as_long_as_the_context(hub: Web) -> None:
+    chat, vectors = (
+        resolver(hub, room(24000)).model("m", model(engine=engine, context=8192), ("rack",))
+        for engine in ("llama.cpp", "embeddings")
+    )
+    assert vectors.need_mib > chat.need_mib + 4096
