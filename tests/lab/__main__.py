@@ -12,6 +12,7 @@ from .lab import Lab, demo_specs, setup
 from .machine import trouble
 from .shell import LabError
 from .spec import HostSpec
+from .vllm_image import vllm_image
 
 
 def _open_or_start(name: str) -> Lab:
@@ -96,6 +97,7 @@ def doctor(_: argparse.Namespace) -> int:
 
 def build(words: argparse.Namespace) -> int:
     setup(*words.suites)
+    vllm_image()
     return 0
 
 

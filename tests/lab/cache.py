@@ -74,6 +74,12 @@ def _drop_older(path: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
+def there(kind: str, key: str) -> Path | None:
+    """The directory that `built` would give, where it is made already."""
+    path = home() / kind / key
+    return path if path.exists() else None
+
+
 def built(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """The directory KIND/KEY, made by `build` unless it is there already; never seen half made."""
     path = home() / kind / key
@@ -86,7 +92,11 @@ def built(kind: str, key: str, build: Callable[[Path], None]) -> Path:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         print(f"lab: building {kind} (once)", flush=True)
-        build(fresh)
+        try:
+            build(fresh)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)  # may be gigabytes
+            raise
         fresh.rename(path)
         _drop_older(path)
     return path

@@ -1,13 +1,16 @@
 """What goes wrong with real hosts, as calls."""
 
+import json
 import os
 import subprocess
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import network
 from .shell import LabError, sh, wait_for
+
+ENGINE_FAULTS = "/tmp/lab-faults.json"  # where container/lab_faults.py looks
 
 
 class Faults:
@@ -27,7 +30,9 @@ class Faults:
     def disk(self) -> Path: ...
 
     @abstractmethod
-    def run(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]: ...
+    def run(
+        self, argv: Sequence[str], check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]: ...
 
     @abstractmethod
     def ssh_answers(self) -> bool: ...
@@ -83,6 +88,11 @@ class Faults:
 
     def mend_driver(self) -> None:
         (self.root / "etc/lab-gpu-broken").unlink(missing_ok=True)
+
+    def spoil_engine(self, container: str, faults: Mapping[str, int | str]) -> None:
+        """A vLLM answers on these paths with a status, or does "hang" or "cut"; all others, and {}, as it does."""
+        write = f"cat > {ENGINE_FAULTS}.new && mv {ENGINE_FAULTS}.new {ENGINE_FAULTS}"
+        self.run(["docker", "exec", "-i", container, "sh", "-c", write], stdin=json.dumps(faults))
 
     def change_host_key(self) -> None:
         """As after a reinstallation, or with somebody in between; nobody's known_hosts learns of it."""

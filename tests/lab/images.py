@@ -156,7 +156,8 @@ class _Blobs:
         return self.add(json.dumps(value, sort_keys=True).encode(), media_type)
 
 
-def _pack(image: Image, path: Path) -> None:
+def pack(image: Image, path: Path) -> None:
+    """Builds an image into a folder: its blobs, and `tags.json` with the digest under each tag."""
     tar, packed = path / "root.tar", path / "layer.gz"
     image.root(tar)
     with tar.open("rb") as handle:
@@ -192,5 +193,5 @@ def images() -> list[Path]:
     for image in IMAGES:
         recipe = digest(Path(__file__), image.recipe)
         kind = "image-" + image.name.rsplit("/", 1)[1]
-        made.append(built(kind, recipe, lambda path, image=image: _pack(image, path)))
+        made.append(built(kind, recipe, lambda path, image=image: pack(image, path)))
     return made

@@ -29,14 +29,14 @@ PROGRAMS = {
 }
 
 
-def _missing() -> list[str]:
-    return sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+def _missing(programs: dict[str, str] = PROGRAMS) -> list[str]:
+    return sorted({package for program, package in programs.items() if not shutil.which(program)})
 
 
-def install() -> None:
+def install(programs: dict[str, str] = PROGRAMS) -> None:
     """Installs what is missing, and nothing else; without recommended packages."""
     with locked("apt"):
-        packages = _missing()
+        packages = _missing(programs)
         if not packages:
             return
         if not shutil.which("apt-get"):
@@ -54,8 +54,9 @@ def _has_capability(bit: int) -> bool:
     return bool(int(line.split()[1], 16) >> bit & 1)
 
 
-def _space() -> bool:
-    return shutil.disk_usage(home()).free > 6 << 30
+def room(gib: int) -> bool:
+    """Whether so much is free where built things and hosts lie."""
+    return shutil.disk_usage(home()).free > gib << 30
 
 
 def _overlay() -> bool:
@@ -82,7 +83,7 @@ CHECKS: tuple[tuple[Callable[[], bool], str], ...] = (
         lambda: bool(shutil.which("go")),
         "go is missing: the stub engine and the stand-in nvidia-smi are built with it",
     ),
-    (_space, "less than 6 GiB free for the cache"),
+    (lambda: room(6), "less than 6 GiB free for the cache"),
 )
 
 

@@ -19,6 +19,7 @@ from .machine import trouble
 from .operators import Operator
 from .side_by_side import side_by_side
 from .spec import HostSpec
+from .vllm_image import vllm_image
 
 type FreshHosts = Callable[..., list[Host]]
 
@@ -67,6 +68,12 @@ def hosts(request: pytest.FixtureRequest, fresh_hosts: FreshHosts) -> list[Host]
     if mark is None:
         pytest.fail("the fixture `hosts` needs @pytest.mark.lab_hosts(...)")
     return fresh_hosts(*mark.args, **mark.kwargs)
+
+
+@pytest.fixture(scope="session")
+def vllm() -> None:
+    """The real vLLM is on Docker Hub, and its model on the hub, in every lab from now on. Minutes, once for a machine."""
+    vllm_image()
 
 
 @pytest.fixture
