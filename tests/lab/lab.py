@@ -21,7 +21,7 @@ from .hubdata import REPO, hub_files
 from .images import images
 from .machine import install, require
 from .operators import Operator
-from .pki import pki
+from .pki import server
 from .roots import base_root
 from .shell import LabError, Process, background, wait_for
 from .side_by_side import side_by_side
@@ -33,7 +33,7 @@ def setup(*suites: str) -> None:
     """Everything that is built once; does nothing where it is there."""
     require()
     install()
-    pki()
+    server()
     for suite in suites or ("bookworm",):
         base_root(suite)
     go_binary("nvidia")

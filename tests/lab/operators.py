@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .debs import nvidia_repository
-from .pki import NAMES, pki
+from .pki import MIRRORS, NAMES, pki
 from .shell import LabError, Process, background, sh, wait_for
 
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -120,7 +120,7 @@ class Operator:
         self._resolve(hosts)
 
     def _resolve(self, hosts: Sequence[tuple[str, str, str, str]]) -> None:
-        lines = ["127.0.0.1 localhost", f"{self.gateway} {' '.join(NAMES)}"]
+        lines = ["127.0.0.1 localhost", f"{self.gateway} {' '.join((*NAMES, *MIRRORS))}"]
         lines += [f"{address} {name}" for name, address, _, _ in hosts]
         text = "\n".join(lines) + "\n"
         # in place: the file is mounted over /etc/hosts

@@ -16,6 +16,8 @@ NAMES = (
     "models.example.com",
 )
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+# an office's mirrors of these: the authority is older than their names, so they have a certificate of their own
+MIRRORS = ("registry.office.example", "hub.office.example", "apt.office.example")
 
 
 def _build(path: Path) -> None:
@@ -36,15 +38,27 @@ def _build(path: Path) -> None:
         *("-subj", "/CN=Hostler lab CA", "-addext", "basicConstraints=critical,CA:TRUE"),
         *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
     )
-    (path / "ext").write_text(
-        "subjectAltName=" + ",".join(f"DNS:{n}" for n in NAMES) + "\nextendedKeyUsage=serverAuth\n"
-    )
-    sh("openssl", "req", *EC, "-keyout", path / "server.key", "-out", path / "csr", "-subj", "/CN=lab")
-    sh(
-        *("openssl", "x509", "-req", "-in", path / "csr", "-CA", path / "ca.crt", "-CAkey", path / "ca.key"),
-        *("-CAcreateserial", "-days", "3650", "-extfile", path / "ext", "-out", path / "server.crt"),
-    )
+    _certificate(path, path, NAMES)
     sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", path / "id_ed25519")
+
+
+def _certificate(authority: Path, path: Path, names: tuple[str, ...]) -> None:
+    """server.crt and server.key for these names."""
+    alternatives = ",".join(f"DNS:{name}" for name in names)
+    (path / "ext").write_text(f"subjectAltName={alternatives}\nextendedKeyUsage=serverAuth\n")
+    sh("openssl", "req", *EC, "-keyout", path / "server.key", "-out", path / "csr", "-subj", "/CN=lab")
+    signed_by = ("-CA", authority / "ca.crt", "-CAkey", authority / "ca.key", "-CAcreateserial")
+    sh(
+        *("openssl", "x509", "-req", "-in", path / "csr", *signed_by, "-CAserial", path / "ca.srl"),
+        *("-days", "3650", "-extfile", path / "ext", "-out", path / "server.crt"),
+    )
+
+
+def server() -> Path:
+    """The folder with the server.crt and server.key of all outside names."""
+    every = (*NAMES, *MIRRORS)
+    recipe = digest(pki() / "ca.crt", *every)
+    return built("server", recipe, lambda path: _certificate(pki(), path, every))
 
 
 def pki() -> Path:

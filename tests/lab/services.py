@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from .aptproxy import AptProxy
-from .pki import NAMES, pki
+from .pki import MIRRORS, NAMES, server
 from .shell import Process
 from .sites import sites
 from .web import Control, Web
@@ -44,7 +44,7 @@ def serve_dns(address: str, directory: Path) -> None:
         packet, client = server.recvfrom(2048)
         try:
             hosts: dict[str, str] = json.loads((directory / "names.json").read_text())
-            server.sendto(dns_answer(packet, dict.fromkeys(NAMES, address) | hosts), client)
+            server.sendto(dns_answer(packet, dict.fromkeys((*NAMES, *MIRRORS), address) | hosts), client)
         except (OSError, ValueError, IndexError, struct.error):
             continue
 
@@ -70,9 +70,9 @@ def main(directory: Path) -> None:
     control = Control(directory)
     known = sites(control)
     plain, tls = Web((address, 80), known, control), Web((address, 443), known, control)
-    tls.use_tls(pki() / "server.crt", pki() / "server.key")
-    for server in (plain, tls, AptProxy((address, 3142))):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    tls.use_tls(server() / "server.crt", server() / "server.key")
+    for one in (plain, tls, AptProxy((address, 3142))):
+        threading.Thread(target=one.serve_forever, daemon=True).start()
     threading.Thread(target=serve_dns, args=(address, directory), daemon=True).start()
     (directory / "services.up").touch()
     owner = Process.load(directory / "owner.json")
