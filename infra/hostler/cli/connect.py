@@ -8,6 +8,7 @@ import click
 
 from hostler.cli import options
 from hostler.console.out import Out
+from hostler.errors import UsageError
 
 if TYPE_CHECKING:
     from hostler.gateway.connect import Kind
@@ -31,10 +32,17 @@ def command(kind: str | None, file: str | None, as_json: bool, key_name: str | N
     found = connection(options.load(file), key_name)
     if as_json:
         out.json({"address": found.address, "key": found.key, "models": list(found.models), "ca": found.ca})
+    elif kind and not found.chats:
+        raise UsageError.of(
+            f"connect {kind}",
+            expected="a model that chats, for the snippet",
+            got=f"only models for embeddings: {', '.join(found.models)}",
+            next_step=f"POST {found.address}/v1/embeddings with the key that `hostler connect` shows",
+        )
     elif kind:
         out.data(
             snippets(
-                cast("Kind", kind), address=found.address, key=found.key, models=found.models, ca=found.ca
+                cast("Kind", kind), address=found.address, key=found.key, models=found.chats, ca=found.ca
             ).rstrip()
         )
     else:

@@ -19,6 +19,7 @@ class Connection:
     key: str
     models: tuple[str, ...]
     ca: str  # PEM that clients must trust; empty: nothing special
+    chats: tuple[str, ...] = ()  # those of the models that answer with words
 
 
 def connection(file: StackFile, key_name: str | None) -> Connection:
@@ -31,6 +32,7 @@ def connection(file: StackFile, key_name: str | None) -> Connection:
         key=key,
         models=tuple(file.stack.models),
         ca=_ca(file, observation),
+        chats=tuple(name for name, model in file.stack.models.items() if model.engine != "embeddings"),
     )
 
 

@@ -122,6 +122,13 @@ def _model(path: str, model: Model, stack: Stack, notes: Notes) -> None:
         )
     elif not model.cloud and not model.source and model.engine != "container" and not notes.troubled(path):
         notes.about(path, "a source", "a model without one", 'add source: "hf:ORG/REPO-GGUF:Q4_K_M"')
+    if model.engine == "embeddings" and model.smoke.expect:
+        notes.about(
+            f"{path}.smoke.expect",
+            "a question alone: an answer of `engine: embeddings` is a vector",
+            model.smoke.expect,
+            "take `expect` out; the vector is looked at anyway",
+        )
     _model_pools(path, model, stack, notes)
     if model.sha256 and model.source and model.source.startswith("hf:"):
         notes.about(
