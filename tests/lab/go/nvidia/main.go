@@ -16,7 +16,7 @@ const (
 	driver    = "580.95.05"
 	cardsFile = "/etc/lab-gpus"
 	appsFile  = "/etc/lab-gpu-apps"
-	broken    = "/etc/lab-gpu-broken"
+	broken    = "/etc/lab-gpu-broken" // what it says of why, empty: that it cannot talk to the driver
 	absent    = "/etc/lab-gpu-absent" // UUIDs, one a line: silently missing in containers that ask for them
 )
 

@@ -16,7 +16,7 @@ var fields = map[string]struct{ key, unit, fallback string }{
 	"utilization.gpu": {"utilization", " %", "0"}, "utilization.memory": {"", " %", "0"},
 	"power.draw": {"draw", " W", "21.40"}, "power.limit": {"limit", " W", "350.00"}, "power.default_limit": {"watts", " W", ""},
 	"power.max_limit": {"watts", " W", ""}, "power.min_limit": {"", " W", "100.00"}, "enforced.power.limit": {"limit", " W", "350.00"},
-	"temperature.gpu": {"temperature", "", "34"}, "driver_version": {"", "", driver}, "pci.bus_id": {"pci", "", ""}, "gpu_bus_id": {"pci", "", ""},
+	"temperature.gpu": {"temperature", "", "34"}, "driver_version": {"driver", "", driver}, "pci.bus_id": {"pci", "", ""}, "gpu_bus_id": {"pci", "", ""},
 	"compute_cap": {"capability", "", "8.6"}, "persistence_mode": {"persistence", "", "Disabled"}, "compute_mode": {"", "", "Default"}, "pstate": {"", "", "P8"},
 	"serial": {"", "", "[N/A]"}, "gpu_serial": {"", "", "[N/A]"}, "fan.speed": {"", " %", "0"}, "count": {"count", "", ""},
 	"mig.mode.current": {"mig", "", "[N/A]"}, "ecc.errors.uncorrected.volatile.total": {"ecc", "", "[N/A]"}, "display_active": {"", "", "Disabled"}, "display_mode": {"", "", "Disabled"}, "ecc.mode.current": {"", "", "[N/A]"},
@@ -120,8 +120,11 @@ func smi(words []string) {
 		}
 		given[key] = value
 	}
-	if _, err := os.Stat(broken); err == nil {
-		fail(9, failed)
+	if why, err := os.ReadFile(broken); err == nil {
+		if len(why) == 0 {
+			why = []byte(failed)
+		}
+		fail(9, string(why))
 	}
 	ids := given["-i"] + given["--id"]
 	found := selected(ids)
