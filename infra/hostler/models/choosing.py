@@ -23,21 +23,27 @@ from hostler.models.types import Need, Placement
 POOL = "home"
 CONTEXTS = (16384, 32768)  # tokens, tried one after the other
 SPEED_CONTEXT = 8192  # tokens that came before, where the speed is told
-SLOW_IN_MEMORY = 3 * 2**30  # bytes a token reads: with more, main memory answers too slowly
+# main memory answers too slowly where a token reads more bytes: it gives some 40 GB a second, a processor takes 6 of them
+SLOW_IN_MEMORY, SLOW_EACH = 3 * 2**30, 3 * 2**28
 BESIDE_GB = 4.0  # a smaller model for code is no help beside one for chat
 SPARE_DISK = 10 * 2**30  # for images, and for what else is on the host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machines:
-    """What there is. `disk`: free bytes by host."""
+    """What there is. `disk`: free bytes by host; `processors`: of the host that has the most."""
 
     rooms: tuple[Room, ...]
     disk: Mapping[str, int] = field(default_factory=dict[str, int])
+    processors: int = 1
 
     @property
     def with_cards(self) -> bool:
         return any(room.cards for room in self.rooms if not room.gone)
+
+    def slow(self, entry: Entry) -> bool:
+        """In main memory."""
+        return entry.shape.active > min(SLOW_IN_MEMORY, self.processors * SLOW_EACH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +97,14 @@ class Choice:
         return tuple(stand.pick for stand in self.stands)
 
 
-def machines(rooms: Sequence[Room], disk: Mapping[str, int]) -> Machines:
+def machines(rooms: Sequence[Room], disk: Mapping[str, int], processors: int) -> Machines:
     """Cards without what the driver keeps of each."""
     return Machines(
         rooms=tuple(
             replace(room, cards=tuple(_without_driver(card) for card in room.cards)) for room in rooms
         ),
         disk=disk,
+        processors=processors,
     )
 
 
@@ -157,7 +164,7 @@ def _ways(there: Machines, use: Use, *, beside: bool = False) -> Iterator[Pick]:
     for entry in entries(use):
         if beside and use == "code" and entry.size_gb < BESIDE_GB:
             continue
-        if there.with_cards or entry.shape.active <= SLOW_IN_MEMORY:
+        if there.with_cards or not there.slow(entry):
             yield Pick(entry=entry, context=entry.context, in_memory=not there.with_cards)
     if there.with_cards and use == "embeddings":
         for entry in entries(use):
@@ -217,7 +224,7 @@ def larger(pick: Pick, there: Machines) -> tuple[Entry, str] | None:
     if not better:
         return None
     entry = better[-1]
-    if pick.in_memory and not pick.aside and entry.shape.active > SLOW_IN_MEMORY:
+    if pick.in_memory and not pick.aside and there.slow(entry):
         return entry, "is too slow without a card"
     return entry, f"needs {_amount(entry, there)}"
 

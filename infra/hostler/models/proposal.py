@@ -30,7 +30,8 @@ def there(found: Sequence[Found]) -> Machines:
     hosts = [Host(name=one.address, pool=POOL, ssh=Ssh(address=one.address)) for one in found]
     seen = {one.address: one.seen for one in found}
     disk = {one.address: one.seen.facts.disk_free for one in found if one.seen.facts}
-    return machines(rooms_of(hosts, seen), disk)
+    processors = max((one.seen.facts.cpus for one in found if one.seen.facts), default=1)
+    return machines(rooms_of(hosts, seen), disk, processors)
 
 
 def stack_text(stack: str, found: Sequence[Found], choice: Choice | None = None) -> str:

@@ -104,6 +104,7 @@ def first_up(hub: Web, text: str, hosts: Sequence[Found]) -> list[str]:
 NAMED = {
     "little memory": [found("a", ram=4)],
     "main memory": [found("a", ram=64)],
+    "two processors": [found("a", ram=64, cpus=2)],
     "8 GB": [found("a", *cards(1, 8192))],
     "12 GB": [found("a", *cards(1, 12288))],
     "16 GB": [found("a", *cards(1, 16376))],
@@ -177,6 +178,7 @@ def titles(choice: Choice) -> list[str]:
     [
         ("little memory", ["Qwen2.5 1.5B", "Qwen3 Embedding 0.6B"]),
         ("main memory", ["Qwen3 30B A3B", "Qwen3 Embedding 0.6B"]),
+        ("two processors", ["Qwen2.5 1.5B", "Qwen3 Embedding 0.6B"]),
         ("8 GB", ["Qwen3 8B", "Nomic Embed 1.5"]),
         ("12 GB", ["Qwen3 14B", "Nomic Embed 1.5"]),
         ("16 GB", ["gpt-oss 20B", "Qwen3 Embedding 0.6B"]),
