@@ -1,6 +1,5 @@
 """The outside world that hosts and operators meet: the model hub, image registries, NVIDIA's packages, a file server."""
 
-import hashlib
 import json
 import re
 from dataclasses import replace
@@ -8,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from .debs import nvidia_repository
-from .hubdata import COMMITS, FILE, GATED, TOKEN, hub_files
+from .hubdata import COMMITS, DENSE, FILE, GATED, TOKEN, hub_files
 from .images import images
+from .repositories import entries, large_file
+from .vllm_image import vllm_image_if_built
 from .web import Control, Request, Response, Site
 
 CDN = "https://cas-bridge.xethub.hf.co"
-README = b"---\nlicense: apache-2.0\nbase_model: HuggingFaceTB/SmolLM2-135M-Instruct\n---\n# SmolLM2 135M\n"
 
 
 class Hub:
@@ -21,8 +21,6 @@ class Hub:
 
     def __init__(self, control: Control, cdn: str = CDN) -> None:
         self.control, self.cdn = control, cdn
-        self.files = hub_files()
-        self.hashes: dict[str, str] = json.loads((self.files / "hashes.json").read_text())
 
     def answer(self, request: Request) -> Response:
         if cdn := re.fullmatch(r"/lfs/([0-9a-f]{64})", request.path):
@@ -38,9 +36,9 @@ class Hub:
 
     def revision(self, repo: str, revision: str, request: Request) -> int | Response:
         """0 or 1, the index of the commit; or why not."""
-        commits = COMMITS.get(repo)
+        commits = COMMITS.get(repo, ())
         allowed = request.headers.get("authorization") == f"Bearer {TOKEN}"
-        if commits is None:  # like the hub, which does not tell a stranger what exists
+        if not entries(repo, 0):  # like the hub, which does not tell a stranger what exists
             return self.missing("RepoNotFound", "Repository not found", 404 if allowed else 401)
         if repo == GATED and not allowed:
             return self.missing("GatedRepo", f"Access to model {repo} is restricted.", 401)
@@ -50,25 +48,21 @@ class Hub:
             return commits.index(revision)
         return self.missing("RevisionNotFound", f"Invalid rev id: {revision}", 404)
 
-    def entries(self, index: int) -> dict[str, tuple[int, str]]:
-        model = self.files / f"{index + 1}.gguf"
-        return {"README.md": (len(README), ""), FILE: (model.stat().st_size, self.hashes[model.name])}
-
     def model(self, repo: str, what: str, revision: str, request: Request) -> Response:
         index = self.revision(repo, revision, request)
         if isinstance(index, Response):
             return index
         siblings: list[dict[str, Any]] = []
-        for name, (size, sha) in self.entries(index).items():
-            blob = hashlib.sha1(name.encode() + sha.encode(), usedforsecurity=False).hexdigest()
-            lfs: dict[str, Any] = {"sha256": sha, "oid": sha, "size": size, "pointerSize": 134}
+        for name, file in (entries(repo, index) or {}).items():
+            lfs: dict[str, Any] = {"sha256": file.sha256, "oid": file.sha256, "size": file.size}
+            lfs["pointerSize"] = len(file.pointer)
             if what == "tree":
-                entry: dict[str, Any] = {"type": "file", "oid": blob, "size": size, "path": name}
+                entry: dict[str, Any] = {"type": "file", "oid": file.blob, "size": file.size, "path": name}
             elif "blobs" in request.query:
-                entry = {"rfilename": name, "size": size, "blobId": blob}
+                entry = {"rfilename": name, "size": file.size, "blobId": file.blob}
             else:
                 entry = {"rfilename": name}
-            siblings.append(entry | ({"lfs": lfs} if sha and len(entry) > 1 else {}))
+            siblings.append(entry | ({"lfs": lfs} if file.sha256 and len(entry) > 1 else {}))
         if what == "tree":
             return Response.json(siblings)
         commit = COMMITS[repo][index]
@@ -77,7 +71,7 @@ class Hub:
         about |= {
             "gated": "manual" if repo == GATED else False,
             "disabled": False,
-            "tags": ["gguf"],
+            "tags": ["safetensors", "llama"] if repo == DENSE else ["gguf"],
             "downloads": 1,
         }
         return Response.json(
@@ -89,25 +83,21 @@ class Hub:
         if isinstance(index, Response):
             return index
         commit = COMMITS[repo][index]
-        if name not in self.entries(index):
+        file = (entries(repo, index) or {}).get(name)
+        if not file:
             return Response(
                 404, b"Entry not found", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}
             )
-        size, sha = self.entries(index)[name]
-        if not sha:
-            tag = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
-            return Response(
-                200, README, {"X-Repo-Commit": commit, "ETag": f'"{tag}"', "Accept-Ranges": "none"}
-            )
-        headers = {"X-Repo-Commit": commit, "X-Linked-Size": str(size), "X-Linked-Etag": f'"{sha}"'}
+        if not file.sha256:
+            return Response(200, file.content, {"X-Repo-Commit": commit, "ETag": f'"{file.blob}"'})
+        sha = file.sha256
+        headers = {"X-Repo-Commit": commit, "X-Linked-Size": str(file.size), "X-Linked-Etag": f'"{sha}"'}
         headers |= {"ETag": f'"{sha}"', "Accept-Ranges": "bytes", "Location": f"{self.cdn}/lfs/{sha}"}
         return Response(302, b"Found. Redirecting", headers | {"Content-Type": "text/plain"})
 
     def bytes_of(self, sha: str) -> Response:
-        for name, known in self.hashes.items():
-            if known == sha:
-                return Response(200, self.files / name, {"ETag": f'"{sha}"'})
-        return Response(404)
+        content = large_file(sha)
+        return Response(200, content, {"ETag": f'"{sha}"'}) if content else Response(404)
 
 
 class Registry:
@@ -115,10 +105,20 @@ class Registry:
 
     def __init__(self, host: str, auth: str, service: str, control: Control) -> None:
         self.host, self.auth, self.service, self.control = host, auth, service, control
-        self.folders = images()
-        self.tags: dict[str, dict[str, str]] = {}
+        self.always = images()
+
+    @property
+    def folders(self) -> list[Path]:
+        """One for each image, also of one that was built since the lab started."""
+        vllm = vllm_image_if_built()
+        return [*self.always, vllm] if vllm else self.always
+
+    def tags(self, name: str) -> dict[str, str] | None:
+        """The digest under each tag."""
+        known: dict[str, dict[str, str]] = {}
         for folder in self.folders:
-            self.tags |= json.loads((folder / "tags.json").read_text())
+            known |= json.loads((folder / "tags.json").read_text())
+        return known.get(f"{self.host}/{name}")
 
     def answer(self, request: Request) -> Response:
         if request.path == "/token":
@@ -131,7 +131,7 @@ class Registry:
             return self.challenge(name)
         if not name:
             return Response.json({})
-        tags = self.tags.get(f"{self.host}/{name}")
+        tags = self.tags(name)
         if tags is None:
             return self.refuse("NAME_UNKNOWN", "repository name not known to registry")
         if kind == "tags":
