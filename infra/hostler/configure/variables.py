@@ -23,6 +23,7 @@ from hostler.manifest.items import (
 from hostler.models import mirror
 
 DUE = "/etc/hostler/due/"  # marks of changes that are not loaded yet; roles remove them themselves
+BESIDE = ".hostler"  # as the node's: ends the name of what is known of a file of weights
 DOORS = (Part.EDGE, Part.GATEWAY)
 
 
@@ -179,7 +180,7 @@ def retired(changes: Sequence[Change] | None) -> dict[str, Any]:
     entries += [
         {**_absent(path + end), "prune": True}
         for path in models
-        for end in (".json", ".part.json", ".part", "")
+        for end in (BESIDE, f".part{BESIDE}", ".part", "")
     ]
     return {"engine_retire": list(names), "engine_remove": entries} if names or entries else {}
 

@@ -11,6 +11,7 @@ import yaml
 from hostler import resources
 from hostler.configure import difference, render, variables
 from hostler.configure.connections import Connections
+from hostler.node import files
 from worlds import configure_world as world
 
 ROLES = sorted(path.name for path in (resources.playbooks() / "roles").iterdir())
@@ -115,8 +116,8 @@ def test_retired_variables_are_those_of_the_engine_role() -> None:
     found = variables.retired(difference.difference(manifest, replace(seen, ours=ours)))
     assert found["engine_retire"] == ["old-0"]
     assert [entry["path"] for entry in found["engine_remove"]] == [
-        "/m/x.json",
-        "/m/x.part.json",
+        f"/m/x{files.BESIDE}",
+        f"/m/x.part{files.BESIDE}",
         "/m/x.part",
         "/m/x",
     ]
