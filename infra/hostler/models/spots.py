@@ -141,7 +141,9 @@ def refusals(one: Wanted, shelf: Shelf) -> list[tuple[str, str]]:
         return [(shelf.room.host, why)]
     if one.in_memory:
         need, free = one.need.per_card(0), max(0, shelf.memory)
-        return [(shelf.room.host, f"needs {need} MiB ({as_gib(need)}) of main memory; {free} MiB may be used")]
+        return [
+            (shelf.room.host, f"needs {need} MiB ({as_gib(need)}) of main memory; {free} MiB may be used")
+        ]
     count = one.possible(len(shelf.free))[-1]
     each = one.need.per_card(count)
     on = "" if count == 1 else f" on each of {count} cards"
@@ -154,7 +156,9 @@ def refusals(one: Wanted, shelf: Shelf) -> list[tuple[str, str]]:
         for card, free in zip(shelf.room.cards, shelf.free, strict=True)
         if free < each
     ]
-    return lines or [(shelf.room.host, f"has no {count} cards of one kind with {each} MiB free on each")]
+    return lines or [
+        (shelf.room.host, f"has no {count} cards of one kind with {each} MiB ({as_gib(each)}) free on each")
+    ]
 
 
 def _in_memory(one: Wanted, shelf: Shelf) -> Spot | None:

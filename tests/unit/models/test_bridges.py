@@ -112,7 +112,7 @@ def test_no_two_of_one_kind() -> None:
     placed = place([tensor(40_000)], [mixed("RTX 3090", "RTX 4090")])
     assert placed.missing == ("m-0",)
     assert [(r.where, r.reason) for r in placed.rejected] == [
-        ("a", "has no 2 cards of one kind with 20000 MiB free on each")
+        ("a", "has no 2 cards of one kind with 20000 MiB (19.5 GiB) free on each")
     ]
 
 
