@@ -94,7 +94,7 @@ class _Asking:
                 if isinstance(error, NotThere) and time.monotonic() - self.began < PATIENCE_S:
                     return ""
             if transfer.size_of(self.part) > before:
-                self.heard = time.monotonic()
+                self.heard = time.monotonic() - min(_idle(self.part), STALL_S)
                 return ""
         return ""
 
@@ -124,6 +124,11 @@ class _Asking:
         self.resumed = False
         transfer.start_over(self.part, self.wish)
         return False
+
+
+def _idle(part: BinaryIO) -> float:
+    """Seconds since a byte came."""
+    return max(time.time() - os.fstat(part.fileno()).st_mtime, 0.0)
 
 
 def told(peer: Peer, path: str) -> str:
