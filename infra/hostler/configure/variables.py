@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hostler.configure.power import WISH as POWER
+from hostler.configure.sharing import CERTIFICATES
 from hostler.configure.types import Change
 from hostler.manifest.items import (
     Directory,
@@ -222,10 +223,11 @@ def _file(host: str, item: File) -> Iterable[dict[str, Any]]:
 
 
 def _removed(changes: Sequence[Change] | None, part: Part) -> list[dict[str, Any]]:
-    """Files that a role removes itself; those of engines and doors are removed in the end."""
-    if part in (Part.ENGINE, *DOORS):
-        return []
+    """Files that a role removes itself; those of engines and doors are removed in the end. Not so the certificate of a
+    host that gets no files any more: an edge that loads what changed must not find it."""
     paths = [c.item.partition(":")[2] for c in changes or () if c.action == "remove" and c.part == part]
+    if part in (Part.ENGINE, *DOORS):
+        paths = [path for path in paths if path.startswith(CERTIFICATES + "/")]
     return [_absent(path) for path in paths if path.startswith("/") and not path.startswith(DUE)]
 
 

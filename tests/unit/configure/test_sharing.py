@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from hostler.configure import compare_runs, sharing
+from hostler.configure import compare_runs, difference, sharing, variables
 from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import File, MadeOnHost, Manifest, ModelFile, Peer, Text
 from worlds import configure_world as world
@@ -172,6 +172,17 @@ def test_who_knows_whom_does_not_change_with_who_has_what() -> None:
         return [manifest.files for manifest in made.values()]
 
     assert kept(world.manifests(seen)) == kept(world.manifests(later))
+
+
+def test_who_gets_no_files_any_more_is_let_go_before_the_edge_loads() -> None:
+    made = world.manifests()["gpu-2"]
+    seen = world.as_wanted(made, 2)
+    old = f"{sharing.CERTIFICATES}/gpu-9.crt"
+    seen = replace(seen, ours={**seen.ours, "files": (*seen.ours["files"], old)})
+    changes = difference.difference(made, seen)
+    values = variables.host_variables(made, changes)
+    assert values["edge_remove"] == [{"path": old, "state": "absent"}]
+    assert values["edge_files"]
 
 
 def test_the_plan_says_from_where() -> None:
