@@ -39,7 +39,9 @@ def test_choose(case: dict[str, Any]) -> None:
     files = [RepoFile(name, 1) for name in case["files"]]
     if "takes" in case:
         takes = case["takes"]
-        assert [file.name for file in choose(source, files)] == (takes if isinstance(takes, list) else [takes])
+        assert [file.name for file in choose(source, files)] == (
+            takes if isinstance(takes, list) else [takes]
+        )
         return
     with pytest.raises(StackFileError) as error:
         choose(source, files)
