@@ -206,7 +206,7 @@ class Weights:
         except errors.RepositoryNotFoundError as error:
             raise denied.at_mirror(self.hub, denied.no_repo(source, where, bool(self.token))) from error
         except _network_errors() as error:
-            if _status(error) == 404:  # a mirror need not say what it lacks
+            if self.hub and _status(error) == 404:  # a mirror need not say what it lacks
                 raise denied.at_mirror(self.hub, denied.no_repo(source, where, bool(self.token))) from error
             raise unreachable(api.endpoint, error) from error
 
