@@ -61,6 +61,7 @@ def test_a_file_that_still_comes_is_followed(scene: Scene) -> None:
     done = said(follower)
     first.join(10)
     assert (done["rc"], done["why"]) == (0, "from gpu-1")
+    assert scene.edge.asked == ["files.gpu-1"], "one answer, which grew"
     assert scene.other.whole()
 
 
