@@ -1,10 +1,10 @@
 """Models to begin with, for each use, the best first: all under an open licence, in GGUF, from the hub. Pure data.
 
-Where the numbers come from: sizes from the file lists of the repositories (10^9 bytes, all parts); layers, heads,
-widths, windows and vocabulary from the config.json of the model that was converted; the part that a token reads of
-a mixture of experts from its model card (active of all parameters). All of the file is counted as if it lay on a
-card, also what llama.cpp leaves in main memory: the exact need, read from the header when the model is resolved,
-is never more.
+Where the numbers come from: sizes as the repositories list them (10^9 bytes, all parts, rounded); layers, heads,
+widths, windows and vocabulary as in the published config.json of the model that was converted; the part that a
+token reads of a mixture of experts from its model card (active of all parameters). They were written down without
+the hub at hand and not read from it again: `hostler fit SOURCE` shows what the header says. All of the file is
+counted as if it lay on a card, also what llama.cpp leaves in main memory, so that a header should never ask for more.
 """
 
 from __future__ import annotations
