@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hostler.configure import base, docker, nvidia, power, sharing, toolkit
+from hostler.configure import base, docker, engine, nvidia, power, sharing, toolkit
 from hostler.hosts.types import Seen
 from hostler.manifest.items import Manifest, Package, Text
 
@@ -33,6 +33,7 @@ def generic() -> tuple[str, ...]:
         toolkit.SOURCE,
         toolkit.KEYRING,
         *(path for path, _, _ in base.DIRECTORIES),
+        *engine.WRITABLE,
     )
     return (
         *(f"package:{name}" for name in packages),

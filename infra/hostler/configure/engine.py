@@ -8,6 +8,7 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from hostler.engines import vllm
 from hostler.engines.base import Seat
 from hostler.engines.registry import by_name
 from hostler.hosts.types import Host
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MODELS = "/var/lib/hostler/models"
 WANTED = "/etc/hostler/wanted"
+WRITABLE = (posixpath.dirname(vllm.CACHE), vllm.CACHE)  # folders that engines may write to
 LOAD_BYTES_PER_S = 50 * 2**20  # a slow disk: a load that takes longer has failed
 
 

@@ -131,7 +131,7 @@ def _toolkit(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, 
 def _engine(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
     return {
         "engine_models": _models(manifest, changes),
-        "engine_files": _files(manifest, Part.ENGINE),
+        "engine_files": [*_directories(manifest, Part.ENGINE), *_files(manifest, Part.ENGINE)],
         "engine_containers": _containers(manifest, changes),
     }
 
