@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hostler.configure import doors, engine
+from hostler.configure import ask, doors, engine, variables
 from hostler.configure.wish import Wish
 from hostler.engines.base import ContextAnswer
 from hostler.engines.registry import by_name
@@ -161,3 +161,12 @@ def test_the_gateway_keeps_connections_that_can_be_used_again(as_runs: dict[str,
         record=record,
     )
     assert doors.route(wish, placed(1).replicas[0]).keep_alive is kept
+
+
+def test_the_folders_it_writes_to_are_made() -> None:
+    made = manifest()
+    folders = [
+        entry["path"] for entry in variables.host_variables(made)["engine_files"] if entry.get("state")
+    ]
+    assert folders == ["/var/lib/hostler/cache", CACHE]
+    assert {f"path:{path}" for path in folders} <= set(ask.generic())
