@@ -57,8 +57,6 @@ def pin(peer: Peer) -> str:
 
 def copied(wish: Wish, part: BinaryIO, progress: Progress) -> str:
     """The host that gave the last of it: the part is whole and right then. Raises Nobody; what has come stays."""
-    if not wish.sha256:
-        transfer.start_over(part, wish)  # nothing would tell whether the rest fits
     asking = _Asking(wish, part, progress)
     while True:
         host = asking.round()

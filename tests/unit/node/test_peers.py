@@ -125,6 +125,13 @@ def test_without_a_checksum_the_peers_word_holds(scene: Scene) -> None:
     assert scene.other.whole()
 
 
+def test_without_a_checksum_a_wrong_beginning_is_found_too(scene: Scene) -> None:
+    scene.has()
+    scene.other.path.with_name("model.gguf.part").write_bytes(b"x" * 1000)
+    assert scene.fetched(sha256="", size=0)["why"] == "from gpu-1"
+    assert scene.other.whole()
+
+
 def test_without_a_checksum_other_bytes_than_the_peer_says_are_not_kept(scene: Scene) -> None:
     files.write(PATH, b"x" * len(CONTENT))
     files.write_json(PATH + ".hostler", {"sha256": SHA256, "size": len(CONTENT)})
