@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from contract.gateway.rig import Proxy, Rig, certificate, free_port
+from hostler.gateway import render
 from hostler.gateway.specs import EdgeSpec
+from hostler.manifest.items import File
 from hostler.node import files, serve, store
 
 WEIGHTS = b"weights" * 1_000_000
@@ -100,9 +102,7 @@ def test_a_neighbour_gets_no_replica(hosts: Hosts) -> None:
     assert hosts.ask("chat-0.gpu-2", hosts.pair("gpu-3"), "/health") == (b"", b"")
 
 
-def edge_files(hosts: Hosts) -> tuple[object, ...]:
-    from hostler.gateway import render
-
+def edge_files(hosts: Hosts) -> tuple[File, ...]:
     return render.edge_files(hosts.spec)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_one_chain_from_one_giver() -> None:
     assert len(set(first)) == len(first)
 
 
-def files(seen: Mapping[str, Seen], **runs: str) -> dict[str, ModelFile]:
+def files(seen: Mapping[str, Seen], **runs: Any) -> dict[str, ModelFile]:
     return {name: made.models[0] for name, made in world.manifests(seen, **runs).items()}
 
 
