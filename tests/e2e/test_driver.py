@@ -43,7 +43,7 @@ def site(wheel: Path, pulumi: Path) -> Iterator[tuple[Desk, dict[str, Host]]]:
         yield Desk(lab, lab.operator("dora"), wheel, pulumi), made
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", ["one", pytest.param("two", marks=pytest.mark.soak)])
 def test_from_no_driver_to_an_answer(site: tuple[Desk, dict[str, Host]], name: str) -> None:
     desk, host = site[0], site[1][name]
     desk.write(STACK.format(host=name))

@@ -269,6 +269,7 @@ def roamer(desk: Desk) -> Iterator[Desk]:
     desk.lab.dismiss(operator)
 
 
+@pytest.mark.soak
 def test_without_its_network_the_lock_does_not_stay(desk: Desk, roamer: Desk, hosts: Hosts) -> None:
     """A colleague's `up` goes on, and ends what the lost one left behind."""
     for one in (desk, roamer):
