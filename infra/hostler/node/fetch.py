@@ -37,7 +37,7 @@ def fetch(request: Request, answers: Answers) -> int:
     if wish.url.startswith("file:"):
         changed, whence = in_place(wish, progress), ""
     else:
-        whence = _alone(wish, progress)
+        whence = _alone(wish, progress) or store.told(wish.path)
         changed = bool(whence)
     known: Dict[str, Any] = store.sidecar(wish.path) or {}
     said = {"sha256": known.get("sha256", ""), "size": known.get("size", 0), "path": wish.path, "why": whence}
@@ -146,7 +146,7 @@ def _alone(wish: Wish, progress: Progress) -> str:
             )  # made by us a moment ago, after another process had moved its own into place
             return ""
         whence = _brought(wish, part, progress)
-        _into_place(wish, part)
+        _into_place(wish, part, whence if os.environ.get(shell.BACKGROUND) else "")
     return whence
 
 
@@ -211,7 +211,7 @@ def _is_still(part: BinaryIO, path: str) -> bool:
         return False
 
 
-def _into_place(wish: Wish, part: BinaryIO) -> None:
+def _into_place(wish: Wish, part: BinaryIO, untold: str) -> None:
     """On disk, then under its name, then the sidecar: a kill between leaves a whole file that is checked again."""
     part.flush()
     os.fchmod(part.fileno(), 0o644)
@@ -219,5 +219,5 @@ def _into_place(wish: Wish, part: BinaryIO) -> None:
     digest = str(transfer.read_notes(wish)["sha256"])
     os.rename(part.name, files.at(wish.path))
     files.sync_folder(os.path.dirname(files.at(wish.path)))
-    store.write_sidecar(wish.path, digest, wish.url)
+    store.write_sidecar(wish.path, digest, wish.url, untold)
     files.remove(transfer.notes(wish))

@@ -35,8 +35,9 @@ def sidecar(path: str) -> Optional[Sidecar]:
     return known if known.get("mtime_ns", seen.st_mtime_ns) == seen.st_mtime_ns else None
 
 
-def write_sidecar(path: str, sha256: str, url: str) -> Sidecar:
-    """After a check. `url` is kept without its query: signed addresses are secrets."""
+def write_sidecar(path: str, sha256: str, url: str, untold: str = "") -> Sidecar:
+    """After a check. `url` is kept without its query: signed addresses are secrets. `untold`: from where it came, for
+    who asks next, when nobody listens now."""
     seen = os.stat(files.at(path))
     known: Sidecar = {
         "sha256": sha256,
@@ -45,8 +46,17 @@ def write_sidecar(path: str, sha256: str, url: str) -> Sidecar:
         "mtime_ns": seen.st_mtime_ns,
         "path": path,
     }
-    files.write_json(sidecar_path(path), known)
+    files.write_json(sidecar_path(path), {**known, "untold": untold} if untold else known)
     return known
+
+
+def told(path: str) -> str:
+    """From where a file came that came while nobody listened; once, then empty."""
+    known = sidecar(path) or {}
+    untold = str(known.pop("untold", ""))
+    if untold:
+        files.write_json(sidecar_path(path), known)
+    return untold
 
 
 def free_bytes(path: str) -> int:

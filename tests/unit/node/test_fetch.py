@@ -285,7 +285,8 @@ def test_in_the_background_and_waited_for(site: Web, installed: Path) -> None:
     assert fetched(site, background=True) == {"changed": False, "background": True}
     until(has_begun, "it has begun")
     threading.Timer(0.3, site.gate.set).start()
-    fetched(site)
+    assert fetched(site)["why"] == "from 127.0.0.1", "nobody listened when it came"
+    assert fetched(site)["changed"] is False
     assert whole()
     assert len(site.asked) == 1, "fetched once"
     assert fetched(site, background=True) == {"changed": False, "background": False}
