@@ -222,7 +222,7 @@ def test_a_mirror_with_an_authority_that_a_host_does_not_trust(office: Office) -
     finally:
         office.host.run(["cp", "/etc/lab-ca.crt", "/usr/local/share/ca-certificates/lab.crt"])
         office.host.run(["sh", "-c", "update-ca-certificates --fresh; systemctl restart docker"])
-    office.write(*MIRRORS).up()
+    office.write(*MIRRORS).up("--allow-downtime")
     assert office.desk.plan() == []
 
 
