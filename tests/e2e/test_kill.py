@@ -282,6 +282,7 @@ def test_without_its_network_the_lock_does_not_stay(desk: Desk, roamer: Desk, ho
         assert run.process.wait(120) in (4, 6), run.said()
 
 
+@pytest.mark.soak
 def test_who_lost_the_lock_changes_nothing_more(desk: Desk, roamer: Desk, hosts: Hosts) -> None:
     """Cut off from the gateway's host alone: the others could still be reached, and are left in peace."""
     roamer.edit("context: 2k ", "context: 3k ")

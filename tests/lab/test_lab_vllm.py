@@ -74,6 +74,7 @@ def engine(fresh_hosts: FreshHosts) -> Host:
     return host
 
 
+@pytest.mark.soak
 def test_serves_and_fails_like_an_engine(engine: Host) -> None:
     answer = json.loads(chat(engine).stdout)
     assert "Paris" in answer["choices"][0]["message"]["content"]
