@@ -39,5 +39,7 @@ def _accounts(host: Host) -> list[str]:
 
 
 def _units(host: Host) -> list[str]:
+    """Not the scopes of logins, which come and go with who looks."""
     shown = host.run(["systemctl", "list-unit-files", "--no-legend", "--no-pager"]).stdout
-    return [f"unit {' '.join(line.split()[:2])}" for line in shown.splitlines()]
+    units = (line.split()[:2] for line in shown.splitlines())
+    return [f"unit {' '.join(unit)}" for unit in units if not unit[0].endswith(".scope")]
