@@ -58,9 +58,7 @@ def _tag(manifest: Manifest, seen: Seen, item: ImagePin) -> Changes:
 def model(manifest: Manifest, seen: Seen, item: ModelFile) -> Changes:
     name, then = (
         f"model:{item.path}",
-        f"{item.size / 2**30:.1f} GiB"
-        + (f" ({item.sha256[:12]})" if item.sha256 else "")
-        + whence(manifest, item),
+        _size(item.size) + (f" ({item.sha256[:12]})" if item.sha256 else "") + whence(manifest, item),
     )
     found = observed.of(seen, name)
     if isinstance(found, Unknown):
@@ -70,6 +68,14 @@ def model(manifest: Manifest, seen: Seen, item: ModelFile) -> Changes:
         yield change(manifest, item.part, name, ABSENT, then, why, action="add")
     elif (now := _model_now(found.value, item)) is not None:
         yield change(manifest, item.part, name, now, then, "its content is not what the release names")
+
+
+def _size(count: int) -> str:
+    """Bytes for people: weights in GiB, what lies beside them in less."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if count >= unit / 10:
+            return f"{count / unit:.1f} {name}"
+    return f"{-(-count // 1024)} KiB"
 
 
 def whence(manifest: Manifest, item: ModelFile) -> str:

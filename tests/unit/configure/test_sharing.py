@@ -191,3 +191,11 @@ def test_the_plan_says_from_where() -> None:
     bare = {name: replace(seen, ours={"files": ()}) for name, seen in world.seen_hosts().items()}
     said = [next(compare_runs.model(made[n], bare[n], made[n].models[0])).then for n in made]
     assert [text.partition(" from ")[2] for text in said] == ["huggingface.co", "gpu-1"]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(5 * 2**30, "5.0 GiB"), (2**27, "0.1 GiB"), (9 * 2**20, "9.0 MiB"), (700, "1 KiB"), (0, "0 KiB")],
+)
+def test_sizes_for_people(count: int, words: str) -> None:
+    assert compare_runs._size(count) == words
