@@ -137,6 +137,7 @@ def test_the_second_up_changes_nothing(ready: Desk) -> None:
     assert "changed " not in done.err
 
 
+@pytest.mark.soak
 def test_a_file_that_one_lacks_comes_from_its_neighbour(ready: Desk) -> None:
     """Also to the gateway's host, and on Debian 13."""
     for name in ("gpu-1", "gpu-3"):

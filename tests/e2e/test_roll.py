@@ -123,6 +123,7 @@ def containers(host: Host) -> set[str]:
     }
 
 
+@pytest.mark.soak
 def test_a_replica_that_gets_no_requests_is_not_done(desk: Desk, hosts: dict[str, Host]) -> None:
     """Both engines are ready, and the gateway cannot reach one: the other's answer must not hide that."""
     drop = ["iptables", "-{}", "OUTPUT", "-p", "tcp", "--dport", "8443", "-j", "DROP"]
