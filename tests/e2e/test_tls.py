@@ -71,7 +71,8 @@ def test_private_ca_and_back(desk: Desk, hosts: dict[str, Host]) -> None:
     assert desk.connection()["ca"] == ""
     assert "Paris" in desk.ask()
     left = hosts["gpu-1"].run(["ls", "/etc/hostler/tls"]).stdout.split()
-    assert left == ["gateway.crt", "gateway.key", "peers"]
+    doors = [f"{door}.{end}" for door in ("edge", "gateway") for end in ("crt", "key")]
+    assert left == [*doors, "peers", "sharing"]  # the edge is there for the files that its pool shares
     assert desk.plan() == []
 
 
