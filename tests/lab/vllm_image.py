@@ -63,10 +63,10 @@ def _inside(root: Path, *argv: str, check: bool = True) -> None:
 
 def _model(root: Path, target: Path) -> None:
     """The hub's small model as safetensors, made with what vLLM brings along."""
-    work = root / "work"
+    work = root / "convert"
     work.mkdir()
     shutil.copy(hub_files() / "1.gguf", work / "model.gguf")
-    _inside(root, "/usr/local/bin/to-safetensors", "/work/model.gguf", "/work/model")
+    _inside(root, "/usr/local/bin/to-safetensors", "/convert/model.gguf", "/convert/model")
     (work / "model").rename(target)
     shutil.rmtree(work)
 
