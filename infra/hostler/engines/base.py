@@ -24,6 +24,7 @@ class Wish:
     in_memory: bool = False  # no cards
     args: Argv = ()
     where: str = "args"  # for errors: file:line:column of the model's args
+    where_cache: str = "cache"  # and of its cache
     source: str = ""  # as the stack file says; its words tell the model's family
     kind: str = ""  # model_type of config.json, where there is one
 

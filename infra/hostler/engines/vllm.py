@@ -172,7 +172,7 @@ def _parsers(wish: Wish) -> Argv:
 def _refuse_cache(wish: Wish) -> None:
     if wish.cache != "f16":
         raise StackFileError.of(
-            wish.where,
+            wish.where_cache,
             expected="`cache: f16`, the only kind that is the same in vLLM",
             got=wish.cache,
             next_step="leave `cache` out; for a cache in FP8 add --kv-cache-dtype fp8 to `args`",

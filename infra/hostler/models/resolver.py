@@ -80,6 +80,7 @@ class Resolver:
             in_memory=in_memory,
             args=model.args,
             where=self.where(f"models.{name}.args"),
+            where_cache=self.where(f"models.{name}.cache"),
             source=weights.source,
             kind=kind,
         )
@@ -101,7 +102,9 @@ class Resolver:
     def _weights(self, name: str, model: Model, live: Runs | None) -> ModelSource:
         where, text = self.where(f"models.{name}.source"), model.source or ""
         parsed = source.parse(text, sha256=model.sha256 or "", folder=self.folder, where=where)
-        form = format_named(model.engine, source.format_of(text), where=self.where(f"models.{name}.engine"))
+        said = source.format_of(text)
+        engine_for(model.engine, said, where=where)  # what its words say is refused before anybody is asked
+        form = format_named(model.engine, said, where=self.where(f"models.{name}.engine"))
         same = live and live.weights.source == str(parsed) and form in ("unknown", live.weights.format)
         if live and same and model.sha256 in (None, live.weights.sha256):
             return live.weights

@@ -137,7 +137,7 @@ def test_the_engine_by_format_and_the_format_by_engine(
         (model("hf:org/llama-3.1-8b", engine="llama.cpp"), "source", "only safetensors, which vLLM reads"),
         (model(cards=0), "source", "a model in GGUF for hosts without cards"),
         (model(context=200_000), "context", "at most 131072 tokens"),
-        (model(cache="q8_0"), "args", "the only kind that is the same in vLLM"),
+        (model(cache="q8_0"), "cache", "the only kind that is the same in vLLM"),
         (model(args=("--max-model-len", "9")), "args", "--max-model-len"),
         (model(args=("--gpu-memory-utilization", "2")), "args", "a number from 0.05 to 1"),
         (model(args=("--gpu-memory-utilization", "half")), "args", "a number from 0.05 to 1"),
@@ -148,6 +148,12 @@ def test_what_is_refused(hub: Web, wanted: Model, key: str, words: str) -> None:
     where, text = problem(hub, wanted)
     assert where == f"s.yaml:1:1 models.chat.{key}"
     assert words in text
+
+
+def test_what_the_words_say_is_refused_before_anybody_is_asked(hub: Web) -> None:
+    hub.asked.clear()
+    problem(hub, model("hf:org/both:Q4_K_M", engine="vllm"))
+    assert hub.asked == []
 
 
 def test_hosts_without_cards(hub: Web) -> None:
