@@ -16,11 +16,7 @@ import yaml
 
 from hostler.console.fit import speed, tokens
 from hostler.manifest.items import Container
-from hostler.models.fit import Subject, fit
-from hostler.models.gguf import bytes_reader, joined, read_header
-from hostler.models.imagined import card_room
-from hostler.models.memory import shape_of
-from hostler.models.rooms import Room
+from hostler.models.fit import Works
 from hostler.models.safetensors import Checkpoint, checkpoint_of
 from hostler.models.vllm_memory import cache_room, token_bytes
 from hostler.stackfile.load import load, loads
@@ -161,32 +157,32 @@ def test_its_comments_say_what_fit_says(stacks: Stacks, case: dict[str, Any]) ->
     text = (STACKS / f"{case['file']}.yaml").read_text(encoding="utf-8")
     said = re.search(r"Expect (\d+) tokens a second for one request", text)
     assert said
-    assert int(said[1]) == pytest.approx(tokens_s(case), rel=0.03)
+    assert int(said[1]) == pytest.approx(row_of(case, stacks[case["file"]]).tokens_s, rel=0.03)
     assert f"{gib(stacks[case['file']]):.1f} " in text
 
 
-def tokens_s(case: dict[str, Any]) -> float | None:
-    cache = stack(case).stack.models["chat"].cache
-    works = fit(subject(case), [room(case)]).works
-    (row,) = (row for row in works if (row.cards, row.cache) == (case["card"]["count"], cache))
-    return row.tokens_s
+def row_of(case: dict[str, Any], made: world.Made) -> Works:
+    """What `fit` says of all its cards with the cache that the file asks for."""
+    wanted = (case["card"]["count"], stack(case).stack.models["chat"].cache)
+    return next(row for row in made.fitted.works if (row.cards, row.cache) == wanted)
+
+
+@each
+def test_fit_says_what_up_does(stacks: Stacks, case: dict[str, Any]) -> None:
+    """The context of the file fits, and not on fewer cards; vLLM takes as much of each."""
+    made = stacks[case["file"]]
+    row, runs = row_of(case, made), made.release.models["chat"].runs
+    assert (row.engine, row.context >= runs.context) == (runs.engine, True)
+    fewer = [one for one in made.fitted.works if one.cards < row.cards and one.context >= runs.context]
+    assert fewer == []
+    if case in VLLM:
+        assert row.card_mib == runs.need.per_card(row.cards) if runs.need else False
 
 
 def gib(made: world.Made) -> float:
     """What it takes of each card."""
     (replica,) = made.placement.replicas
     return replica.need_mib / len(replica.members[0].cards) / 1024
-
-
-def subject(case: dict[str, Any]) -> Subject:
-    if case in VLLM:
-        return Subject(name="chat", source="", checkpoint=checkpoint(case))
-    headers = [read_header(bytes_reader(data), size) for data, size in world.gguf(told(case)).values()]
-    return Subject(name="chat", source="", shape=shape_of(joined(headers)))
-
-
-def room(case: dict[str, Any]) -> Room:
-    return card_room(f"{case['card']['name'].removeprefix('NVIDIA GeForce ')}*{case['card']['count']}")
 
 
 # -- what does not fit is refused, with the reason
@@ -245,7 +241,7 @@ def rows(stacks: Stacks) -> Iterator[list[str]]:
             tokens(runs.context),
             str(runs.slots),
             memory,
-            speed(tokens_s(case)),
+            speed(row_of(case, stacks[case["file"]]).tokens_s),
         ]
 
 

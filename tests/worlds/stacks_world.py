@@ -14,6 +14,7 @@ from huggingface_hub import HfApi
 from hostler.configure import build
 from hostler.hosts.types import Card, Seen
 from hostler.manifest.items import Manifest
+from hostler.models.fit import Fit, fit
 from hostler.models.http import Http
 from hostler.models.placement import place
 from hostler.models.registry import Registry
@@ -22,6 +23,8 @@ from hostler.models.resolve import Weights
 from hostler.models.resolver import Resolver
 from hostler.models.rooms import Room, rooms_of
 from hostler.models.safetensors import INDEX
+from hostler.models.source import parse
+from hostler.models.subject import Wanted, read_subject
 from hostler.models.types import Placement, Release
 from hostler.record.types import Record
 from hostler.stackfile.asked import asked_digests
@@ -48,6 +51,7 @@ class Made:
     placement: Placement
     manifests: Mapping[str, Manifest]
     rooms: tuple[Room, ...]
+    fitted: Fit  # what `hostler fit chat` says on those hosts
 
 
 def fill(web: Web) -> None:
@@ -118,7 +122,20 @@ def made(web: Web, file: StackFile, there: tuple[Card, ...]) -> Made:
     placement = place(wanted_of(file.stack, release), rooms)
     record = Record(uid=world.UID, stack=file.stack.stack, gateway_host=hosts[0].name, releases=(release,))
     manifests = build.manifests(file, hosts, seen, release, placement, record)
-    return Made(release=release, placement=placement, manifests=manifests, rooms=rooms)
+    return Made(
+        release=release,
+        placement=placement,
+        manifests=manifests,
+        rooms=rooms,
+        fitted=fitted(web, file, rooms),
+    )
+
+
+def fitted(web: Web, file: StackFile, rooms: tuple[Room, ...]) -> Fit:
+    model = file.stack.models["chat"]
+    source = parse(model.source or "", sha256="")
+    wanted = Wanted(engine=model.engine, slots=model.slots or 1, args=model.args)
+    return fit(read_subject("chat", source, resolver(web, file, rooms).weights, wanted), rooms)
 
 
 def _seen(name: str, there: tuple[Card, ...]) -> Seen:

@@ -13,6 +13,7 @@ from hostler.models.bandwidth import card_named, speed
 from hostler.models.memory import CACHE_BYTES, CONTEXTS, Shape, as_gib, cards_needed
 from hostler.models.rooms import CardRoom, Room
 from hostler.models.safetensors import Checkpoint
+from hostler.models.sizing import part_of
 from hostler.models.types import Need
 
 SPEED_CONTEXT = 8192  # tokens that came before, where the speed is told; fewer if the context is shorter
@@ -21,7 +22,8 @@ SPEED_CONTEXT = 8192  # tokens that came before, where the speed is told; fewer 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """The model that is asked about; one of shape and checkpoint is there. `weights`: their quantization
-    or type; `others`: the same model in other quantizations. Each of `slots` has the whole context."""
+    or type; `others`: the same model in other quantizations. Each of `slots` has the whole context. `engine` empty:
+    by what is there; `part`: of a card's memory, as vLLM's words ask for it."""
 
     name: str
     source: str
@@ -30,6 +32,13 @@ class Subject:
     weights: str = ""
     slots: int = 1
     others: tuple[Subject, ...] = ()
+    engine: str = ""
+    part: float | None = None
+
+    @property
+    def by(self) -> str:
+        """The engine that serves it."""
+        return self.engine or ("llama.cpp" if self.shape else "vllm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +77,6 @@ class Fails:
 class Fit:
     works: tuple[Works, ...]
     fails: tuple[Fails, ...]
-
-
-def with_slots(subject: Subject, slots: int) -> Subject:
-    others = tuple(replace(other, slots=slots) for other in subject.others)
-    return replace(subject, slots=slots, others=others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def _fewest(works: Sequence[Works]) -> list[Works]:
 
 
 def _in_room(subject: Subject, room: Room) -> Iterator[Works | Fails]:
-    engine = "llama.cpp" if subject.shape else "vllm"
+    engine = subject.by
     if room.gone or room.blocked:
         yield _fails(room, "", 0, engine, room.gone or room.blocked)
     elif not room.cards:
@@ -154,13 +158,13 @@ def _on_cards(subject: Subject, room: Room, cards: _Set) -> Iterator[Works | Fai
     mixed = len({_kind(card) for card in cards.cards}) > 1
     if subject.shape:
         for count in [len(cards.cards)] if mixed else cards.counts():
-            found = list(_llama(subject.shape, room, cards, count, subject.slots))
+            found = list(_llama(subject, subject.shape, room, cards, count))
             yield from found
             if _is_whole(found, subject.shape.trained_context):
                 return  # more cards make it no quicker
     elif subject.checkpoint and not mixed:
         for count in cards.counts():
-            yield _vllm(subject.checkpoint, room, cards, count)
+            yield _vllm(subject, subject.checkpoint, room, cards, count)
 
 
 def _is_whole(found: Sequence[Works | Fails], trained: int) -> bool:
@@ -169,28 +173,27 @@ def _is_whole(found: Sequence[Works | Fails], trained: int) -> bool:
     return isinstance(first, Works) and first.cache == "f16" and first.context >= (trained or CONTEXTS[-1])
 
 
-def _llama(shape: Shape, room: Room, cards: _Set, count: int, slots: int) -> Iterator[Works | Fails]:
+def _llama(subject: Subject, shape: Shape, room: Room, cards: _Set, count: int) -> Iterator[Works | Fails]:
     free = [card.free_mib for card in cards.cards]
     last = 0
     for cache in CACHE_BYTES:
-        asked = partial(memory.need, shape, slots=slots, cache=cache)
+        asked = partial(memory.need, shape, slots=subject.slots, cache=cache)
         context = _longest(shape, asked, free, count)
         if context > last:
-            yield _llama_works(
-                shape, room, cards, asked(context=context).per_card(count), count, cache, context
-            )
+            card_mib = asked(context=context).per_card(count)
+            yield _llama_works(subject.by, shape, room, cards, card_mib, count, cache, context)
         last = max(last, context)
         if last >= (shape.trained_context or CONTEXTS[-1]):
             return
     if not last:
-        wanted = memory.need(shape, context=CONTEXTS[0], slots=slots, cache="q4_0").per_card(count)
+        wanted = memory.need(shape, context=CONTEXTS[0], slots=subject.slots, cache="q4_0").per_card(count)
         place = "on each" if count > 1 else "on one card"
         reason = f"needs {as_gib(wanted)} {place} with {CONTEXTS[0]} tokens, {_free(cards, count)}"
-        yield _fails(room, cards.kind, count, "llama.cpp", reason)
+        yield _fails(room, cards.kind, count, subject.by, reason)
 
 
 def _llama_works(
-    shape: Shape, room: Room, cards: _Set, card_mib: int, count: int, cache: str, context: int
+    engine: str, shape: Shape, room: Room, cards: _Set, card_mib: int, count: int, cache: str, context: int
 ) -> Works:
     used = cards.cards[:count]
     names = [card.name for card in used]
@@ -201,7 +204,7 @@ def _llama_works(
         where=room.host,
         kind=cards.kind,
         cards=count,
-        engine="llama.cpp",
+        engine=engine,
         cache=cache,
         context=context,
         card_mib=card_mib,
@@ -218,23 +221,26 @@ def _longest(shape: Shape, asked: Callable[..., Need], free: Sequence[int], card
     return 0
 
 
-def _vllm(model: Checkpoint, room: Room, cards: _Set, count: int) -> Works | Fails:
+def _vllm(subject: Subject, model: Checkpoint, room: Room, cards: _Set, count: int) -> Works | Fails:
     used = cards.cards[:count]
     least = min(card.memory_mib for card in used)
+    part = part_of(subject.part, least, used[-1].free_mib)
     known = card_named(used[0].name)
-    reason = vllm_memory.refusal(model, count, least, compute=known.compute if known else "")
-    taken = int(least * vllm_memory.VISIBLE * vllm_memory.UTILISATION)
+    reason = vllm_memory.refusal(model, count, least, compute=known.compute if known else "", part=part)
+    taken = vllm_memory.taken_mib(least, part)
+    if used[-1].note and reason.startswith("lacks"):
+        reason = f"{reason}, {_free(cards, count)}"
     if not reason and used[-1].free_mib < taken:
         reason = f"takes {as_gib(taken)} of each, {_free(cards, count)}"
     if reason:
-        return _fails(room, cards.kind, count, "vllm", reason)
-    context = vllm_memory.longest(model, count, least)
+        return _fails(room, cards.kind, count, subject.by, reason)
+    context = vllm_memory.longest(model, count, least, part)
     before = vllm_memory.request(model, count, min(context, SPEED_CONTEXT)) * count
     return Works(
         where=room.host,
         kind=cards.kind,
         cards=count,
-        engine="vllm",
+        engine=subject.by,
         cache="f16",
         context=context,
         card_mib=taken,

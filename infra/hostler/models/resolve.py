@@ -83,24 +83,6 @@ class Weights:
 
         return read
 
-    def checkpoint(self, source: HubSource, *, where: str = "source") -> Checkpoint | None:
-        """What a repository of safetensors tells of itself; None where it has GGUF files. Raises
-        CheckpointError, StackFileError or UnreachableError."""
-        info = self._open(source, where)
-        files = _files(info)
-        if sources.weights_of(files):
-            return None
-        if not any(file.name.endswith(".safetensors") for file in files):
-            raise denied.no_weights(source, where)
-        sizes = {file.name: file.size for file in files}
-        secret = bool(info.gated or info.private)
-        return read_checkpoint(
-            lambda name: (
-                self._small(self._address(source, name, info), secret, where) if name in sizes else None
-            ),
-            sizes,
-        )
-
     def quantizations(self, source: HubSource, *, where: str = "source") -> list[RepoFile]:
         """The repository's GGUF files that are whole and say their quantization, smallest first."""
         files = sources.weights_of(_files(self._open(source, where)))
@@ -235,11 +217,6 @@ class Weights:
             sha256=source.sha256 or seen.sha256,
             local=True,
         )
-
-
-def resolve_weights(source: Parsed, *, token: str = "", where: str = "source") -> ModelSource:
-    """One source with the default clients."""
-    return Weights(token=token).resolve(source, where=where)
 
 
 def _again[T](ask: Callable[[], T], pause: Callable[[float], None] | None) -> T:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
-from pathlib import Path
 
 from hostler.engines.base import Wish
 from hostler.engines.registry import engine_for, format_named
 from hostler.engines.vllm import asked_part
 from hostler.errors import StackFileError
 from hostler.manifest.items import ImagePin, Part
-from hostler.models import memory, sizing, source
-from hostler.models.gguf import GgufError, Read, joined, read_header
-from hostler.models.memory import Shape
+from hostler.models import shapes, sizing, source
 from hostler.models.registry import Registry
 from hostler.models.resolve import Weights
 from hostler.models.rooms import Room
 from hostler.models.safetensors import Checkpoint, CheckpointError
 from hostler.models.sizing import Asked, Sized
-from hostler.models.types import ModelSource, Runs, WeightsFile
+from hostler.models.types import ModelSource, Runs
 from hostler.stackfile.sections import Model
 
 
@@ -120,10 +116,16 @@ class Resolver:
             slots=model.slots,
             cache=model.cache,
             part=self._part(name, model),
+            replicas=model.replicas,
             in_memory=in_memory,
         )
         if weights.format == "gguf":
-            shape = self._meant(name, model, self._shape(weights))
+            shape = shapes.as_served(
+                shapes.shape_of(weights, self.weights),
+                model.engine,
+                named=model.source or "",
+                where=self.where(f"models.{name}.engine"),
+            )
             self._not_longer(name, model, shape.trained_context)
             return "", sizing.by_layers(shape, asked, rooms)
         where = self.where(f"models.{name}.source")
@@ -135,14 +137,6 @@ class Resolver:
             raise _unusable(where, weights.source, why)
         return checkpoint.kind, sizing.by_tensors(checkpoint, asked, rooms)
 
-    def _meant(self, name: str, model: Model, shape: Shape) -> Shape:
-        """As it is served: a chat's weights may make vectors, those made for vectors cannot chat."""
-        if model.engine == "embeddings":
-            return replace(shape, embeds=True)
-        if shape.embeds:
-            raise _for_embeddings(self.where(f"models.{name}.engine"), model.source or "")
-        return shape
-
     def _pinned(self, reference: str, live: Runs | None) -> ImagePin:
         from hostler.models.registry import parse_reference
 
@@ -150,19 +144,6 @@ class Resolver:
         if live and (live.image.name, live.image.tag) == (asked.name, asked.tag) and not asked.digest:
             return live.image
         return self.image(reference)
-
-    def _shape(self, weights: ModelSource) -> Shape:
-        try:
-            return memory.shape_of(
-                joined([read_header(self._reader(weights, file), file.size) for file in weights.files])
-            )
-        except GgufError as error:
-            return memory.shape_from_size(weights.total, str(error))
-
-    def _reader(self, weights: ModelSource, file: WeightsFile) -> Read:
-        if not weights.local:
-            return self.weights.reader(weights, file)
-        return _file_reader(Path(file.url.removeprefix("file:")), file.size)
 
     def _checkpoint(self, weights: ModelSource, where: str) -> Checkpoint:
         try:
@@ -209,15 +190,6 @@ def _no_cards(where: str, named: str) -> StackFileError:
     )
 
 
-def _for_embeddings(where: str, named: str) -> StackFileError:
-    return StackFileError.of(
-        where,
-        expected="`engine: embeddings` for a model that is made for embeddings",
-        got=f"none beside {named}",
-        next_step="add `engine: embeddings`, or name a model for chat",
-    )
-
-
 def _unusable(where: str, named: str, why: str) -> StackFileError:
     return StackFileError.of(
         where,
@@ -243,19 +215,3 @@ def host_paths(models: Mapping[str, Model], folder: str) -> tuple[str, ...]:
 
 def _there(rooms: Sequence[Room], pools: Sequence[str]) -> list[Room]:
     return [room for room in rooms if room.pool in pools and not room.gone]
-
-
-def _file_reader(path: Path, size: int) -> Read:
-    """The operator's own machine may be the host; the same path with the same size is that file."""
-
-    def read(offset: int, count: int) -> bytes:
-        try:
-            if path.stat().st_size != size:
-                raise GgufError("the file is on the host")
-            with path.open("rb") as file:
-                file.seek(offset)
-                return file.read(count)
-        except OSError as error:
-            raise GgufError("the file is on the host") from error
-
-    return read

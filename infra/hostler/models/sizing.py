@@ -34,6 +34,7 @@ class Asked:
     cache: str = "f16"
     part: float | None = None
     in_memory: bool = False
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,24 +69,26 @@ def _free(rooms: Sequence[Room], in_memory: bool) -> list[list[int]]:
 
 
 class _Place(NamedTuple):
-    """So many cards of a kind on some host; `taken` in MiB of each, `context` that fits then."""
+    """So many cards of a kind on some host, each of `total` MiB; `taken` in MiB of each, `context` that fits then."""
 
     cards: int
+    total: int
     taken: int
     context: int
 
 
 def by_tensors(model: Checkpoint, asked: Asked, rooms: Sequence[Room]) -> Sized:
-    """For vLLM: on the fewest cards, then the smallest, whose cache holds one request of the context (all that was
-    trained for, but at least what is usual, where none is asked for). Where nothing holds it: what it would need, so
-    that placement says what lacks."""
+    """For vLLM: on the fewest cards, then the smallest, whose cache holds one request of the context (all that fits,
+    but at least what is usual, where none is asked for), and then with as much of them as leaves room for all
+    replicas. Where nothing holds it: what it would need, so that placement says what lacks."""
     counts = tuple(count for count in COUNTS if not vllm_memory.undividable(model, count))
     possible = [asked.cards] if asked.cards else list(counts)
     usual = min(DEFAULT_CONTEXT, model.trained_context or DEFAULT_CONTEXT)
     least = asked.context or usual
     found = [place for place in _places(model, asked, rooms, possible) if place.context >= least]
     if found:
-        best = min(found)
+        found.sort(key=lambda place: (place.cards, place.total, -place.taken))
+        best = next((place for place in found if _room_for(place, rooms) >= asked.replicas), found[0])
         return _sized(asked, counts, best.cards, best.taken, asked.context or best.context)
     return _lacking(model, asked, rooms, counts, least)
 
@@ -117,10 +120,9 @@ def _places(
             same = (card.free_mib for card in room.cards if (card.name, card.memory_mib) == (name, total))
             free = sorted(same, reverse=True)
             for count in (count for count in possible if count <= len(free)):
-                part = _part(asked, total, free[count - 1])
-                yield _Place(
-                    count, vllm_memory.taken_mib(total, part), _context(model, asked, count, total, part)
-                )
+                part = part_of(asked.part, total, free[count - 1])
+                taken = vllm_memory.taken_mib(total, part)
+                yield _Place(count, total, taken, _context(model, asked, count, total, part))
 
 
 def _context(model: Checkpoint, asked: Asked, count: int, total: int, part: float) -> int:
@@ -131,10 +133,15 @@ def _context(model: Checkpoint, asked: Asked, count: int, total: int, part: floa
     return asked.context if vllm_memory.request(model, count, asked.context) <= room else 0
 
 
-def _part(asked: Asked, total: int, free: int) -> float:
+def _room_for(place: _Place, rooms: Sequence[Room]) -> int:
+    """How many replicas that take so much find cards."""
+    return sum(sum(card.free_mib >= place.taken for card in room.cards) // place.cards for room in rooms)
+
+
+def part_of(asked: float | None, total: int, free: int) -> float:
     """Of a card, as it is said: what is asked for, else the usual, or what others leave of it in whole hundredths."""
-    if asked.part is not None:
-        return round(asked.part, 3)
+    if asked is not None:
+        return round(asked, 3)
     left = math.floor(100 * free / (total * vllm_memory.VISIBLE)) / 100
     return min(vllm_memory.UTILISATION, max(0.0, left))
 

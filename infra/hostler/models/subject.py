@@ -3,27 +3,43 @@ files, are read; never weights."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from hostler.engines.registry import format_named
+from hostler.engines.vllm import asked_part
 from hostler.errors import StackFileError
-from hostler.models import memory
+from hostler.models import memory, sizing
 from hostler.models.fit import Subject, scaled
-from hostler.models.gguf import GgufError, Read, read_header
+from hostler.models.gguf import GgufError, read_header
 from hostler.models.memory import Shape
 from hostler.models.resolve import Weights
 from hostler.models.safetensors import Checkpoint, CheckpointError, read_checkpoint
-from hostler.models.source import HubSource, Parsed, PathSource, label
+from hostler.models.shapes import as_served, shape_of
+from hostler.models.source import HubSource, Parsed, PathSource, format_of, label
 from hostler.models.types import ModelSource
 
 
-def read_subject(name: str, source: Parsed, weights: Weights, *, where: str = "source") -> Subject:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the model's section says of how it is served; nothing, where a source is asked about."""
+
+    engine: str | None = None
+    slots: int = 1
+    args: tuple[str, ...] = ()
+
+
+ANYTHING = Wanted()
+
+
+def read_subject(
+    name: str, source: Parsed, weights: Weights, wanted: Wanted = ANYTHING, *, where: str = "source"
+) -> Subject:
     """Raises StackFileError or UnreachableError."""
     try:
-        checkpoint = _checkpoint(source, weights, where)
-        if not checkpoint:
-            return _of_gguf(name, source, weights, where)
+        subject = _read(name, source, weights, wanted, where)
     except OSError as error:
         raise StackFileError.of(
             where,
@@ -38,16 +54,56 @@ def read_subject(name: str, source: Parsed, weights: Weights, *, where: str = "s
             got=str(error),
             next_step="name a repository with GGUF files; their names usually end in -GGUF",
         ) from error
+    others = tuple(replace(other, slots=wanted.slots, engine=subject.engine) for other in subject.others)
+    return replace(subject, slots=wanted.slots, others=others)
+
+
+def _read(name: str, source: Parsed, weights: Weights, wanted: Wanted, where: str) -> Subject:
+    here = Path(source.path) if isinstance(source, PathSource) else None
+    if here and here.is_dir():
+        return _of_checkpoint(name, source, _in_folder(here), wanted.args)
+    if here and here.is_file():
+        subject = Subject(name=name, source=str(source), shape=_of_file(here), weights=label(here.name))
+        return _as_served(subject, wanted, where)
+    form = format_named(wanted.engine, format_of(str(source)), where=where)
+    found = weights.resolve(source, where=where, form=form)
+    if found.format == "safetensors":
+        return _of_checkpoint(name, source, weights.read_checkpoint(found, where=where), wanted.args)
+    shape = shape_of(found, weights)
+    subject = Subject(name=name, source=str(source), shape=shape, weights=label(found.file))
+    return _as_served(replace(subject, others=_others(subject, source, found, weights, where)), wanted, where)
+
+
+def _others(
+    subject: Subject, source: Parsed, found: ModelSource, weights: Weights, where: str
+) -> tuple[Subject, ...]:
+    """The same model in the repository's other quantizations, where the source names none."""
+    if not isinstance(source, HubSource) or source.quantization:
+        return ()
+    files = weights.quantizations(source, where=where)
+    others = (scaled(subject, label(file.name), file.size / max(1, found.total)) for file in files)
+    return tuple(other for other in others if other.weights != subject.weights)
+
+
+def _as_served(subject: Subject, wanted: Wanted, where: str) -> Subject:
+    """By the engine that is named. A source alone may be asked about whatever it is for."""
+    shape = subject.shape
+    if not shape or not (wanted.engine or shape.embeds):
+        return subject
+    engine = wanted.engine or "embeddings"
+    shape = as_served(shape, engine, named=subject.source, where=where)
+    others = tuple(
+        replace(other, shape=replace(other.shape, embeds=shape.embeds))
+        for other in subject.others
+        if other.shape
+    )
+    return replace(subject, shape=shape, others=others, engine=engine)
+
+
+def _of_checkpoint(name: str, source: Parsed, found: Checkpoint, args: Sequence[str]) -> Subject:
+    checkpoint = sizing.with_args(found, args)
     kind = checkpoint.quantization or checkpoint.dtype
-    return Subject(name=name, source=str(source), checkpoint=checkpoint, weights=kind)
-
-
-def _checkpoint(source: Parsed, weights: Weights, where: str) -> Checkpoint | None:
-    """None: the source is of GGUF."""
-    if isinstance(source, HubSource):
-        return None if source.quantization else weights.checkpoint(source, where=where)
-    folder = Path(source.path) if isinstance(source, PathSource) else None
-    return _in_folder(folder) if folder and folder.is_dir() else None
+    return Subject(name=name, source=str(source), checkpoint=checkpoint, weights=kind, part=asked_part(args))
 
 
 def _in_folder(folder: Path) -> Checkpoint:
@@ -55,30 +111,10 @@ def _in_folder(folder: Path) -> Checkpoint:
     return read_checkpoint(lambda name: (folder / name).read_bytes() if name in sizes else None, sizes)
 
 
-def _of_gguf(name: str, source: Parsed, weights: Weights, where: str) -> Subject:
-    here = Path(source.path) if isinstance(source, PathSource) else None
-    if here and here.is_file():
-        shape = _from_header(partial(_part, here), here.stat().st_size)
-        return Subject(name=name, source=str(source), shape=shape, weights=label(here.name))
-    found = weights.resolve(source, where=where)
-    shape = _resolved(found, weights)
-    subject = Subject(name=name, source=str(source), shape=shape, weights=label(found.file))
-    if not isinstance(source, HubSource) or source.quantization:
-        return subject
-    files = weights.quantizations(source, where=where)
-    others = (scaled(subject, label(file.name), file.size / max(1, found.size)) for file in files)
-    return replace(subject, others=tuple(other for other in others if other.weights != subject.weights))
-
-
-def _resolved(found: ModelSource, weights: Weights) -> Shape:
-    if found.local:
-        return memory.shape_from_size(found.size, "the file is on the host")
-    return _from_header(weights.reader(found), found.size)
-
-
-def _from_header(read: Read, size: int) -> Shape:
+def _of_file(path: Path) -> Shape:
+    size = path.stat().st_size
     try:
-        return memory.shape_of(read_header(read, size))
+        return memory.shape_of(read_header(partial(_part, path), size))
     except GgufError as error:
         return memory.shape_from_size(size, str(error))
 

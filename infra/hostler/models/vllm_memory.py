@@ -69,11 +69,19 @@ def longest(model: Checkpoint, cards: int, memory_mib: int, part: float = UTILIS
 
 
 def refusal(
-    model: Checkpoint, cards: int, memory_mib: int, *, context: int = CONTEXTS[0], compute: str = ""
+    model: Checkpoint,
+    cards: int,
+    memory_mib: int,
+    *,
+    context: int = CONTEXTS[0],
+    compute: str = "",
+    part: float = UTILISATION,
 ) -> str:
     """Why vLLM would not start on so many cards; empty: it would. `compute`: their capability, 8.6."""
     return (
-        undividable(model, cards) or too_old(model, compute) or _too_large(model, cards, memory_mib, context)
+        undividable(model, cards)
+        or too_old(model, compute)
+        or _too_large(model, cards, context, cache_room(model, cards, memory_mib, part))
     )
 
 
@@ -103,8 +111,8 @@ def too_old(model: Checkpoint, compute: str) -> str:
     )
 
 
-def _too_large(model: Checkpoint, cards: int, memory_mib: int, context: int) -> str:
-    room, wanted = cache_room(model, cards, memory_mib), request(model, cards, context)
+def _too_large(model: Checkpoint, cards: int, context: int, room: int) -> str:
+    wanted = request(model, cards, context)
     if room >= wanted:
         return ""
     lacking = (wanted - room) / MIB

@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostler.engines.registry import BUILT
 from hostler.errors import UsageError
 from hostler.hosts.types import Host, Seen, Value
 from hostler.models import mirror
 from hostler.models import source as sources
-from hostler.models.fit import Fit, Subject, fit, with_slots
+from hostler.models.fit import Fit, Subject, fit
 from hostler.models.imagined import card_room, common_rooms
 from hostler.models.resolve import SeenFile, Weights
 from hostler.models.rooms import rooms_of
 from hostler.models.source import Parsed, PathSource
-from hostler.models.subject import read_subject
+from hostler.models.subject import ANYTHING, Wanted, read_subject
 from hostler.rollout import secret
 from hostler.rollout.observe import look, questions_of
 from hostler.stackfile.hosts import hosts_of
@@ -41,7 +40,7 @@ class _Asked:
     name: str
     source: Parsed
     where: str
-    slots: int = 1
+    wanted: Wanted = ANYTHING
 
 
 def is_source(word: str) -> bool:
@@ -59,10 +58,9 @@ def answer(
     seen: Mapping[str, Seen] = look(hosts, _questions(file, asked.source), LIMIT_S) if file and hosts else {}
     if isinstance(asked.source, PathSource) and not hosts:
         _refuse_absent(asked.source.path)
-    read = read_subject(asked.name, asked.source, _weights(file, seen), where=asked.where)
-    subject = with_slots(read, asked.slots)
+    subject = read_subject(asked.name, asked.source, _weights(file, seen), asked.wanted, where=asked.where)
     found = fit(subject, rooms or rooms_of(hosts, seen))
-    notes = _notes(subject)
+    notes = _notes(subject, asked.source)
     if not cards and not any(one.reached for one in seen.values()):
         common = fit(subject, common_rooms(), brief=True)
         found = Fit(works=common.works, fails=(*found.fails, *common.fails))
@@ -85,7 +83,8 @@ def _asked(word: str, file: StackFile | None) -> _Asked:
         )
     where = file.where(f"models.{word}.source")
     folder = str(Path(file.path).resolve().parent)
-    return _Asked(word, sources.parse(model.source, folder=folder, where=where), where, model.slots or 1)
+    wanted = Wanted(engine=model.engine, slots=model.slots or 1, args=model.args)
+    return _Asked(word, sources.parse(model.source, folder=folder, where=where), where, wanted)
 
 
 def _hosts(file: StackFile, pool: str | None) -> tuple[Host, ...]:
@@ -126,12 +125,14 @@ def _weights(file: StackFile | None, seen: Mapping[str, Seen]) -> Weights:
     return Weights(token=token, seen=files, hub=mirror.of(file.stack).hub if file else None)
 
 
-def _notes(subject: Subject) -> list[str]:
+def _notes(subject: Subject, source: Parsed) -> list[str]:
     notes: list[str] = []
     if subject.shape and subject.slots > 1:
         notes.append(f"each of {subject.slots} slots has the whole context")
     if subject.shape and subject.shape.how != "header":
         notes.append(f"memory is {subject.shape.how}")
-    if subject.checkpoint and "vllm" not in BUILT:
-        notes.append("vllm is not built into Hostler yet: these rows are for planning")
+    if subject.checkpoint and isinstance(source, PathSource):
+        notes.append(
+            "`up` serves safetensors from a repository of the hub, not from a folder: this is for planning"
+        )
     return notes

@@ -87,9 +87,16 @@ def test_what_others_take_is_not_there() -> None:
     )
     room = Room(host="gpu1", pool="home", cards=(card,), memory_mib=60000)
     assert told(fit(gguf("llama-3-8b"), [room])) == [(1, "llama.cpp", "f16", 8192)]
-    no = fit(checkpoint(0), [room]).fails[0]
+    (yes,) = fit(checkpoint(0), [room]).works  # vLLM takes what is left
+    assert yes.card_mib <= 20000
+    full = replace(room, cards=(replace(card, free_mib=9000, note="15576 MiB taken by X"),))
+    no = fit(checkpoint(0), [full]).fails[0]
     assert (no.where, no.cards) == ("gpu1", 1)
-    assert "4576 MiB taken by X" in no.reason
+    assert "15576 MiB taken by X" in no.reason
+    asked = fit(replace(checkpoint(0), part=0.92), [room]).fails[
+        0
+    ]  # more than is left, in the user's own words
+    assert asked.reason == "takes 21.7 GiB of each, 19.5 GiB free (4576 MiB taken by X)"
 
 
 def test_a_host_without_cards() -> None:

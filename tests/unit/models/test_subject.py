@@ -13,7 +13,7 @@ from hostler.models.http import Http
 from hostler.models.resolve import SeenFile, Weights
 from hostler.models.safetensors import INDEX
 from hostler.models.source import parse
-from hostler.models.subject import read_subject
+from hostler.models.subject import Wanted, read_subject
 
 from . import headers
 from .test_vllm_memory import CASES
@@ -124,3 +124,29 @@ def test_a_folder_that_breaks(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").mkdir()
     with pytest.raises(StackFileError, match=r"config\.json"):
         read_subject("m", parse(str(tmp_path)), Weights())
+
+
+def test_all_parts_of_a_split_one(web: Web) -> None:
+    made = headers.parts("llama-3-8b", 3, "")
+    names = [f"r-Q8_0-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    files = dict(zip(names, made, strict=True))
+    web.repo("o/r-GGUF", {n: d for n, (d, _) in files.items()}, {n: size for n, (_, size) in files.items()})
+    subject = read_subject("chat", parse("hf:o/r-GGUF:Q8_0"), weights(web))
+    assert subject.shape
+    assert subject.shape.how == "header"
+    assert sum(size for _, size in made) * 0.9 < subject.shape.weights <= sum(size for _, size in made)
+
+
+def test_the_engine_of_the_stack_file(web: Web) -> None:
+    """Both formats in one repository: the engine decides; weights of a chat may make vectors."""
+    data, size = headers.made("llama-3-8b")
+    both = {"config.json": CONFIG, INDEX: TOTAL, "model-1.safetensors": b"x", "r-Q4_K_M.gguf": data}
+    web.repo("o/both", both, {"r-Q4_K_M.gguf": size})
+    source = parse("hf:o/both")
+    assert read_subject("chat", source, weights(web)).by == "llama.cpp"
+    args = ("--gpu-memory-utilization", "0.5", "--dtype", "half")
+    subject = read_subject("chat", source, weights(web), Wanted(engine="vllm", args=args))
+    assert (subject.by, subject.part, subject.weights) == ("vllm", 0.5, "float16")
+    vectors = read_subject("e", source, weights(web), Wanted(engine="embeddings", slots=2))
+    assert vectors.shape
+    assert (vectors.by, vectors.shape.embeds, vectors.slots) == ("embeddings", True, 2)
