@@ -135,7 +135,7 @@ class Files:
         path = entry["path"]
         if not os.path.lexists(path):
             return
-        self._note(entry, read(path) if os.path.isfile(path) else b"", None)
+        self._note(entry, some_of(path) if os.path.isfile(path) else b"", None)
         if self.dry:
             return
         remove(path)
@@ -183,6 +183,12 @@ def read(path):
         raise Trouble("%s: expected a file; got something else" % path)
     with open(path, "rb") as file:
         return file.read()
+
+
+def some_of(path):
+    """What a difference would show of it. Weights are not read into memory to be removed."""
+    with open(path, "rb") as file:
+        return file.read(MOST_SHOWN + 1)
 
 
 def behind(path):
@@ -270,8 +276,10 @@ def show(content, hidden):
         return ""
     if hidden:
         return "(secret)\n"
+    if len(content) > MOST_SHOWN:
+        return "(more than %d bytes)\n" % MOST_SHOWN
     text = content.decode("utf-8", "replace")
-    if len(content) > MOST_SHOWN or "\0" in text or "\ufffd" in text:
+    if "\0" in text or "\ufffd" in text:
         return "(%d bytes)\n" % len(content)
     return text
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files get their owner
 
 
 def call(
-    folder: Path, entries: list[dict[str, Any]], *, check: bool = False, due: str = ""
+    folder: Path, entries: list[dict[str, Any]], *, check: bool = False, due: str = "", memory: int = 0
 ) -> dict[str, Any]:
     """The module as Ansible calls it: one process, its arguments on stdin."""
     arguments: dict[str, Any] = {"entries": entries, "_ansible_check_mode": check, "_ansible_diff": True}
@@ -35,8 +35,9 @@ def call(
         "with patch_module_args(json.load(sys.stdin)): runpy.run_path(sys.argv[1], run_name='__main__')\n"
     )
     program = str(resources.playbooks() / "library" / "hostler_files.py")
+    limited = ["prlimit", f"--as={memory}"] if memory else []
     done = subprocess.run(
-        [sys.executable, "-c", script, program],
+        [*limited, sys.executable, "-c", script, program],
         input=json.dumps(arguments),
         capture_output=True,
         text=True,
@@ -205,3 +206,13 @@ def test_wrong_input_is_refused_by_name(tmp_path: Path, entry: dict[str, Any], w
     found = call(tmp_path, [{"path": f"{tmp_path}/a", **OWNER, **entry}])
     assert found["failed"]
     assert words in found["msg"]
+
+
+def test_weights_are_not_read_into_memory_to_be_removed(tmp_path: Path) -> None:
+    weights = tmp_path / "model.gguf"
+    with weights.open("wb") as file:
+        file.truncate(4 << 30)
+    done = call(tmp_path, [{"path": str(weights), "state": "absent"}], memory=2 << 30)
+    assert done["changed"], done
+    assert done["diff"][0]["before"] == "(more than 65536 bytes)\n"
+    assert not weights.exists()
