@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from e2e.desk import Desk, container
+from e2e.desk import Desk, container, replica_of
 from lab.hosts import Host
 
 pytestmark = pytest.mark.lab
@@ -85,6 +85,19 @@ def test_a_saved_plan_is_applied_verbatim_or_refused(desk: Desk, hosts: dict[str
     desk("plan", "--out", str(saved))
     desk.up("--plan", str(saved))
     assert desk.plan() == []
+
+
+def test_weights_that_lie_on_the_hosts(desk: Desk, hosts: dict[str, Host]) -> None:
+    """A file of the user's own is served from where it is, and stays there."""
+    for host in hosts.values():
+        host.run(["sh", "-c", "cp /var/lib/hostler/models/*/*.gguf /srv/mine.gguf"])
+    desk.edit('"hf:HuggingFaceTB/SmolLM2-135M-Instruct-GGUF:Q4_1"', "/srv/mine.gguf")
+    desk.up()
+    assert "Paris" in desk.ask()
+    assert desk.plan() == []
+    for host in hosts.values():
+        assert "/srv/mine.gguf" in host.run(["docker", "inspect", container(host, replica_of(host))]).stdout
+        assert host.run(["ls", "/srv/mine.gguf"]).stdout
 
 
 def test_pulumi_knows_the_hosts(steady: Desk) -> None:

@@ -50,7 +50,7 @@ def model_path(weights: ModelSource, file: WeightsFile | None = None) -> str:
     """Where a file of a model (the first one) is on a host. The folder is the digest of the first one's address, so
     that two files of one name never meet, and a file that is not downloaded yet has its place already."""
     if weights.local:
-        return weights.url.removeprefix("file://")
+        return weights.url.removeprefix("file:")
     return f"{MODELS}/{digest_of(weights.url)[:16]}/{posixpath.basename((file or weights).file)}"
 
 

@@ -52,7 +52,7 @@ def test_files_of_one_name_never_meet() -> None:
 
 def test_a_file_on_the_host_stays_where_it_is() -> None:
     local = ModelSource(
-        source="/srv/x.gguf", url="file:///srv/x.gguf", file="x.gguf", size=1, sha256="", local=True
+        source="/srv/x.gguf", url="file:/srv/x.gguf", file="x.gguf", size=1, sha256="", local=True
     )
     assert engine.model_path(local) == "/srv/x.gguf"
 

@@ -113,7 +113,7 @@ def test_who_is_off_is_not_asked() -> None:
 
 
 def test_what_lies_on_a_host_already_is_not_shared() -> None:
-    local = replace(world.runs().weights, url="file:///srv/tiny.gguf", local=True)
+    local = replace(world.runs().weights, url="file:/srv/tiny.gguf", local=True)
     made = world.manifests(weights=local)
     assert [c.id for c in made["gpu-1"].containers] == ["chat-0", "gateway"]
     assert made["gpu-2"].models[0].peers == ()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi
 
+from hostler.configure import engine
 from hostler.errors import HostlerError, StackFileError
 from hostler.manifest.items import ImagePin, Part
 from hostler.models.http import Http, UnreachableError
@@ -244,6 +245,7 @@ def test_path_on_the_host() -> None:
     mine = Weights(http=http(), seen={"/srv/m.gguf": SeenFile(12, "a" * 64)})
     found = mine.resolve(PathSource("/srv/m.gguf"))
     assert (found.url, found.size, found.sha256, found.local) == ("file:/srv/m.gguf", 12, "a" * 64, True)
+    assert [file.path for file in engine.model_files(found)] == ["/srv/m.gguf"]
     with pytest.raises(HostlerError, match=r"/srv/n\.gguf on a host"):
         mine.resolve(PathSource("/srv/n.gguf"))
 
