@@ -123,7 +123,7 @@ def _asked(place: SplitResult, headers: Dict[str, str]) -> Source:
     except (OSError, http.client.HTTPException) as error:
         connection.close()
         raise Broken("%s: %s" % (place.hostname, error or type(error).__name__)) from error
-    start, size = _extent(response)
+    start, size = extent(response)
     return Source(response, connection, response.status, start, size, _validator(response))
 
 
@@ -138,7 +138,7 @@ def _connection(place: SplitResult) -> http.client.HTTPConnection:
     raise NodeError("usage", "expected an https address; got %r" % place.scheme, rc=2)
 
 
-def _extent(response: http.client.HTTPResponse) -> Tuple[int, int]:
+def extent(response: http.client.HTTPResponse) -> Tuple[int, int]:
     """First byte and whole size, by Content-Range (`bytes 5-9/10`, `bytes */10`) or Content-Length."""
     if response.status in (206, 416):
         span, _, total = (

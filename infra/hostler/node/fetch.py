@@ -23,7 +23,7 @@ BESIDE = 32 << 30  # bytes that a host's packages and its largest image may take
 
 
 def fetch(request: Request, answers: Answers) -> int:
-    """`fetch -` with {"url", "path", "sha256", "size", "token", "peers", "secret", "limit"}; the token comes on stdin only.
+    """`fetch -` with {"url", "path", "sha256", "size", "token", "peers", "secret", "limit", "together"}; the token comes on stdin only.
 
     Progress lines {"progress": bytes, "total": bytes}; then {"changed", "sha256", "size", "path", "why"}. With
     "background": {"changed": false, "background": whether a process fetches it now}; who asks again without it waits
@@ -31,7 +31,9 @@ def fetch(request: Request, answers: Answers) -> int:
     """
     wish = _wish(request)
     if request.get("background"):
-        answers.say(changed=False, background=_may_begin(wish) and _started(wish))
+        answers.say(
+            changed=False, background=_may_begin(wish, int(number(request, "together", 0))) and _started(wish)
+        )
         return 0
     progress = Progress(answers, wish.size)
     if wish.url.startswith("file:"):
@@ -59,16 +61,17 @@ def _wish(request: Request) -> Wish:
     )
 
 
-def _may_begin(wish: Wish) -> bool:
+def _may_begin(wish: Wish, together: int) -> bool:
     """Not what is here, nor what comes from hosts that cannot be asked yet, nor where packages and images might not
-    find room beside it: then their turn comes first, and it is said what lacks."""
+    find room beside it: then their turn comes first, and it is said what lacks. `together`: bytes of all files that
+    this run brings; they begin at once."""
     if wish.url.startswith("file:") or _known(wish) or (wish.peers and not peers.may_ask(wish.peers)):
         return False
     try:
         have = os.path.getsize(files.at(wish.path) + ".part")
     except OSError:
         have = 0
-    return store.free_bytes(wish.path) > wish.size - have + BESIDE
+    return store.free_bytes(wish.path) > max(wish.size, together) - have + BESIDE
 
 
 def _started(wish: Wish) -> bool:

@@ -75,7 +75,7 @@ class _Asking:
         self.wish, self.part, self.progress = wish, part, progress
         self.why: Dict[str, str] = {}
         self.wrong: Set[str] = set()
-        self.resumed = transfer.size_of(part) > 0
+        self.by = ""  # who gave all that is here; empty: several, or it was here before
         self.began = self.heard = time.monotonic()
 
     def round(self) -> str:
@@ -84,6 +84,7 @@ class _Asking:
             if peer.host in self.wrong:
                 continue
             before = transfer.size_of(self.part)
+            self.by = peer.host if before == 0 or self.by == peer.host else ""
             try:
                 if self._right(peer, self._received(peer)):
                     return peer.host
@@ -116,11 +117,11 @@ class _Asking:
         if digest == (self.wish.sha256 or told(peer, self.wish.path)):
             transfer.keep_digest(self.wish, self.part, digest)
             return True
-        if not self.resumed:  # else the beginning may be to blame, which came from elsewhere
+        if self.by == peer.host:  # else the beginning may be to blame, which came from elsewhere
             self.wrong.add(peer.host)
             self.why[peer.host] = "gave other bytes (SHA-256 %s)" % digest[:12]
-        self.resumed = False
         transfer.start_over(self.part, self.wish)
+        self.heard = time.monotonic()  # it takes as long again
         return False
 
 
@@ -155,17 +156,9 @@ def opened(peer: Peer, path: str, start: int, method: str = "GET") -> download.S
     if response.status not in (200, 206, 416):
         connection.close()
         raise NotThere("has nothing of it" if response.status == 404 else "HTTP %d" % response.status)
-    span, _, total = (response.getheader("Content-Range") or "").replace("bytes", "").strip().partition("/")
-    size = int(total or response.getheader("Content-Length") or -1)
+    begins, size = download.extent(response)
     validator = (response.getheader("ETag") or "").strip('"')
-    return download.Source(
-        response,
-        connection,
-        response.status,
-        int(span.partition("-")[0] or 0) if span != "*" else 0,
-        size,
-        validator,
-    )
+    return download.Source(response, connection, response.status, begins, size, validator)
 
 
 def _reason(error: Exception) -> str:

@@ -123,6 +123,10 @@ def _may_resume(wish: Wish, have: int, validator: str) -> bool:
 
 
 def received(wish: Wish, part: BinaryIO, source: download.Source, have: int, progress: Progress) -> str:
+    if wish.size and source.size >= 0 and source.size != wish.size:
+        raise NodeError(
+            "content", "%s: expected %d bytes; the server offers %d" % (wish.path, wish.size, source.size), ""
+        )
     if source.status == 416 and source.size == have:
         return _digest_of(part, have, progress).hexdigest()
     if source.status == 416 or (source.status == 206 and source.start != have):
@@ -130,17 +134,14 @@ def received(wish: Wish, part: BinaryIO, source: download.Source, have: int, pro
         raise download.Broken("the server does not know this range")
     if source.status == 200 and have:
         have = start_over(part, wish)
-    if wish.size and source.size >= 0 and source.size != wish.size:
-        raise NodeError(
-            "content", "%s: expected %d bytes; the server offers %d" % (wish.path, wish.size, source.size), ""
-        )
     progress.total = max(source.size, wish.size)
     _room(wish, source.size, have)
     files.write_json(notes(wish), {"validator": source.validator, "size": progress.total})
     digest = _digest_of(part, have, progress)
-    count = _copy(source, part, have, digest, progress)
-    if source.size >= 0 and count < source.size:
-        raise download.Broken("the connection ended after %d of %d bytes" % (count, source.size))
+    most = wish.size or max(source.size, 0)
+    count = _copy(source, part, have, digest, progress, most)
+    if count < most:
+        raise download.Broken("the connection ended after %d of %d bytes" % (count, most))
     return digest.hexdigest()
 
 
@@ -163,8 +164,11 @@ def hash_into(file: BinaryIO, size: int, digest: Digest, progress: Progress) -> 
         progress.at(done, checking=True)
 
 
-def _copy(source: download.Source, part: BinaryIO, have: int, digest: Digest, progress: Progress) -> int:
-    """Bytes in the file when the answer ends; raises Broken when it breaks, OSError when the disk is full."""
+def _copy(
+    source: download.Source, part: BinaryIO, have: int, digest: Digest, progress: Progress, most: int
+) -> int:
+    """Bytes in the file when the answer ends; raises Broken when it breaks, or has more than `most` (0: unknown)
+    whatever its header said, OSError when the disk is full."""
     count = have
     while True:
         try:
@@ -177,6 +181,9 @@ def _copy(source: download.Source, part: BinaryIO, have: int, digest: Digest, pr
             raise download.Broken(str(error) or type(error).__name__) from error
         if not chunk:
             return count
+        if most and count + len(chunk) > most:
+            part.truncate(0)
+            raise download.Broken("more than %d bytes came" % most)
         part.write(chunk)
         part.flush()
         digest.update(chunk)

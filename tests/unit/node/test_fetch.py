@@ -317,6 +317,32 @@ def test_only_where_others_find_room_beside_it(
     assert fetched(site, background=True)["background"] is begins
 
 
+def test_room_for_all_that_comes_at_once(site: Web, installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "free_bytes", lambda _: fetch.BESIDE + (4 << 20))
+    monkeypatch.setattr(fetch, "_started", lambda _: True)
+    assert fetched(site, background=True, together=3 << 20)["background"] is True
+    assert fetched(site, background=True, together=8 << 20)["background"] is False
+
+
+@pytest.mark.parametrize("sha256", [SHA256, ""])
+@pytest.mark.parametrize("rest", [b"more", b"x" * 60_000_000])
+def test_more_than_its_size_is_not_taken(site: Web, quick: None, sha256: str, rest: bytes) -> None:
+    """Whatever the header said, and also where no checksum would tell."""
+    site.chunked, site.content = True, CONTENT + rest
+    with pytest.raises(NodeError, match=f"more than {len(CONTENT)} bytes came"):
+        fetched(site, sha256=sha256)
+    assert Path(files.at(PATH + ".part")).stat().st_size <= len(CONTENT)
+
+
+def test_less_than_its_size_is_not_taken(site: Web, quick: None) -> None:
+    site.chunked, site.content = True, CONTENT[:-1]
+    with pytest.raises(
+        NodeError, match=f"expected {len(CONTENT)} bytes; the server offers {len(CONTENT) - 1}"
+    ):
+        fetched(site, sha256="")
+    assert not Path(files.at(PATH)).exists()
+
+
 def test_what_has_come_already_needs_no_room(
     site: Web, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import fetch, files
+from hostler.node import fetch, files, peers, transfer
 
 from .fakes import Heard, until
 from .two_hosts import PATH, Edge, Scene, certificate, said, scene
@@ -100,6 +100,41 @@ def test_the_next_peer_goes_on_where_one_broke_off(scene: Scene) -> None:
     assert scene.other.whole()
     assert scene.site.asked == []
     second.close()
+
+
+@pytest.mark.parametrize("total", ["many", "*", ""])
+def test_one_that_talks_nonsense_is_gone_past(scene: Scene, total: str) -> None:
+    scene.edge.says = f"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes five-/{total}\r\n\r\nx".encode()
+    done = scene.fetched()
+    assert (done["rc"], done["why"].partition(" ")[0]) == (0, "from")
+    assert scene.other.whole()
+
+
+def test_who_gave_the_wrong_beginning_is_to_blame(scene: Scene) -> None:
+    """The one that went on from there is asked again, for the whole."""
+    scene.has()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(CONTENT)}\r\n\r\n".encode()
+    scene.edge.says = head + b"x" * 1_000_000
+    second = Edge(tls=scene.edge.tls, knows=scene.other.certificate)
+    scene.other.knows("gpu-3", scene.edge.tls / "edge.crt")
+    both = [scene.peer, {"host": "gpu-3", "address": "127.0.0.1", "port": second.port}]
+    assert scene.fetched(peers=both)["why"] == "from gpu-3"
+    assert scene.other.whole()
+    assert scene.site.asked == []
+    second.close()
+
+
+def test_after_a_wrong_copy_there_is_time_for_another(scene: Scene) -> None:
+    wish = transfer.Wish(
+        "", PATH, SHA256, len(CONTENT), "", (peers.Peer("gpu-1", "127.0.0.1", 1),), False, False, 0
+    )
+    part = scene.root / "part"
+    part.write_bytes(b"x" * len(CONTENT))
+    with part.open("a+b") as file:
+        asking = peers._Asking(wish, file, transfer.Progress(Heard(), 0))
+        asking.heard -= 3600
+        assert not asking._right(wish.peers[0], "0" * 64)
+        assert not asking.over()
 
 
 def test_who_has_nothing_is_not_waited_for_without_end(scene: Scene) -> None:

@@ -52,6 +52,7 @@ class Edge:
     knows: Path  # whom it lets in
     cut: int = 0  # bytes after which it breaks off, once
     gone: bool = False  # after that it is away
+    says: bytes = b""  # instead of an answer, once; then it is away
     asked: list[str] = field(default_factory=list)
     port: int = 0
 
@@ -73,7 +74,11 @@ class Edge:
         context.verify_mode = ssl.CERT_REQUIRED
         context.sni_callback = lambda _sock, name, _context: self.asked.append(name)
         with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
-            if self.cut:
+            if self.says:
+                connection.recv(65536)
+                self.close()
+                connection.sendall(self.says)
+            elif self.cut:
                 self.broken(connection)
             else:
                 serve.answer(connection)

@@ -23,6 +23,7 @@ class Web:
     statuses: list[int] = field(default_factory=list)
     ranges: bool = True
     etag: str = '"v1"'
+    chunked: bool = False  # says no length, and sends what it has
     redirect: str = ""
     gate: threading.Event | None = None  # the second half of a file comes when it is set
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -56,7 +57,11 @@ class Web:
         request.send_response(206 if start else 200)
         if start:
             request.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
-        request.send_header("Content-Length", str(len(rest)))
+        if self.chunked:
+            request.send_header("Transfer-Encoding", "chunked")
+            rest = b"%x\r\n%s\r\n0\r\n\r\n" % (len(rest), rest)
+        else:
+            request.send_header("Content-Length", str(len(rest)))
         if self.etag:
             request.send_header("ETag", self.etag)
         request.end_headers()
