@@ -48,6 +48,7 @@ _RESERVED: Mapping[str, str] = {
          "--master-addr", "--master-port", "--distributed-executor-backend"),
         "nothing: a replica runs on one host (one model over several hosts is not built yet)",
     ),
+    **dict.fromkeys(("--runner", "--convert", "--task"), "nothing: it chats (embeddings: GGUF with `engine: embeddings`)"),
     **dict.fromkeys(("--enable-sleep-mode",), "nothing: sleeping is not built yet"),
     **dict.fromkeys(("-h", "--help", "--version"), "nothing: it would not serve"),
 }  # fmt: skip

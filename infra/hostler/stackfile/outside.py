@@ -68,7 +68,7 @@ class Mirror:
         example="https://registry.office.example",
     )
     hub: Base | None = entry(
-        "a server that answers as huggingface.co does; HF_TOKEN is sent there for gated models",
+        "a server that answers as huggingface.co does; HF_TOKEN is sent there instead",
         None,
         example="https://hub.office.example",
     )
