@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +156,10 @@ def test_a_peer_that_is_lost_in_the_middle_is_gone_past(ready: Desk) -> None:
         forget(of(ready, name))
     ready.lab.fault("huggingface.co", "^/lfs/", line=4_000_000)
     since = ready.lab.now()
-    cut = threading.Thread(target=lose_each_other, args=(ready, one, other))
-    cut.start()
-    done = ready.up()
-    cut.join()
+    with ThreadPoolExecutor(1) as beside:
+        cut = beside.submit(lose_each_other, ready, one, other)
+        done = ready.up()
+        cut.result()
     said = said_of_weights(done)
     assert said["gpu-2"].startswith("from huggingface.co (gpu-1: "), done
     assert said["gpu-3"] in ("from gpu-2", "from gpu-1"), done
@@ -180,18 +180,17 @@ def lose_each_other(desk: Desk, one: Host, other: Host) -> None:
         desk.lab.heal_pair(one, other)
 
 
-def test_a_gated_file_is_copied_without_its_token(ready: Desk) -> None:
+def test_a_gated_file_is_copied_without_its_token(ready: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token goes to the one that fetches, and is in no log of any host."""
     gated = "hf:hostler-lab/gated-GGUF:Q4_1"
     write(ready, NAMES, gated, "secrets: {HF_TOKEN: env}")
-    ready.environment["HF_TOKEN"] = "hf_lab_token"
+    monkeypatch.setitem(ready.environment, "HF_TOKEN", "hf_lab_token")
     since = ready.lab.now()
     done = ready.up()
     assert {asked["client"] for asked in fetched(ready, since)} == {of(ready, "gpu-1").address}
     assert said_of_weights(done)["gpu-2"] == "from gpu-1", done
     for name in NAMES:
         assert "hf_lab_token" not in of(ready, name).run(["journalctl", "--no-pager", "-o", "cat"]).stdout
-    ready.environment.clear()
 
 
 def test_nobody_else_is_given_anything(ready: Desk) -> None:
