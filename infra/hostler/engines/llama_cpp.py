@@ -50,20 +50,6 @@ _RESERVED: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LlamaSpec:
-    """A whole llama-server. `context` in tokens a request; each of `slots` has all of it."""
-
-    model: str
-    port: int
-    alias: str
-    context: int
-    slots: int = 1
-    cards: int = 0
-    cache: str = "f16"
-    args: Argv = ()
-
-
 _SIGNALS = Signals(
     running="llamacpp:requests_processing",
     waiting="llamacpp:requests_deferred",
@@ -120,17 +106,3 @@ class LlamaCpp:
 
     def body(self, seat: Seat) -> Body:  # noqa: ARG002
         return Body()
-
-
-def llama_server(spec: LlamaSpec) -> Argv:
-    """The words of one llama-server, place included."""
-    engine = LlamaCpp()
-    wish = Wish(
-        name=spec.alias,
-        context=spec.context,
-        slots=spec.slots,
-        cache=spec.cache,
-        in_memory=spec.cards == 0,
-        args=spec.args,
-    )
-    return engine.command(engine.words(wish), Seat(model_path=spec.model, port=spec.port, cards=spec.cards))

@@ -7,8 +7,8 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import yaml
 
-from hostler.engines.base import Engine, Wish
-from hostler.engines.llama_cpp import LlamaCpp, LlamaSpec, llama_server
+from hostler.engines.base import Engine, Seat, Wish
+from hostler.engines.llama_cpp import LlamaCpp
 from hostler.engines.registry import BUILT, LATER, by_name, engine_for
 from hostler.errors import StackFileError
 from hostler.stackfile.sections import Model
@@ -20,8 +20,9 @@ CASES: list[dict[str, Any]] = yaml.safe_load(
 
 @pytest.mark.parametrize("case", [c for c in CASES if "line" in c], ids=lambda case: case["id"])
 def test_command_line(case: dict[str, Any]) -> None:
-    spec = {**case["spec"], "args": tuple(case["spec"].get("args", ()))}
-    assert shlex.join(llama_server(LlamaSpec(**spec))) == case["line"]
+    wish = Wish(**{**case["wish"], "args": tuple(case["wish"].get("args", ()))})
+    engine = LlamaCpp()
+    assert shlex.join(engine.command(engine.words(wish), Seat(**case["seat"]))) == case["line"]
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "instead" in c], ids=lambda case: case["id"])
