@@ -10,10 +10,10 @@ from dataclasses import replace
 from itertools import combinations
 
 from hostler.hosts.types import Card, Facts, Host, Seen
-from hostler.models.placement import place
 from hostler.models.release import wanted_of
 from hostler.models.rooms import rooms_of
 from hostler.models.types import Need, Release, ReleasedModel
+from hostler.placement.place import place
 from hostler.rollout import planning
 from hostler.rollout.observe import Observation, gateway_host
 from hostler.stackfile.hosts import hosts_of

@@ -17,7 +17,8 @@ ROOMS = sorted(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()
 FLOORS = [
     {"manifest", "stackfile"},
     {"engines", "models", "hosts", "record"},
-    {"configure", "provision", "gateway"},
+    {"placement"},
+    {"configure", "provision", "gateway", "proposal"},
     {"rollout", "console"},
     {"cli"},
 ]

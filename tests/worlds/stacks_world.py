@@ -16,7 +16,6 @@ from hostler.hosts.types import Card, Seen
 from hostler.manifest.items import Manifest
 from hostler.models.fit import Fit, fit
 from hostler.models.http import Http
-from hostler.models.placement import place
 from hostler.models.registry import Registry
 from hostler.models.release import next_release, wanted_of
 from hostler.models.resolve import Weights
@@ -26,6 +25,7 @@ from hostler.models.safetensors import INDEX
 from hostler.models.source import parse
 from hostler.models.subject import Wanted, read_subject
 from hostler.models.types import Placement, Release
+from hostler.placement.place import place
 from hostler.record.types import Record
 from hostler.stackfile.asked import asked_digests
 from hostler.stackfile.hosts import hosts_of

@@ -12,7 +12,7 @@ from hostler.console.out import Out
 from hostler.errors import UsageError
 
 if TYPE_CHECKING:
-    from hostler.models.catalogue import Use
+    from hostler.proposal.catalogue import Use
 
 
 @click.command()

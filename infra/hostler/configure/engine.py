@@ -23,8 +23,8 @@ from hostler.manifest.items import (
     Text,
     digest_of,
 )
-from hostler.models.links import matrix_of
 from hostler.models.types import Member, ModelSource, Replica, Runs, WeightsFile
+from hostler.placement.links import matrix_of
 
 if TYPE_CHECKING:
     from hostler.configure.wish import Wish

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models.types import Placement, Release
-from hostler.models.vacate import Vacated
+from hostler.placement.vacate import Vacated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

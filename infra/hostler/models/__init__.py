@@ -1,1 +1,1 @@
-"""Model sources, sizes and placement."""
+"""Model sources, and what they take of memory."""

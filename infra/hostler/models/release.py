@@ -8,8 +8,7 @@ from typing import Protocol
 
 from hostler.errors import HostlerError
 from hostler.manifest.items import ImagePin, Part
-from hostler.models.placement import Wanted
-from hostler.models.types import Need, Release, ReleasedModel, Runs
+from hostler.models.types import Need, Release, ReleasedModel, Runs, Wanted
 from hostler.record.types import Record
 from hostler.stackfile.sections import Model, Stack
 

@@ -126,6 +126,28 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A model that wants replicas. `cards` None: as few as hold it; `in_memory`: main memory, no cards.
+
+    `parallel`: how several cards share a replica; `counts`: the numbers of cards that it can be divided among
+    (tensor parallel divides attention heads evenly), empty: any."""
+
+    model: str
+    pool: tuple[str, ...]
+    replicas: int
+    need: Need
+    cards: int | None = None
+    in_memory: bool = False
+    parallel: Literal["layers", "tensor"] = "layers"
+    counts: tuple[int, ...] = ()
+
+    def possible(self, cards: int) -> list[int]:
+        """Numbers of cards that it may take on a host with so many, the least first."""
+        asked = range(1, cards + 1) if self.cards is None else (self.cards,)
+        return [count for count in asked if count <= cards and (not self.counts or count in self.counts)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
     """Why a host or a card was not taken."""
 

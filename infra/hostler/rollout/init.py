@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from hostler.console.out import Out
 from hostler.hosts.types import Facts, Host, Seen, Ssh
-from hostler.models.catalogue import USES, Use
-from hostler.models.choosing import choose
-from hostler.models.proposal import Found, stack_text, summary, there
+from hostler.proposal.catalogue import USES, Use
+from hostler.proposal.choosing import choose
+from hostler.proposal.proposal import Found, stack_text, summary, there
 from hostler.rollout.observe import look, refuse_unreached
 from hostler.stackfile.hosts import host_name
 

@@ -15,14 +15,14 @@ from hostler.console import status
 from hostler.hosts.types import Absent, Host, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models import mirror
-from hostler.models.placement import place
 from hostler.models.registry import Registry
 from hostler.models.release import next_release, wanted_of
 from hostler.models.resolve import SeenFile, Weights
 from hostler.models.resolver import Resolver
 from hostler.models.rooms import Room, rooms_of
 from hostler.models.types import Placement, Release, Replica
-from hostler.models.vacate import Vacated, vacated
+from hostler.placement.place import place
+from hostler.placement.vacate import Vacated, vacated
 from hostler.record import store
 from hostler.record.types import Expected, Record
 from hostler.rollout import gates, keys, secret

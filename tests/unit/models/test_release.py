@@ -9,10 +9,10 @@ import pytest
 from hostler.codec import decode, encode
 from hostler.errors import HostlerError, StackFileError
 from hostler.manifest.items import ImagePin, Part
-from hostler.models.placement import place
 from hostler.models.release import next_release, wanted_of
 from hostler.models.rooms import CardRoom, Room
 from hostler.models.types import ModelSource, Need, Release, ReleasedModel, Runs
+from hostler.placement.place import place
 from hostler.record.types import Record
 from hostler.stackfile.sections import HostEntry, Model, Pool, Stack
 

@@ -10,11 +10,11 @@ import yaml
 
 from hostler.engines.base import Seat
 from hostler.engines.vllm import part
-from hostler.models.placement import place
 from hostler.models.rooms import CardRoom, Room
 from hostler.models.safetensors import Checkpoint, checkpoint_of
 from hostler.models.sizing import Asked, Sized, by_layers, by_tensors, usable, with_args
-from hostler.models.spots import Wanted
+from hostler.models.types import Wanted
+from hostler.placement.place import place
 
 from . import headers
 

@@ -11,7 +11,7 @@ import yaml
 
 from hostler.console.out import Out
 from hostler.hosts.types import Card, Driver, Facts, Host, Seen
-from hostler.models.catalogue import Use
+from hostler.proposal.catalogue import Use
 from hostler.rollout import init
 
 CARD = Card(index=0, uuid="G0", name="NVIDIA GeForce RTX 3090", memory_mib=24576, used_mib=0)

@@ -17,7 +17,7 @@ from hostler.hosts.trouble import AgentError
 from hostler.hosts.types import Absent, Unknown, Value
 from hostler.manifest.items import Part
 from hostler.models.types import Member, Placement
-from hostler.models.vacate import Vacated
+from hostler.placement.vacate import Vacated
 from hostler.rollout import apply, planning
 from worlds import configure_world as world
 

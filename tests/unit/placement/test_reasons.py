@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from hostler.models.placement import Wanted, place
 from hostler.models.rooms import Room
-from hostler.models.types import Replica
+from hostler.models.types import Replica, Wanted
+from hostler.placement.place import place
 
 from .test_bridges import linked, mixed, tensor
 from .test_placement import model, room

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostler.models import placement
-from hostler.models.board import Board
-from hostler.models.packing import pack
-from hostler.models.placement import Wanted, place
 from hostler.models.rooms import Room
-from hostler.models.types import Replica
+from hostler.models.types import Replica, Wanted
+from hostler.placement import place as placement
+from hostler.placement.board import Board
+from hostler.placement.packing import pack
+from hostler.placement.place import place
 
 from .test_placement import model, need, room, seats, taken
 

@@ -12,12 +12,8 @@ from huggingface_hub import HfApi
 
 from hostler.hosts.types import Card
 from hostler.models import memory
-from hostler.models.catalogue import CATALOGUE, USES, Entry, Use, entries
-from hostler.models.choosing import Choice, choose
 from hostler.models.gguf import bytes_reader, read_header
 from hostler.models.http import Http
-from hostler.models.placement import place
-from hostler.models.proposal import Found, stack_text, summary, there
 from hostler.models.registry import Registry
 from hostler.models.release import pools_of, wanted_of
 from hostler.models.resolve import Weights
@@ -25,12 +21,16 @@ from hostler.models.resolver import Resolver
 from hostler.models.rooms import rooms_of
 from hostler.models.source import HubSource, format_of, label, parse
 from hostler.models.types import Release, ReleasedModel
+from hostler.placement.place import place
+from hostler.proposal.catalogue import CATALOGUE, USES, Entry, Use, entries
+from hostler.proposal.choosing import Choice, choose
+from hostler.proposal.proposal import Found, stack_text, summary, there
 from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.load import loads
+from unit.models import builders
+from unit.models.web import Web
 
-from . import builders
 from .machines import cards, found
-from .web import Web
 
 H100 = "NVIDIA H100 80GB HBM3"
 CARDS = ((8192, "NVIDIA GeForce RTX 3070"), (12288, "NVIDIA GeForce RTX 3060"), (16376, "NVIDIA GeForce RTX 4080"),

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from hostler.models.placement import Wanted, place
 from hostler.models.rooms import Room
-from hostler.models.types import Member, Placement, Replica
-from hostler.models.vacate import vacated
+from hostler.models.types import Member, Placement, Replica, Wanted
+from hostler.placement.place import place
+from hostler.placement.vacate import vacated
 
 from .test_placement import model, room
 

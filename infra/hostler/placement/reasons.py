@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from hostler.models.board import Board, Rank
-from hostler.models.links import cost
 from hostler.models.rooms import Room
-from hostler.models.spots import Shelf, Spot, Wanted
-from hostler.models.types import Member
+from hostler.models.types import Member, Wanted
+from hostler.placement.board import Board, Rank
+from hostler.placement.links import cost
+from hostler.placement.spots import Shelf, Spot
 
 
 def why_new(one: Wanted, spot: Spot, offers: Mapping[str, tuple[Rank, Spot]], board: Board) -> str:

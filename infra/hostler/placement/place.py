@@ -15,12 +15,12 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from hostler.models import reasons
-from hostler.models.board import Board, Rank
-from hostler.models.packing import apart, pack
 from hostler.models.rooms import Room
-from hostler.models.spots import Shelf, Spot, Wanted, best, refusals
-from hostler.models.types import Member, Placement, Rejected, Replica
+from hostler.models.types import Member, Placement, Rejected, Replica, Wanted
+from hostler.placement import reasons
+from hostler.placement.board import Board, Rank
+from hostler.placement.packing import apart, pack
+from hostler.placement.spots import Shelf, Spot, best, refusals
 
 __all__ = ["FIRST_PORT", "Wanted", "place", "replica_word"]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostler.models.placement import Wanted, place, replica_word
 from hostler.models.rooms import CardRoom, Room
-from hostler.models.types import Need, Placement, Replica
+from hostler.models.types import Need, Placement, Replica, Wanted
+from hostler.placement.place import place, replica_word
 
 
 def need(mib: int, card: int = 0, spread: int = 0) -> Need:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hostler.models.rooms import Room
-from hostler.models.spots import Shelf, Spot, Wanted
-from hostler.models.types import Replica
+from hostler.models.types import Replica, Wanted
+from hostler.placement.spots import Shelf, Spot
 
 Rank = tuple[int, int, tuple[int, ...], int]
 

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hostler.models.board import Board
-from hostler.models.spots import Shelf, Spot, Wanted, every
+from hostler.models.types import Wanted
+from hostler.placement.board import Board
+from hostler.placement.spots import Shelf, Spot, every
 
 WORK = 20_000  # spots looked at: about half a second
 DEEP = 200  # replicas

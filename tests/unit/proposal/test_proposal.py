@@ -5,8 +5,8 @@ from dataclasses import replace
 import yaml
 
 from hostler.hosts.types import Driver, Seen
-from hostler.models.choosing import choose
-from hostler.models.proposal import Found, stack_text, summary, there
+from hostler.proposal.choosing import choose
+from hostler.proposal.proposal import Found, stack_text, summary, there
 from hostler.stackfile.load import loads
 
 from .machines import cards, found

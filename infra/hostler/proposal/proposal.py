@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hostler.hosts.types import Facts, Host, Seen, Ssh
-from hostler.models.catalogue import Use, entries
-from hostler.models.choosing import POOL, Choice, Machines, Stand, choose, larger, machines
 from hostler.models.memory import as_gib
 from hostler.models.rooms import rooms_of
+from hostler.proposal.catalogue import Use, entries
+from hostler.proposal.choosing import POOL, Choice, Machines, Stand, choose, larger, machines
 
 ABOUT: dict[Use, str] = {"chat": "", "code": "For code: ", "embeddings": "For embeddings: "}
 KILO = 1024

@@ -7,8 +7,9 @@ from itertools import combinations
 
 import pytest
 
-from hostler.models.placement import Wanted, place
 from hostler.models.rooms import Room
+from hostler.models.types import Wanted
+from hostler.placement.place import place
 
 from .test_placement import need, room, seats
 

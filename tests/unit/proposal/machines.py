@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from hostler.hosts.types import Card, Driver, Seen
-from hostler.models.proposal import Found
-
-from .test_rooms import FACTS
+from hostler.proposal.proposal import Found
+from unit.models.test_rooms import FACTS
 
 GIB = 2**30
 RTX_3090 = "NVIDIA GeForce RTX 3090"

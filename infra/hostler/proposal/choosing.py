@@ -13,12 +13,12 @@ from itertools import product
 
 from hostler.models import memory
 from hostler.models.bandwidth import speed
-from hostler.models.catalogue import USES, Entry, Use, entries
 from hostler.models.imagined import DRIVER_MIB
 from hostler.models.memory import as_gib
-from hostler.models.placement import Wanted, place
 from hostler.models.rooms import CardRoom, Room
-from hostler.models.types import Need, Placement
+from hostler.models.types import Need, Placement, Wanted
+from hostler.placement.place import place
+from hostler.proposal.catalogue import USES, Entry, Use, entries
 
 POOL = "home"
 CONTEXTS = (16384, 32768)  # tokens, tried one after the other

@@ -10,36 +10,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from hostler.models.links import Matrix, groups, matrix_of
 from hostler.models.memory import as_gib
 from hostler.models.rooms import Room
-from hostler.models.types import Need
+from hostler.models.types import Wanted
+from hostler.placement.links import Matrix, groups, matrix_of
 
 GIB = 1024  # in MiB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A model that wants replicas. `cards` None: as few as hold it; `in_memory`: main memory, no cards.
-
-    `parallel`: how several cards share a replica; `counts`: the numbers of cards that it can be divided among
-    (tensor parallel divides attention heads evenly), empty: any."""
-
-    model: str
-    pool: tuple[str, ...]
-    replicas: int
-    need: Need
-    cards: int | None = None
-    in_memory: bool = False
-    parallel: Literal["layers", "tensor"] = "layers"
-    counts: tuple[int, ...] = ()
-
-    def possible(self, cards: int) -> list[int]:
-        """Numbers of cards that it may take on a host with so many, the least first."""
-        asked = range(1, cards + 1) if self.cards is None else (self.cards,)
-        return [count for count in asked if count <= cards and (not self.counts or count in self.counts)]
 
 
 class Spot(NamedTuple):

@@ -1,0 +1,1 @@
+"""Replicas onto cards."""
