@@ -17,7 +17,7 @@ ROOMS = sorted(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()
 FLOORS = [
     {"manifest", "stackfile"},
     {"engines", "models", "hosts", "record"},
-    {"placement"},
+    {"placement", "cloud"},
     {"configure", "provision", "gateway", "proposal"},
     {"rollout", "console"},
     {"cli"},
