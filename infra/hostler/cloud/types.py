@@ -87,7 +87,7 @@ class CloudWish:
     ssh_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # by pool: CIDRs
     edge_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # by pool: CIDRs
     edge_port: int = 8443
-    gateway_slot: str = ""  # the slot on which the gateway is; empty: on an owned host
+    gateway_slot: str = ""  # the slot on which the gateway is, whose public address may reach all edges; or empty
     gateway_port: int = 8000
     clients_from: tuple[str, ...] = ()  # CIDRs that may reach the gateway, where it is rented
 
@@ -103,6 +103,8 @@ class Rented:
     public_ip: str
     private_ip: str
     uid: str
+    lease: float = 0.0  # of its tag, in seconds since 1970
+    state: str = ""  # as last refreshed: running, stopped, ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
