@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import forms
+from .fields import Range
 from .hosts import host_name
 from .notes import Notes
 from .sections import Gateway, HostEntry, Model, Pool, Stack
@@ -39,7 +40,8 @@ def _stack_name(notes: Notes) -> str:
 
 
 def _pool(pool: Pool) -> Pool:
-    return replace(pool, hosts=tuple(_host(host) for host in pool.hosts))
+    count = pool.count or (Range(1, 1) if pool.aws else None)
+    return replace(pool, hosts=tuple(_host(host) for host in pool.hosts), count=count)
 
 
 def _host(host: HostEntry) -> HostEntry:
@@ -60,7 +62,7 @@ def _gateway(gateway: Gateway, pools: Mapping[str, Pool]) -> Gateway:
 
 
 def ends(pool: Pool) -> bool:
-    """Whether hosts of the pool may be gone tomorrow."""
-    if pool.aws is not None:
+    """Whether hosts of the pool may be gone tomorrow: given back, or taken back by the spot market."""
+    if pool.idle is not None and pool.idle.do != "sleep":
         return True
-    return pool.idle is not None and pool.idle.do != "sleep"
+    return pool.aws is not None and (pool.aws.spot != "never" or pool.count is None or pool.count.low < 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from . import rented
 from .defaults import ends
 from .notes import Notes, nearest
 from .sections import HostEntry, Model, Pool, Stack
@@ -19,6 +20,7 @@ def check(stack: Stack, notes: Notes) -> None:
     """Notes all impossible combinations. What was wrong already is not reported in other words too."""
     _pools(stack.pools, notes)
     _hosts(stack.pools, notes)
+    rented.check_state(stack, notes)
     for name, model in stack.models.items():
         _model(f"models.{name}", model, stack, notes)
     if not stack.models and not notes.troubled("models"):
@@ -58,6 +60,7 @@ def _pools(pools: Mapping[str, Pool], notes: Notes) -> None:
                 "none",
                 "add one, such as hosts: [basement]; `local` is this machine",
             )
+        rented.check(path, name, pool, notes)
 
 
 def _all_hosts(pools: Mapping[str, Pool]) -> Iterator[tuple[str, HostEntry]]:
@@ -82,6 +85,9 @@ def _hosts(pools: Mapping[str, Pool], notes: Notes) -> None:
             line = notes.place(names[name])[0]
             got = f"{name}, as in line {line}"
             notes.about(path, "a name of its own for each host", got, "add `name:` to one of the two")
+        elif slot := next((pool for pool in pools if pools[pool].aws and rented.is_slot(name, pool)), ""):
+            got = f"{name}, which is a rented host of pool {slot}"
+            notes.about(path, "a name of its own for each host", got, "add `name:` to it")
         if host.address == "local" and (extra := _ssh_keys(host)):
             notes.about(
                 path,
@@ -196,19 +202,24 @@ def _gateway_host(stack: Stack, notes: Notes) -> None:
     if name not in hosts and (notes.troubled("pools") or (name is None and "pools" in notes.unbuilt)):
         return
     step = "name an owned host that stays"
+    if name is None and any(not ends(pool) for pool in stack.pools.values()):
+        return  # the first rented host of a pool that stays
     if name is None:
         notes.about(
             "gateway",
-            "an owned host that the gateway can run on",
-            "only pools whose hosts may be given back",
-            "add a pool with `hosts`",
+            "a host that stays, for the gateway",
+            "only pools whose hosts may be given back, or taken back by the spot market",
+            "add a pool with `hosts`, or one of `aws` with `spot: never` and a count of 1 or more",
         )
     elif name in hosts and ends(hosts[name]):
         notes.about(
             "gateway.host", "a host that stays", f"{name}, of a pool whose idle hosts are ended", step
         )
-    elif name not in hosts and _is_rented(name, stack):
-        notes.about("gateway.host", "a host that stays", f"{name}, of a rented pool that terminates", step)
+    elif name not in hosts and (pool := _rented(name, stack)):
+        if ends(pool):
+            notes.about(
+                "gateway.host", "a host that stays", f"{name}, of a rented pool that terminates", step
+            )
     elif name not in hosts:
         near = nearest(name, hosts) or next(
             (host.name or "" for _, host in _all_hosts(stack.pools) if host.address == name), ""
@@ -219,11 +230,15 @@ def _gateway_host(stack: Stack, notes: Notes) -> None:
         )
 
 
-def _is_rented(name: str, stack: Stack) -> bool:
-    return any(
-        re.fullmatch(rf"{re.escape(pool)}(-[0-9]+)?", name)
-        for pool, section in stack.pools.items()
-        if section.aws
+def _rented(name: str, stack: Stack) -> Pool | None:
+    """The pool of which it would be a slot."""
+    return next(
+        (
+            section
+            for pool, section in stack.pools.items()
+            if section.aws and re.fullmatch(rf"{re.escape(pool)}(-[0-9]+)?", name)
+        ),
+        None,
     )
 
 

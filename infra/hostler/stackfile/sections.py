@@ -111,9 +111,11 @@ class Pool:
     or its only one."""
 
     hosts: tuple[HostEntry, ...] = entry("owned machines", (), example="[gpu1.lan, gpu2.lan]")
-    aws: Aws | None = entry("rented machines", None, built=False)
+    aws: Aws | None = entry("rented machines", None)
     count: Range | None = entry(
-        "how many rented machines; a range parks what is given back", None, example="0-2", built=False
+        "how many rented machines, 1 if not given; a range starts the lower number and parks the rest",
+        None,
+        example="0-2",
     )
     start: Start | None = entry("when a rented machine is started on demand", None, built=False)
     idle: Idle | None = entry("what happens to idle machines", None, built=False)
@@ -224,7 +226,9 @@ class Stack:
 
     stack: Name = entry("the stack's name; the file's name if not given", example="office", filled=True)
     state: Text | None = entry(
-        "where Pulumi keeps the state of rented machines", None, example="s3://office-hostler", built=False
+        "where Pulumi keeps the state of rented machines; a bucket of the AWS account, made at the first `up`, if not given",
+        None,
+        example="s3://office-hostler",
     )
     pools: Mapping[Name, Pool] = entry("machines", example="{home: [basement]}")
     models: Mapping[ModelName, Model] = entry(
