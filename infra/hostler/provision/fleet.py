@@ -5,34 +5,49 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hostler.cloud.types import CloudWish, Holding, Rented, RentResult
 from hostler.errors import HostlerError, LockedError, Problem, ProvisionError, UsageError
 from hostler.hosts.types import Host, Seen
 from hostler.provision import locks
 from hostler.provision.engine import Command, find_cli, search_path
 from hostler.provision.locations import Locations, environment, inherited, opens
 from hostler.provision.terminal import WITH_PROGRAM, WITH_PROVIDER, foreground, verb_of
-from hostler.provision.types import Notice, OnEvent, ProvisionPreview, SeenOf, silent
+from hostler.provision.types import HoldingsOf, Notice, OnEvent, ProvisionPreview, SeenOf, silent
 
 if TYPE_CHECKING:
     from hostler.provision.automation import Cli, Stack
     from hostler.provision.events import Collector
 
 Preview = ProvisionPreview
+ATTEMPT_S = 600.0
+
+
+def nothing_held() -> tuple[Holding, ...]:
+    """For accounts that nobody asks."""
+    return ()
 
 
 class Fleet:
-    """Not for two threads at once, but `interrupt` may be called from any."""
+    """Not for two threads at once, but `interrupt` may be called from any.
+
+    `state`: empty: a local folder; `s3://bucket/prefix`; or stores.ACCOUNT: the account's own bucket of this stack,
+    made in `region` at the first `up` or `rent`. A stack that rents has it in a bucket. `secrets`: passphrase, or
+    `awskms://...`. `uid`: the record's; every method raises LockedError where the state has another one.
+    """
 
     def __init__(
         self,
         stack: str,
         *,
         uid: str = "",
+        state: str = "",
+        region: str = "",
+        secrets: str = "passphrase",
         on_event: OnEvent = silent,
         notice: Notice = silent,
         base: Path | None = None,
@@ -45,12 +60,49 @@ class Fleet:
         self._cli: Cli | None = None
         self._interrupted = False
 
-    def preview(self, hosts: Sequence[Host], seen: SeenOf) -> ProvisionPreview:
-        """What differs between what was accepted and what `seen` answers. Changes nothing, takes no lock.
+    def preview(self, hosts: Sequence[Host], seen: SeenOf, wish: CloudWish | None = None) -> ProvisionPreview:
+        """What differs between what was accepted and what `seen` answers, and between what is rented and the wish.
+        Changes nothing, takes no lock. Asks the cloud only where something is rented or wished.
 
-        `seen` waits for one host's probe; it is called while the CLI already starts.
+        `seen` waits for one host's probe; it is called while the CLI already starts. Without a wish what is rented
+        stays as it is; to end it all, wish for no slots.
         """
         return self._run("preview", hosts, seen)
+
+    def rented(self) -> tuple[Rented, ...]:
+        """The instances in the state, by slot; read directly, without the CLI."""
+        raise NotImplementedError
+
+    def rent(
+        self,
+        hosts: Sequence[Host],
+        seen: SeenOf,
+        wish: CloudWish,
+        *,
+        holdings: HoldingsOf = nothing_held,
+        limit: float = ATTEMPT_S,
+    ) -> RentResult:
+        """Makes what is rented as wished, and accepts the hosts: slots side by side, each through its candidates.
+        A slot that stands keeps what it has. Slots that stand and are not wished are deleted.
+
+        Capacity, quota and price are reasons for the next candidate; a slot that has none left is `unfilled`, which
+        is the caller's to judge. Credentials, permissions and all else raise ProvisionError; what was rented until
+        then is in the state. `holdings` answers what the account holds of this uid: an instance that was made and
+        whose answer was lost is adopted, or ended. `limit`: seconds for one attempt.
+        """
+        raise NotImplementedError
+
+    def retire(self, slots: Sequence[str]) -> tuple[str, ...]:
+        """Ends the instances of these slots, and nothing else; the slots that were there. They are drained."""
+        raise NotImplementedError
+
+    def document(self, name: str) -> dict[str, Any] | None:
+        """A small JSON document of ours beside the state; None where there is none."""
+        raise NotImplementedError
+
+    def keep(self, name: str, data: Mapping[str, Any]) -> None:
+        """Writes it; makes the bucket where it is not there yet."""
+        raise NotImplementedError
 
     def up(
         self, hosts: Sequence[Host], seen: SeenOf, preview: ProvisionPreview | None = None

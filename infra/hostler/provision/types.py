@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hostler.cloud.types import Holding
 from hostler.hosts.types import Seen
 
 Op = Literal["create", "update", "replace", "delete", "refresh"]
 SeenOf = Callable[[str], Seen]  # host name -> its probe's answer; waits for it
+HoldingsOf = Callable[
+    [], Sequence[Holding]
+]  # all that the account holds of this stack's uid, asked anew each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
