@@ -36,11 +36,17 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A rented host's stable place in its pool."""
+    """A rented host's stable place in its pool. wanted: it shall have a host; parked: given back, which is no drift;
+    retiring: its host is drained, and goes. `image`, `disk_gib` and `subnet` as its host was asked for; `given_back`: it
+    had one, until `sleep`, so that the lower count does not start it again."""
 
     name: str
-    generation: int = 0
+    pool: str = ""
     state: Literal["wanted", "parked", "retiring"] = "wanted"
+    image: str = ""
+    disk_gib: int = 0
+    subnet: str = ""
+    given_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +138,8 @@ class Facts:
     links: tuple[tuple[str, str, str], ...] = ()  # card, card, NV4 | PIX | ...
     # The newest Xid errors of this boot: PCI bus and device (0000:01:00), number, seconds since 1970
     xids: tuple[tuple[str, int, float], ...] | None = ()
+    interpreter: str = "/usr/bin/python3"  # the Python that runs the agent there
+    selinux: str = ""  # enforcing, permissive; empty: there is none
     package_state: str = ""  # not empty: dpkg was interrupted, or another package manager holds the lock
 
 
@@ -176,6 +184,7 @@ class Seen:
       model:/path         {"size", "sha256"} (from the sidecar written after a checked download)
       applied:chat-0      {"spec": digest}
       made:edge           {"sha256", "pem"}
+      port:8443/tcp       {"open": bool, "zone"}, absent where no firewall of the host's own is in the way
       account:hostler     {"uid", "home", "shell", "like_ours": a system account without login, at home where ours is}
       replica:chat-0      {"health": 200, "running": 1, "waiting": 0, "tokens": 123, "context": 8192, "draining": bool}
       route:chat-0        {"status": "UP", "sessions": 1, "queued": 0, "check": "L7OK ..."}: the word of the gateway on

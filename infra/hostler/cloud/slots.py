@@ -1,0 +1,191 @@
+"""Which slots a stack has: what stands stays, what is missing is filled, what is too much or no longer fits retires.
+
+Pure. A slot is never given another machine while it has one: where the file asks for something else (another type,
+image, disk), a new slot comes beside it, and it retires when it is drained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from hostler.cloud.types import Rented
+from hostler.hosts.types import Slot
+from hostler.stackfile.sections import Aws, Pool, Stack
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slots:
+    """What becomes of each slot, by name; `why` where it is not as it was."""
+
+    slots: Mapping[str, Slot]
+    fill: tuple[str, ...] = ()  # wanted, and without a machine
+    retire: tuple[str, ...] = ()  # have a machine that goes
+    why: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def of(self, state: str) -> tuple[str, ...]:
+        return tuple(name for name, slot in self.slots.items() if slot.state == state)
+
+
+def decide(
+    stack: Stack,
+    known: Mapping[str, Slot],
+    rented: Mapping[str, Rented],
+    *,
+    wake: Collection[str] = (),
+    park: Collection[str] = (),
+) -> Slots:
+    """`known`: the record's; `rented`: machines in the state, by slot. `wake`: pools of which all slots are wanted;
+    `park`: slots that are given back now."""
+    found: dict[str, Slot] = {}
+    why: dict[str, str] = {}
+    for name, pool in stack.pools.items():
+        mine = _of_pool(name, pool, known, rented)
+        if pool.aws:
+            found |= _pool(name, pool, mine, rented, wake=name in wake, park=park, why=why)
+        else:
+            found |= _leaving(mine, rented, f"pool {name} rents nothing any more", why)
+    stray = {n: s for n, s in _known(known, rented).items() if s.pool not in stack.pools}
+    found |= _leaving(stray, rented, "its pool is no longer in the stack file", why)
+    found = dict(sorted(found.items(), key=lambda item: _order(item[0])))
+    return Slots(
+        slots=found,
+        fill=tuple(name for name, slot in found.items() if slot.state == "wanted" and name not in rented),
+        retire=tuple(name for name, slot in found.items() if slot.state != "wanted" and name in rented),
+        why=why,
+    )
+
+
+def unfit(slot: Slot, machine: Rented, aws: Aws) -> str:
+    """Why a machine is not what the stack file asks for; empty when it is."""
+    has = machine.candidate
+    if has.instance not in aws.instances:
+        return f"{has.instance} is no longer among {', '.join(aws.instances)}"
+    if has.region not in aws.regions:
+        return f"{has.region} is no longer among {', '.join(aws.regions)}"
+    if (has.market == "spot") == (aws.spot == "never") and aws.spot != "prefer":
+        return f"it is {has.market}, and the file says `spot: {aws.spot}`"
+    for what, was, now in (
+        ("image", slot.image, aws.image),
+        ("disk", slot.disk_gib and f"{slot.disk_gib} GiB", f"{gib(aws.disk)} GiB"),
+        ("subnet", slot.subnet, aws.subnet or ""),
+    ):
+        if was and was != now:
+            return f"{what}: {was} => {now or 'a network of its own'}"
+    return ""
+
+
+def gib(size: int) -> int:
+    """Whole GiB, as disks are sold."""
+    return -(-size // GIB)
+
+
+def _of_pool(
+    pool: str, section: Pool, known: Mapping[str, Slot], rented: Mapping[str, Rented]
+) -> dict[str, Slot]:
+    """A machine that the record does not know was made by a run that ended early: it is as the file asks."""
+    return {
+        name: _asked(slot, section.aws) if name not in known and section.aws else slot
+        for name, slot in _known(known, rented).items()
+        if slot.pool == pool
+    }
+
+
+def _known(known: Mapping[str, Slot], rented: Mapping[str, Rented]) -> dict[str, Slot]:
+    return {**{name: Slot(name=name, pool=machine.pool) for name, machine in rented.items()}, **known}
+
+
+def _asked(slot: Slot, aws: Aws) -> Slot:
+    return replace(slot, image=aws.image, disk_gib=gib(aws.disk), subnet=aws.subnet or "")
+
+
+def _leaving(
+    slots: Mapping[str, Slot], rented: Mapping[str, Rented], reason: str, why: dict[str, str]
+) -> dict[str, Slot]:
+    gone = {name: replace(slot, state="retiring") for name, slot in slots.items() if name in rented}
+    why.update(dict.fromkeys(gone, reason))
+    return gone
+
+
+def _pool(
+    name: str,
+    section: Pool,
+    mine: Mapping[str, Slot],
+    rented: Mapping[str, Rented],
+    *,
+    wake: bool,
+    park: Collection[str],
+    why: dict[str, str],
+) -> dict[str, Slot]:
+    aws, count = section.aws, section.count
+    assert aws is not None and count is not None
+    found: dict[str, Slot] = {}
+    wanted: list[Slot] = []
+    replaced = 0
+    for slot in _ordered(mine.values()):
+        if slot.state == "retiring":
+            found |= {slot.name: slot} if slot.name in rented else {}
+        elif slot.name in park or (slot.state == "parked" and not wake):
+            slept = slot.given_back or slot.name in park
+            found[slot.name] = replace(slot, state="parked", given_back=slept)
+            if slot.name in rented:
+                why[slot.name] = "given back: parked until it is woken"
+        elif slot.name in rented and (reason := unfit(slot, rented[slot.name], aws)):
+            found[slot.name] = replace(slot, state="retiring")
+            why[slot.name] = reason
+            replaced += 1
+        else:
+            wanted.append(replace(slot, state="wanted", given_back=False))
+    asleep = sum(slot.given_back for slot in found.values() if slot.state == "parked")
+    low = max(0, count.low - asleep)
+    target = count.high if wake else min(max(len(wanted) + replaced, low), count.high)
+    for slot in _too_many(wanted, rented, target):
+        wanted.remove(slot)
+        if slot.name in rented:
+            found[slot.name] = replace(slot, state="retiring")
+            why[slot.name] = f"`count: {count}`"
+    resting = [s for s in _ordered(found.values()) if s.state == "parked" and s.name not in rented]
+    resting = [slot for slot in resting if not slot.given_back]
+    while len(wanted) < target:
+        slot = replace(resting.pop(0), state="wanted") if resting else _new(name, {*mine, *found, *rented})
+        wanted.append(slot)
+        found[slot.name] = slot
+    found |= {slot.name: slot if slot.name in rented else _asked(slot, aws) for slot in wanted}
+    return _parked(name, aws, found, rented, max(0, count.high - len(wanted)))
+
+
+def _too_many(wanted: Collection[Slot], rented: Mapping[str, Rented], target: int) -> Iterator[Slot]:
+    """Those without a machine first, then the highest numbers."""
+    last = sorted(wanted, key=lambda slot: (slot.name in rented, tuple(-n for n in _order(slot.name)[1:])))
+    yield from last[: max(0, len(wanted) - target)]
+
+
+def _parked(
+    pool: str, aws: Aws, found: dict[str, Slot], rented: Mapping[str, Rented], room: int
+) -> dict[str, Slot]:
+    """As many are parked as the count leaves; a machine that is being given back keeps its slot."""
+    parked = [slot for slot in _ordered(found.values()) if slot.state == "parked"]
+    parked.sort(key=lambda slot: not slot.given_back)
+    for slot in parked[room:]:
+        if slot.name not in rented:
+            del found[slot.name]
+    for _ in range(room - len(parked)):
+        slot = replace(_asked(_new(pool, {*found, *rented}), aws), state="parked")
+        found[slot.name] = slot
+    return found
+
+
+def _new(pool: str, taken: Collection[str]) -> Slot:
+    number = next(n for n in range(len(taken) + 1) if f"{pool}-{n}" not in taken)
+    return Slot(name=f"{pool}-{number}", pool=pool)
+
+
+def _ordered(slots: Iterable[Slot]) -> list[Slot]:
+    return sorted(slots, key=lambda slot: _order(slot.name))
+
+
+def _order(name: str) -> tuple[str, int]:
+    head, _, number = name.rpartition("-")
+    return head, int(number) if number.isdigit() else 0

@@ -1,0 +1,157 @@
+"""Slots: what stands stays, a change comes beside it, what is parked is no drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostler.cloud.slots import Slots, decide
+from hostler.cloud.types import Candidate, Rented
+from hostler.hosts.types import Slot
+from hostler.stackfile.fields import Range
+from hostler.stackfile.sections import Aws, Pool, Stack
+
+AWS = Aws(regions=("eu-central-1",), instances=("g5.2xlarge", "g6.2xlarge"), spot="prefer")
+HAS = Candidate(region="eu-central-1", zone="eu-central-1a", instance="g5.2xlarge", market="spot")
+
+
+def stack(low: int, high: int, aws: Aws | None = AWS) -> Stack:
+    pool = Pool(aws=aws, count=Range(low, high)) if aws else Pool()
+    return Stack(stack="office", pools={"burst": pool}, models={})
+
+
+def machines(*names: str, has: Candidate = HAS) -> dict[str, Rented]:
+    return {
+        name: Rented(
+            slot=name, pool="burst", id=f"i-{name}", candidate=has, public_ip="", private_ip="", uid="u"
+        )
+        for name in names
+    }
+
+
+def states(decided: Slots) -> dict[str, str]:
+    return {name: slot.state for name, slot in decided.slots.items()}
+
+
+def after(decided: Slots) -> tuple[Mapping[str, Slot], dict[str, Rented]]:
+    """What the record and the state say when it was done."""
+    kept = {n: s for n, s in decided.slots.items() if s.state != "retiring"}
+    return kept, machines(*decided.of("wanted"))
+
+
+def test_the_lower_number_is_started_and_the_rest_is_parked() -> None:
+    decided = decide(stack(1, 3), {}, {})
+    assert states(decided) == {"burst-0": "wanted", "burst-1": "parked", "burst-2": "parked"}
+    assert decided.fill == ("burst-0",)
+    assert decided.slots["burst-0"].image == "nvidia"
+
+
+def test_a_second_time_nothing_changes() -> None:
+    kept, rented = after(decide(stack(1, 3), {}, {}))
+    again = decide(stack(1, 3), kept, rented)
+    assert (again.slots, again.fill, again.retire) == (kept, (), ())
+
+
+def test_a_machine_that_went_by_itself_is_filled_again_under_its_name() -> None:
+    kept, _ = after(decide(stack(2, 2), {}, {}))
+    assert decide(stack(2, 2), kept, machines("burst-1")).fill == ("burst-0",)
+
+
+def test_a_machine_of_a_run_that_ended_early_is_known_by_the_state() -> None:
+    decided = decide(stack(1, 1), {}, machines("burst-0"))
+    assert (states(decided), decided.fill) == ({"burst-0": "wanted"}, ())
+
+
+def test_fewer_retire_from_the_top() -> None:
+    kept, rented = after(decide(stack(3, 3), {}, {}))
+    decided = decide(stack(1, 1), kept, rented)
+    assert states(decided) == {"burst-0": "wanted", "burst-1": "retiring", "burst-2": "retiring"}
+    assert decided.retire == ("burst-1", "burst-2")
+
+
+@pytest.mark.parametrize(
+    ("aws", "why"),
+    [
+        (replace(AWS, instances=("g6.2xlarge",)), "g5.2xlarge is no longer among g6.2xlarge"),
+        (replace(AWS, regions=("eu-west-1",)), "eu-central-1 is no longer among eu-west-1"),
+        (replace(AWS, spot="never"), "it is spot, and the file says `spot: never`"),
+        (replace(AWS, image="ubuntu-24.04"), "image: nvidia => ubuntu-24.04"),
+        (replace(AWS, disk=300 * 2**30), "disk: 200 GiB => 300 GiB"),
+        (replace(AWS, subnet="subnet-1"), ""),
+    ],
+)
+def test_another_machine_comes_beside_the_old_one(aws: Aws, why: str) -> None:
+    kept, rented = after(decide(stack(1, 1), {}, {}))
+    decided = decide(stack(1, 1, aws), kept, rented)
+    if not why:  # where its own network was made, a subnet of the user's is another one
+        assert states(decided) == {"burst-0": "wanted"}
+        return
+    assert states(decided) == {"burst-0": "retiring", "burst-1": "wanted"}
+    assert (decided.fill, decided.retire) == (("burst-1",), ("burst-0",))
+    assert decided.why["burst-0"] == why
+
+
+def test_other_candidates_alone_exchange_nothing() -> None:
+    kept, rented = after(decide(stack(1, 1), {}, {}))
+    wider = replace(AWS, instances=("g6e.2xlarge", "g5.2xlarge"), regions=("eu-west-1", "eu-central-1"))
+    assert decide(stack(1, 1, wider), kept, rented).slots == kept
+
+
+def test_what_is_given_back_stays_so_until_it_is_woken() -> None:
+    kept, rented = after(decide(stack(2, 2), {}, {}))
+    asleep = decide(stack(2, 2), kept, rented, park=("burst-0", "burst-1"))
+    assert (asleep.fill, asleep.retire) == ((), ("burst-0", "burst-1"))
+    kept, rented = after(asleep)
+    again = decide(stack(2, 2), kept, rented)
+    assert (again.slots, again.fill) == (kept, ())
+    assert decide(stack(2, 2), kept, rented, wake=("burst",)).fill == ("burst-0", "burst-1")
+
+
+def test_a_higher_low_number_starts_what_never_ran() -> None:
+    kept, rented = after(decide(stack(0, 2), {}, {}))
+    assert decide(stack(2, 2), kept, rented).fill == ("burst-0", "burst-1")
+
+
+def test_a_pool_that_left_retires() -> None:
+    kept, rented = after(decide(stack(1, 1), {}, {}))
+    gone = Stack(stack="office", pools={"rack": Pool()}, models={})
+    decided = decide(gone, kept, rented)
+    assert (decided.retire, decided.why) == (("burst-0",), {"burst-0": "its pool is no longer in the stack file"})
+    assert decide(gone, kept, {}).slots == {}
+
+
+COUNTS = st.tuples(st.integers(0, 4), st.integers(0, 4)).map(lambda p: (min(p), max(max(p), 1)))
+STEPS = st.lists(st.tuples(COUNTS, st.sampled_from(["up", "wake", "sleep", "lost", "other"])), max_size=8)
+
+
+@given(STEPS)
+def test_always(steps: list[tuple[tuple[int, int], str]]) -> None:
+    """Never more than the count beside what retires; a name has one machine; a second time changes nothing."""
+    kept: Mapping[str, Slot] = {}
+    rented: dict[str, Rented] = {}
+    aws = AWS
+    for (low, high), act in steps:
+        if act == "lost":
+            rented = dict(list(rented.items())[1:])
+        if act == "other":
+            aws = replace(aws, image="ubuntu-24.04" if aws.image == "nvidia" else "nvidia")
+        decided = decide(
+            stack(low, high, aws),
+            kept,
+            rented,
+            wake=("burst",) if act == "wake" else (),
+            park=tuple(rented) if act == "sleep" else (),
+        )
+        assert len(decided.of("wanted")) <= high
+        assert len(decided.of("wanted")) + len(decided.of("parked")) == high or act == "sleep"
+        assert not set(decided.fill) & set(rented)
+        assert set(decided.retire) == {n for n in rented if decided.slots[n].state != "wanted"}
+        assert set(rented) <= set(decided.slots)
+        kept, rented = after(decided)
+        again = decide(stack(low, high, aws), kept, rented)
+        assert not again.fill
+        assert not again.retire
