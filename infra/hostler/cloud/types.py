@@ -84,10 +84,12 @@ class CloudWish:
     owner: str  # user@machine
     slots: tuple[SlotWish, ...] = ()
     public_key: str = ""  # OpenSSH, of the stack's own key pair
-    ssh_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # by pool: CIDRs
-    edge_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # by pool: CIDRs
+    # CIDRs by pool
+    ssh_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    edge_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     edge_port: int = 8443
-    gateway_slot: str = ""  # the slot on which the gateway is, whose public address may reach all edges; or empty
+    # the slot on which the gateway is, whose public address may reach all edges; or empty
+    gateway_slot: str = ""
     gateway_port: int = 8000
     clients_from: tuple[str, ...] = ()  # CIDRs that may reach the gateway, where it is rented
 
