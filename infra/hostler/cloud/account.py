@@ -1,50 +1,59 @@
-"""What an account holds with this product's tags, what of it is stray, and its end."""
+"""What an account holds with this product's tags, and what of it is stray."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 
+from . import kinds
+from .session import asking, client, side_by_side
 from .types import Holding
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    account: str  # 123456789012
-    arn: str
+YOUNG = 1800.0  # seconds in which something without a lease may still be on its way into a state
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
-    """What became of a holding; `why` it is not gone."""
-
-    holding: Holding
-    gone: bool
-    why: str = ""
-
-
-def identity() -> Identity:
-    """Who the credentials are. Raises ProvisionError."""
-    raise NotImplementedError
+def holdings(regions: Sequence[str], uid: str | None = None, *, buckets: bool = True) -> tuple[Holding, ...]:
+    """Everything with our tags in the regions (and the account's buckets, which have a permission of their own), of one
+    stack by its uid, in the order in which it can be removed. Raises ProvisionError: what cannot be listed is not
+    absent."""
+    questions = [(region, kind) for region in dict.fromkeys(regions) for kind in kinds.KINDS]
+    answers = side_by_side(lambda question: _of_kind(*question, uid), questions)
+    found = [one for held in answers.values() for one in held]
+    found += kinds.buckets(uid) if buckets else []
+    return tuple(sorted(found, key=lambda one: (kinds.ORDER.index(one.kind), one.region, one.id)))
 
 
-def holdings(regions: Sequence[str], uid: str | None = None) -> tuple[Holding, ...]:
-    """Everything with our tags in the regions, of one stack by its uid, in the order in which it can be removed.
-    Raises ProvisionError: what cannot be listed is not absent."""
-    raise NotImplementedError
+def _of_kind(region: str, kind: kinds.HeldKind, uid: str | None) -> list[Holding]:
+    with asking(f"what {region} holds of kind {kind.name}", region):
+        return kinds.list_kind(client("ec2", region), kind, region, uid)
 
 
-def strays(held: Iterable[Holding], uid: str, known: Iterable[str], now: float) -> tuple[Holding, ...]:
-    """Of this uid, not in the state (`known`: ids there), and with its lease over, or without one and older than
-    half an hour. Never a bucket. Pure."""
-    raise NotImplementedError
+def leftovers(held: Iterable[Holding], uid: str, known: Collection[str]) -> tuple[Holding, ...]:
+    """Of this uid, and not in the state, however young: what `down` also removes. `known`: the state's ids. Never a
+    bucket: it may hold a state. Pure."""
+    return tuple(
+        one
+        for one in held
+        if one.uid == uid
+        and one.kind != kinds.BUCKET
+        and one.id not in known
+        and not (one.part_of and one.part_of in known)
+    )
 
 
-def remove(held: Sequence[Holding]) -> tuple[Removed, ...]:
-    """Ends them in the right order, waits, and reads back. An error is a reason, not an exception."""
-    raise NotImplementedError
+def strays(held: Iterable[Holding], uid: str, known: Collection[str], now: float) -> tuple[Holding, ...]:
+    """Of this uid, not in the state, and with its lease over, or without one and older than half an hour. What has
+    neither a lease nor an age (networks, groups: they cost nothing) may be on its way into the state: not stray, but
+    `leftovers` has it. Pure; `now` in seconds since 1970."""
+    return tuple(one for one in leftovers(held, uid, known) if over(one, now))
+
+
+def over(one: Holding, now: float) -> bool:
+    """Its time is up. A clock that is behind makes nothing older."""
+    if one.lease is not None:
+        return one.lease <= now
+    return one.since is not None and now - one.since > YOUNG
 
 
 def regions_used(held: Iterable[Holding]) -> tuple[str, ...]:
     """Sorted, each once."""
-    raise NotImplementedError
+    return tuple(sorted({one.region for one in held}))
