@@ -34,7 +34,7 @@ def command(
 ) -> int:
     """Show what `up` would change, and change nothing."""
     from hostler.console import plan as show
-    from hostler.rollout import drivers, gates, planfile, planning, up
+    from hostler.rollout import drivers, gates, planfile, planning, renting, up
     from hostler.rollout.observe import refuse_unreached
 
     out = Out(as_json=as_json)
@@ -44,7 +44,7 @@ def command(
         _drivers_first(made, out, details=diff, out_file=out_file)
         refuse_unreached(observation.seen)
         return int(Exit.CHANGES) if check else int(Exit.DONE)
-    draft = planning.make(observation)
+    draft = planning.make(renting.planned(observation, out))
     if as_json:
         out.json(show.as_json(draft.plan))
     else:

@@ -26,6 +26,8 @@ from hostler.errors import Exit
 @click.option(
     "--restore", is_flag=True, help="The gateway's host was lost: go on with the newest copy of the record."
 )
+@click.option("--partial", is_flag=True, help="Go on with the rented machines that are to be had.")
+@click.option("--wake", is_flag=True, help="Bring the parked machines of all pools back.")
 @click.option(
     "--diff", is_flag=True, help="Show the lines of files that change, and why replicas are where they are."
 )
@@ -37,6 +39,8 @@ def command(
     cut: bool,
     plan_file: Path | None,
     restore: bool,
+    partial: bool,
+    wake: bool,
     diff: bool,
 ) -> int:
     """Make the stack real: show the plan, ask, do it, and prove it with an answer.
@@ -46,6 +50,7 @@ def command(
     from hostler.rollout import planfile, up
 
     out = Out(as_json=as_json)
+    loaded = options.load(file)
     chosen = up.Options(
         yes=yes,
         plan=planfile.load(plan_file) if plan_file else None,
@@ -53,8 +58,9 @@ def command(
         cut=cut,
         restore=restore,
         details=diff,
+        partial=partial,
+        turn=up.Turn(wake=up.rented_pools(loaded) if wake else ()),
     )
-    loaded = options.load(file)
     draft = up.up(loaded, out, chosen)
     if draft is None:
         return int(Exit.DONE)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from hostler.cloud.types import Rented
 from hostler.hosts.types import Slot
+from hostler.stackfile.fields import Range
 from hostler.stackfile.sections import Aws, Pool, Stack
 
 GIB = 2**30
@@ -36,15 +37,28 @@ def decide(
     *,
     wake: Collection[str] = (),
     park: Collection[str] = (),
+    leave: Collection[str] = (),
 ) -> Slots:
     """`known`: the record's; `rented`: machines in the state, by slot. `wake`: pools of which all slots are wanted;
-    `park`: slots that are given back now."""
+    `park`: slots that are given back now; `leave`: slots that could not be filled, and are gone on without."""
     found: dict[str, Slot] = {}
     why: dict[str, str] = {}
     for name, pool in stack.pools.items():
         mine = _of_pool(name, pool, known, rented)
-        if pool.aws:
-            found |= _pool(name, pool, mine, rented, wake=name in wake, park=park, why=why)
+        if pool.aws and pool.count:
+            without = [slot for slot in leave if _order(slot)[0] == name and slot not in rented]
+            mine = {n: slot for n, slot in mine.items() if n not in without}
+            found |= _pool(
+                name,
+                pool.aws,
+                pool.count,
+                mine,
+                rented,
+                wake=name in wake,
+                park=park,
+                without=len(without),
+                why=why,
+            )
         else:
             found |= _leaving(mine, rented, f"pool {name} rents nothing any more", why)
     stray = {n: s for n, s in _known(known, rented).items() if s.pool not in stack.pools}
@@ -111,16 +125,16 @@ def _leaving(
 
 def _pool(
     name: str,
-    section: Pool,
+    aws: Aws,
+    count: Range,
     mine: Mapping[str, Slot],
     rented: Mapping[str, Rented],
     *,
     wake: bool,
     park: Collection[str],
+    without: int,
     why: dict[str, str],
 ) -> dict[str, Slot]:
-    aws, count = section.aws, section.count
-    assert aws is not None and count is not None
     found: dict[str, Slot] = {}
     wanted: list[Slot] = []
     replaced = 0
@@ -141,6 +155,7 @@ def _pool(
     asleep = sum(slot.given_back for slot in found.values() if slot.state == "parked")
     low = max(0, count.low - asleep)
     target = count.high if wake else min(max(len(wanted) + replaced, low), count.high)
+    target = max(0, target - without)
     for slot in _too_many(wanted, rented, target):
         wanted.remove(slot)
         if slot.name in rented:

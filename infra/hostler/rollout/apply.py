@@ -39,8 +39,9 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
         _play(draft, run, here, cut=cut)
     for name in gone:
         retire(run, name, draft, cut=cut)
-        run.out.live(f"{name}: taking away what is ours")
-        empty(run, name)
+        if draft.observation.host(name).owned:  # a rented one goes as a whole
+            run.out.live(f"{name}: taking away what is ours")
+            empty(run, name)
 
 
 def prune(draft: Draft, run: Session) -> None:

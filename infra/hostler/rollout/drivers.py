@@ -147,7 +147,7 @@ def manifests(observation: Observation, waiting: Sequence[Host], record: Record)
     for host in waiting:
         seen = observation.seen[host.name]
         brings = nvidia.items(observation.file, seen.facts, waits(seen)) if seen.facts else ()
-        found[host.name] = build.collect(wish, host, (*base.items(record, host), *brings), ())
+        found[host.name] = build.collect(wish, host, (*base.items(record, host, seen), *brings), ())
     return found
 
 

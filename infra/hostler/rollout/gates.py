@@ -32,17 +32,20 @@ def notices(
     record: Record,
     gateway: str,
     waiting: Collection[str] = (),
+    resting: Collection[str] = (),
 ) -> tuple[Notice, ...]:
     """Everything that a person should know before the yes. `record`: as it was before; `gateway`: the host that
-    it will be on; `waiting`: hosts that get their driver first, of whose cards nothing is known yet."""
+    it will be on; `waiting`: hosts that get their driver first, of whose cards nothing is known yet; `resting`:
+    pools with parked slots."""
     known = [host for host in hosts if host.name not in waiting]
     return (
         *(notice for host in known for notice in driver.refusals(seen[host.name])),
         *(notice for host in hosts for notice in base.account_notices(seen[host.name])),
+        *(notice for host in hosts for notice in docker.notices(seen[host.name])),
         *(notice for host in hosts for notice in docker.swarm_notices(seen[host.name])),
         *(notice for host in known for notice in power.notices(file, host, seen[host.name])),
         *_cards(known, seen, record),
-        *_homeless(file, placement),
+        *_homeless(file, placement, resting),
         *_door(file, next(host for host in hosts if host.name == gateway), seen[gateway]),
     )
 
@@ -83,12 +86,19 @@ def _cards(hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record) -> I
                 )
 
 
-def _homeless(file: StackFile, placement: Placement) -> Iterator[Notice]:
+def _homeless(file: StackFile, placement: Placement, resting: Collection[str]) -> Iterator[Notice]:
+    """`resting`: pools with parked slots."""
     for replica in placement.missing:
         reasons = [f"{r.where}: {r.reason}" for r in placement.rejected if r.replica == replica]
         model = replica.rpartition("-")[0]
         where = file.where(f"models.{model}") if model in file.stack.models else file.path
-        yield Notice(level="refuse", where=where, text=f"{replica} fits nowhere: {'; '.join(reasons)}")
+        section = file.stack.models.get(model)
+        asleep = [pool for pool in section.pool if pool in resting] if section else []
+        if asleep:
+            text = f"{replica} waits for a host: {', '.join(asleep)} has parked ones (`hostler wake {asleep[0]}`)"
+            yield Notice(level="warning", where=where, text=text)
+        else:
+            yield Notice(level="refuse", where=where, text=f"{replica} fits nowhere: {'; '.join(reasons)}")
 
 
 def _door(file: StackFile, gateway_host: Host, seen: Seen) -> Iterator[Notice]:

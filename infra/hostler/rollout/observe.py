@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,10 +15,13 @@ from hostler.hosts.types import Host, Seen
 from hostler.models.resolver import host_paths
 from hostler.record import store
 from hostler.record.types import Record
+from hostler.rollout import rented
+from hostler.rollout.rented import Cloud, Turn
 from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.sections import StackFile
 
 if TYPE_CHECKING:
+    from hostler.cloud.offer import Offer
     from hostler.provision.types import ProvisionPreview
 
 PROBE_LIMIT_S = 20.0
@@ -35,21 +39,34 @@ class Observation:
     gateway: Host
     preview: ProvisionPreview | None = None
     problems: tuple[str, ...] = field(default=())
+    cloud: Cloud | None = None  # what is rented; None: nothing, by file and state
+    offers: Mapping[str, Offer] | None = None  # by pool with slots to fill; None: AWS was not asked
 
     @property
     def every(self) -> tuple[Host, ...]:
         return (*self.hosts, *self.gone)
+
+    @property
+    def owned(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.owned)
 
     def host(self, name: str) -> Host:
         return next(host for host in self.every if host.name == name)
 
 
 def observe(
-    file: StackFile, *, pulumi: bool = True, limit_s: float = PROBE_LIMIT_S, after_first: float | None = None
+    file: StackFile,
+    *,
+    pulumi: bool = True,
+    limit_s: float = PROBE_LIMIT_S,
+    after_first: float | None = None,
+    turn: Turn | None = None,
 ) -> Observation:
     """One look at everything. Unreachable hosts are in `seen` with their error; Pulumi's preview runs meanwhile.
     `after_first`: seconds that are waited for the others once one host has answered."""
     hosts = hosts_of(file)
+    if rented.rents(file):
+        return _with_rented(file, hosts, limit_s, after_first, turn or Turn())
     waiting: Future[Mapping[str, Seen]] = Future()
     with ThreadPoolExecutor(1) as pool:
         preview = pool.submit(_preview, file, hosts, waiting) if pulumi else None
@@ -60,6 +77,25 @@ def observe(
             raise
         waiting.set_result(seen)
         return _with_record(file, hosts, seen, limit_s, preview.result() if preview else None)
+
+
+def _with_rented(
+    file: StackFile,
+    owned: tuple[Host, ...],
+    limit_s: float,
+    after_first: float | None,
+    turn: Turn,
+) -> Observation:
+    """Where machines are is asked first; which of them are wanted says the record, on the gateway's host. Pulumi's
+    preview needs to know that, and comes later (renting.previewed)."""
+    cloud = rented.known(file)
+    seen = look((*owned, *cloud.hosts.values()), questions_of(file), limit_s, after_first)
+    home = store.at_home(seen)
+    cloud = rented.decided(file, cloud, home[1] if home else None, turn)
+    hosts = (*owned, *rented.wanted(file, cloud))
+    seen = {**seen, **rented.absent(cloud, time.time())}
+    found = _with_record(file, hosts, seen, limit_s, None, known=cloud.hosts)
+    return replace(found, cloud=cloud)
 
 
 def look(
@@ -81,7 +117,7 @@ def questions_of(file: StackFile) -> tuple[str, ...]:
 
 
 def gateway_host(file: StackFile, hosts: tuple[Host, ...]) -> Host:
-    wanted = file.stack.gateway.host
+    wanted = file.stack.gateway.host or rented.gateway_slot(file, hosts)
     return next((host for host in hosts if host.name == wanted), hosts[0])
 
 
@@ -99,13 +135,20 @@ def _with_record(
     seen: Mapping[str, Seen],
     limit_s: float,
     preview: ProvisionPreview | None,
+    known: Mapping[str, Host] | None = None,
 ) -> Observation:
+    """`known`: rented hosts that are there. One that the record has and that is not there any more is past."""
     home = store.at_home(seen)
     record = home[1] if home else None
-    before: Mapping[str, Host] = record.hosts if record else {}
-    gone = tuple(host for name, host in sorted(before.items()) if name not in seen)
-    if gone:
-        seen = {**seen, **look(gone, limit_s=limit_s)}
+    before: Mapping[str, Host] = {**(record.hosts if record else {}), **(known or {})}
+    wanted = {host.name for host in hosts}
+    gone = tuple(
+        host
+        for name, host in sorted(before.items())
+        if name not in wanted and (host.owned or name in (known or {}))
+    )
+    if unseen := tuple(host for host in gone if host.name not in seen):
+        seen = {**seen, **look(unseen, limit_s=limit_s)}
     return Observation(
         file=file,
         hosts=hosts,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hostler.cloud.predicted import is_predicted
 from hostler.configure import build, difference, disk_room, doors, observed, too_old
 from hostler.configure.types import Change, Notice, Plan
 from hostler.console import status
@@ -25,7 +26,7 @@ from hostler.placement.place import place
 from hostler.placement.vacate import Vacated, vacated
 from hostler.record import store
 from hostler.record.types import Expected, Record
-from hostler.rollout import gates, keys, secret
+from hostler.rollout import gates, keys, secret, slots
 from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.stackfile.asked import asked_digests
 
@@ -67,7 +68,8 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         releases=_with(record.releases, release),
         replicas=placement.replicas,
         expected=_expected(observation, record),
-        hosts={host.name: replace(host, where="") for host in observation.hosts},
+        hosts={host.name: replace(host, where="") for host in observation.hosts if host.ssh.address},
+        slots=observation.cloud.slots.slots if observation.cloud else record.slots,
         gateway_host=observation.gateway.name,
         file_digest=observation.file.digest,
     )
@@ -78,7 +80,13 @@ def draft(observation: Observation, record: Record, release: Release, placement:
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
     leave_first = vacated(_running(record.replicas, observation.seen), placement, rooms)
     notices = gates.notices(
-        observation.file, observation.hosts, observation.seen, placement, record, observation.gateway.name
+        observation.file,
+        observation.hosts,
+        observation.seen,
+        placement,
+        record,
+        observation.gateway.name,
+        resting=slots.resting(observation),
     )
     plan = Plan(
         stack=record.stack,
@@ -89,6 +97,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         changes=changes,
         notices=(
             *notices,
+            *slots.notices(observation),
             *too_old.notices(release, placement, observation.seen),
             *disk_room.notices(manifests, observation.seen),
             *_unreached(observation.seen),
@@ -162,11 +171,13 @@ def _host_changes(observation: Observation, manifests: Mapping[str, Manifest]) -
     changes: list[Change] = []
     for host in observation.hosts:
         seen = observation.seen[host.name]
-        if seen.reached:
+        if seen.facts and is_predicted(seen):
+            changes.append(slots.prepared(host.name, seen.facts))
+        elif seen.reached:
             changes.extend(difference.difference(manifests[host.name], seen))
     for host in observation.gone:
         if observation.seen[host.name].reached and observation.seen[host.name].uid:
-            changes.append(_leave(host.name))
+            changes.append(_leave(host.name) if host.owned else slots.leaves(host.name, observation))
     return tuple(changes)
 
 

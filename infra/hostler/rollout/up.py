@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hostler.configure.types import Change, Plan
 from hostler.console import memory
@@ -12,10 +12,11 @@ from hostler.console import plan as show
 from hostler.console.out import Out
 from hostler.errors import HostlerError, RefusedError
 from hostler.record.types import Record
-from hostler.rollout import drivers, gates, keys, planfile, planning, verify
+from hostler.rollout import drivers, gates, keys, planfile, planning, rented, renting, verify
 from hostler.rollout.apply import apply, prune
 from hostler.rollout.observe import Observation, lost, observe, refuse_unreached, restore
 from hostler.rollout.planning import Draft
+from hostler.rollout.rented import Turn
 from hostler.rollout.session import Session, journal, session
 from hostler.stackfile.sections import StackFile
 
@@ -28,6 +29,9 @@ class Options:
     cut: bool = False
     restore: bool = False
     details: bool = False
+    partial: bool = False  # goes on with the rented machines that were to be had
+    turn: Turn = field(default_factory=Turn)
+    why: str = "up"
 
 
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
@@ -57,9 +61,13 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     return change(draft, out, options)
 
 
+def rented_pools(file: StackFile) -> tuple[str, ...]:
+    return tuple(name for name, pool in file.stack.pools.items() if pool.aws)
+
+
 def look(file: StackFile, options: Options) -> Observation:
     """Observes, and refuses to begin a new record where an old one was lost."""
-    observation = observe(file)
+    observation = observe(file, turn=options.turn)
     if options.restore:
         return restore(observation)
     if (home := lost(observation)) and observation.gateway.name in observation.seen:
@@ -100,10 +108,12 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
     observation = draft.observation
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     started = time.monotonic()
-    with session(_before(draft), observation.gateway, observation.every, reached, out, why="up") as run:
+    with session(
+        _before(draft), observation.gateway, observation.every, reached, out, why=options.why
+    ) as run:
         draft = _still_true(draft, run, out, options)
         _begin(run, draft)
-        _provision(draft, out)
+        _accept(draft, out)
         apply(draft, run, cut=options.cut)
         draft = verify.differences(draft, run)
         models = changed_models(draft.plan.changes, draft)
@@ -111,6 +121,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         answers = verify.smoke(draft, run, models)
         _finish(run, draft)
         prune(draft, run)
+        renting.contract(draft.observation, [h.name for h in observation.gone if h.name not in reached], out)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
     touched = {change.replica for change in draft.plan.changes}
     replicas = [replica for replica in draft.plan.placement.replicas if replica.id in touched]
@@ -127,7 +138,7 @@ def _before(draft: Draft) -> Record:
 
 def _still_true(draft: Draft, run: Session, out: Out, options: Options) -> Draft:
     """Somebody may have changed the stack between the plan and the lock: then the plan is made again."""
-    again = observe(draft.observation.file, pulumi=False)
+    again = observe(draft.observation.file, pulumi=False, turn=options.turn)
     if options.restore:
         again = restore(again)
     fresh = planning.make(replace(again, preview=draft.observation.preview), release=draft.plan.release)
@@ -162,16 +173,14 @@ def _under_way(draft: Draft) -> Record:
     )
 
 
-def _provision(draft: Draft, out: Out) -> None:
+def _accept(draft: Draft, out: Out) -> None:
+    """What was seen of the owned hosts is what is expected of them."""
     if not (draft.observation.preview and draft.observation.preview.changes):
         return
-    from hostler.provision.fleet import Fleet
-
     out.live("pulumi: writing down what is expected of the hosts")
     observation = draft.observation
-    Fleet(draft.record.stack, notice=out.say).up(
-        observation.hosts, lambda name: observation.seen[name], observation.preview
-    )
+    fleet = rented.fleet_of(observation.file, notice=out.say)
+    fleet.up(observation.owned, lambda name: observation.seen[name], observation.preview)
 
 
 def _finish(run: Session, draft: Draft) -> None:

@@ -116,7 +116,7 @@ def test_pruning_waits_for_the_answers_and_the_record(fails: bool, monkeypatch: 
     monkeypatch.setattr(up, "_before", lambda _: None)
     monkeypatch.setattr(up, "_still_true", lambda draft, *_: draft)
     monkeypatch.setattr(up, "refuse_unreached", lambda _: None)
-    for name in ("_begin", "_provision", "_finish", "apply", "prune"):
+    for name in ("_begin", "_accept", "_finish", "apply", "prune"):
         monkeypatch.setattr(up, name, noted(name))
     monkeypatch.setattr(up.verify, "differences", noted("differences", world.draft))
     monkeypatch.setattr(up.verify, "routed", noted("routed"))
@@ -126,5 +126,5 @@ def test_pruning_waits_for_the_answers_and_the_record(fails: bool, monkeypatch: 
             up.change(world.draft, world.run.out, up.Options())
     else:
         up.change(world.draft, world.run.out, up.Options())
-    before = ["_begin", "_provision", "apply", "differences", "routed", "smoke"]
+    before = ["_begin", "_accept", "apply", "differences", "routed", "smoke"]
     assert done == (before if fails else [*before, "_finish", "prune"])

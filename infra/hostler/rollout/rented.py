@@ -1,0 +1,189 @@
+"""What a stack rents, as it is now: machines in the state and whether they still are there, and their hosts.
+
+The state is asked first (which machines are ours), then AWS (do they run, and where), then the hosts themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from hostler import operator
+from hostler.cloud import live, predicted
+from hostler.cloud.slots import Slots, decide
+from hostler.cloud.types import Rented
+from hostler.hosts.types import Host, Seen, Slot, Ssh
+from hostler.record.types import Record
+from hostler.rollout import stackkey
+from hostler.stackfile.defaults import ends
+from hostler.stackfile.sections import StackFile
+
+if TYPE_CHECKING:
+    from hostler.provision.fleet import Fleet
+    from hostler.provision.types import Notice
+
+HOSTS = (
+    "hosts"  # a document beside the state: slot -> {"keys": [host keys, the first one last], "user", "met"}
+)
+REGIONS = "regions"  # another: {"regions": [all that were ever used]}
+MARK = "rented.json"  # on this machine: that the stack has a state in a bucket, and where
+USER = "ubuntu"  # of all images by name
+NOT_RENTED = "not rented yet"
+ACCOUNT = "s3://"  # the account's own bucket of the stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one run does beside the file: pools whose machines all are wanted (`wake`), or none (`park`), and slots that
+    could not be filled and are gone on without (`leave`)."""
+
+    wake: tuple[str, ...] = ()
+    park: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """`stood`: slots of the state; `rented`: those whose machine is there."""
+
+    stood: tuple[str, ...]
+    rented: Mapping[str, Rented]
+    hosts: Mapping[str, Host]
+    documents: Mapping[str, Any]  # of the hosts: keys and users
+    regions: tuple[str, ...]
+    slots: Slots = field(default_factory=lambda: Slots(slots={}))
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """They still have the host key of their birth, and end themselves half an hour after it."""
+        return tuple(slot for slot in self.rented if not self.documents.get(slot, {}).get("met"))
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Ended outside of hostler: by hand, by the spot market, or by themselves."""
+        return tuple(slot for slot in self.stood if slot not in self.rented)
+
+
+def rents(file: StackFile) -> bool:
+    """Whether it does, or did from this machine."""
+    return any(pool.aws for pool in file.stack.pools.values()) or bool(_mark(file))
+
+
+def fleet_of(file: StackFile, *, uid: str = "", notice: Notice | None = None) -> Fleet:
+    """The stack's Pulumi, with its state where it is."""
+    from hostler.provision.fleet import Fleet
+    from hostler.provision.types import silent
+
+    if not rents(file):
+        return Fleet(file.stack.stack, uid=uid, notice=notice or silent)
+    mark = _mark(file)
+    regions = [region for pool in file.stack.pools.values() if pool.aws for region in pool.aws.regions]
+    return Fleet(
+        file.stack.stack,
+        uid=uid,
+        state=file.stack.state or mark.get("state") or ACCOUNT,
+        region=next(iter(regions), mark.get("region", "")),
+        notice=notice or silent,
+    )
+
+
+def remember(file: StackFile) -> None:
+    """That this stack has a state in a bucket, for the day on which its file has no pool that says so."""
+    regions = [region for pool in file.stack.pools.values() if pool.aws for region in pool.aws.regions]
+    if regions:
+        path = operator.stack_home(file.stack.stack) / MARK
+        operator.write_json(path, {"state": file.stack.state or ACCOUNT, "region": regions[0]})
+
+
+def _mark(file: StackFile) -> dict[str, Any]:
+    return operator.read_json(operator.stack_home(file.stack.stack) / MARK)
+
+
+def known(file: StackFile) -> Cloud:
+    """Of a stack that rents. Raises ProvisionError where AWS cannot be asked: what is not known is not gone."""
+    fleet = fleet_of(file)
+    stood = {machine.slot: machine for machine in fleet.rented()}
+    documents = dict(fleet.document(HOSTS) or {}) if stood else {}
+    used = (fleet.document(REGIONS) or {}).get("regions", ()) if stood else ()
+    rented = live.live(stood.values())
+    key = str(stackkey.path(file, fleet)) if rented else ""
+    return Cloud(
+        stood=tuple(stood),
+        rented=rented,
+        hosts={slot: _host(file, machine, documents.get(slot, {}), key) for slot, machine in rented.items()},
+        documents=documents,
+        regions=tuple(used),
+    )
+
+
+def host_of(
+    machine: Rented, document: Mapping[str, Any], key: str, public: str | None = None, where: str = ""
+) -> Host:
+    """`key`: the file of the private key; `public`: the host key that must be shown."""
+    return Host(
+        name=machine.slot,
+        pool=machine.pool,
+        ssh=Ssh(
+            address=machine.public_ip or machine.private_ip,
+            user=document.get("user", USER),
+            port=22,
+            key=key,
+            host_key=public,
+        ),
+        owned=False,
+        where=where,
+    )
+
+
+def _host(file: StackFile, machine: Rented, document: Mapping[str, Any], key: str) -> Host:
+    keys = document.get("keys") or [None]
+    return host_of(machine, document, key, keys[0], file.where(f"pools.{machine.pool}"))
+
+
+def decided(file: StackFile, cloud: Cloud, record: Record | None, turn: Turn) -> Cloud:
+    """With what becomes of each slot."""
+    known: Mapping[str, Slot] = record.slots if record else {}
+    park = [name for name, slot in {**known, **_pools(cloud)}.items() if slot.pool in turn.park]
+    slots = decide(file.stack, known, cloud.rented, wake=turn.wake, park=park, leave=turn.leave)
+    return replace(cloud, slots=slots)
+
+
+def _pools(cloud: Cloud) -> dict[str, Slot]:
+    return {name: Slot(name=name, pool=machine.pool) for name, machine in cloud.rented.items()}
+
+
+def wanted(file: StackFile, cloud: Cloud) -> tuple[Host, ...]:
+    """The hosts that the stack shall have; those without a machine have no address."""
+    return tuple(
+        cloud.hosts.get(name) or predicted.host(name, cloud.slots.slots[name].pool, _where(file, cloud, name))
+        for name in cloud.slots.of("wanted")
+    )
+
+
+def _where(file: StackFile, cloud: Cloud, slot: str) -> str:
+    return file.where(f"pools.{cloud.slots.slots[slot].pool}.aws")
+
+
+def absent(cloud: Cloud, at: float) -> dict[str, Seen]:
+    """What a look at slots without a machine answers."""
+    return {
+        slot: Seen(
+            host=slot,
+            at=at,
+            seconds=0.0,
+            error="its instance is gone" if slot in cloud.lost else NOT_RENTED,
+            error_kind="absent",
+            next_step="`hostler up` rents it",
+        )
+        for slot in cloud.slots.fill
+    }
+
+
+def gateway_slot(file: StackFile, hosts: Sequence[Host]) -> str:
+    """The rented host that has the gateway where no owned one does; empty: an owned host has it."""
+    name = file.stack.gateway.host
+    if name:
+        return name if any(host.name == name and not host.owned for host in hosts) else ""
+    staying = {name for name, pool in file.stack.pools.items() if not ends(pool)}
+    return next((host.name for host in hosts if host.pool in staying), "")

@@ -1,0 +1,81 @@
+"""Rented machines in a plan: what is made, for how much, what would be tried next, what goes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hostler.cloud import money, prices
+from hostler.cloud.offer import Offer
+from hostler.configure.types import Change, Notice
+from hostler.hosts.types import Facts
+from hostler.manifest.items import Effect, Part
+from hostler.rollout.observe import Observation
+
+
+def prepared(host: str, facts: Facts) -> Change:
+    """What will be done on a host that is not there yet, in one line: what exactly is known when it is there."""
+    cards = f"{len(facts.cards)} x {facts.cards[0].name}" if facts.cards else "no card"
+    return Change(
+        host=host,
+        part=Part.BASE,
+        item=f"host:{host}",
+        action="add",
+        now="not there",
+        then="set up like any bare host",
+        why=f"predicted: {facts.os_name.partition(',')[0]}, {cards}",
+    )
+
+
+def leaves(host: str, observation: Observation) -> Change:
+    """A rented host that goes: drained first, then its machine ends."""
+    cloud = observation.cloud
+    why = cloud.slots.why.get(host, "") if cloud else ""
+    return Change(
+        host=host,
+        part=Part.BASE,
+        item=f"host:{host}",
+        action="remove",
+        now="rented",
+        then="drained, then ended",
+        why=why or "no longer in the stack file",
+        effect=Effect.DRAIN,
+    )
+
+
+def notices(observation: Observation) -> Iterator[Notice]:
+    """Money first: each slot's first candidate and the next ones; then what is parked, and what went by itself."""
+    cloud = observation.cloud
+    if cloud is None:
+        return
+    for name in cloud.slots.fill:
+        slot = cloud.slots.slots[name]
+        offer = (observation.offers or {}).get(slot.pool)
+        words = said(offer, slot.disk_gib) if offer else "its price was not asked for"
+        yield Notice(level="note", where=name, text=f"rents {words}")
+    for name in cloud.lost:
+        if name in cloud.slots.fill:
+            text = (
+                "its instance was ended outside of hostler (by hand, or taken back); another takes its place"
+            )
+            yield Notice(level="warning", where=name, text=text)
+    for name, machine in cloud.rented.items():
+        if machine.state in ("stopped", "stopping"):
+            text = f"{machine.id} was stopped outside of hostler; it is started again"
+            yield Notice(level="warning", where=name, text=text)
+    if parked := [name for name in cloud.slots.of("parked") if name not in cloud.rented]:
+        names = ", ".join(parked)
+        yield Notice(level="note", text=f"parked, and no drift: {names} (`hostler wake` brings them back)")
+
+
+def resting(observation: Observation) -> frozenset[str]:
+    """Pools with parked slots."""
+    cloud = observation.cloud
+    parked = cloud.slots.of("parked") if cloud else ()
+    return frozenset(cloud.slots.slots[name].pool for name in parked) if cloud else frozenset()
+
+
+def said(offer: Offer, disk_gib: int) -> str:
+    """`g5.2xlarge spot in eu-central-1a: 0.54 USD/h (394 USD a month), then ...; disk and address: 0.03 USD/h`."""
+    ways = offer.choice.candidates
+    beside = prices.together(prices.disk(ways[0].region, disk_gib), prices.address())
+    return f"{money.sentence(ways, offer.prices)}; its disk and address: {money.hourly(beside)}"

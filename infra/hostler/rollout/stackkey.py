@@ -1,0 +1,100 @@
+"""The key by which rented hosts are logged in to: made at the first `up`, kept encrypted beside the state, so that every
+laptop with the stack's passphrase has it; on this machine in a file of its user's alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hostler import operator
+from hostler.errors import ProvisionError
+from hostler.stackfile.sections import StackFile
+
+if TYPE_CHECKING:
+    from hostler.provision.fleet import Fleet
+
+DOCUMENT = "key"  # {"private": OpenSSH's own format, encrypted by the passphrase; "public"}
+NAME = "id_ed25519"
+
+
+def path(file: StackFile, fleet: Fleet) -> Path:
+    """The private key's file on this machine; from beside the state where it is not here yet. Raises ProvisionError
+    where neither has it."""
+    place = _place(file)
+    if place.exists():
+        return place
+    document = fleet.document(DOCUMENT)
+    if not document:
+        raise ProvisionError.of(
+            f"stack {file.stack.stack}",
+            expected="its SSH key beside its state",
+            got="none",
+            next_step="run this where the stack was made, or `hostler down` with AWS's console at hand",
+        )
+    _write(place, _opened(document["private"].encode(), fleet.phrase().encode(), file))
+    return place
+
+
+def public(file: StackFile, fleet: Fleet) -> str:
+    """`ssh-ed25519 AAAA...`; made here where there is none anywhere. Changes nothing but this machine."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    place = _place(file)
+    if not place.exists():
+        if fleet.document(DOCUMENT):
+            path(file, fleet)
+        else:
+            fresh = Ed25519PrivateKey.generate()
+            _write(place, _text(fresh, serialization.NoEncryption()))
+    key = serialization.load_ssh_private_key(place.read_bytes(), None)
+    form = serialization.PublicFormat.OpenSSH
+    return key.public_key().public_bytes(serialization.Encoding.OpenSSH, form).decode()
+
+
+def share(file: StackFile, fleet: Fleet) -> None:
+    """Keeps it beside the state, encrypted, where it is not there yet."""
+    from cryptography.hazmat.primitives import serialization
+
+    if fleet.document(DOCUMENT):
+        return
+    key = serialization.load_ssh_private_key(_place(file).read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(fleet.phrase().encode())
+    fleet.keep(DOCUMENT, {"private": _text(key, locked).decode(), "public": public(file, fleet)})
+
+
+def _place(file: StackFile) -> Path:
+    return operator.stack_home(file.stack.stack) / NAME
+
+
+def _text(key: object, encryption: object) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    form = serialization.PrivateFormat.OpenSSH
+    return key.private_bytes(serialization.Encoding.PEM, form, encryption)  # type: ignore[attr-defined, no-any-return]
+
+
+def _opened(text: bytes, phrase: bytes, file: StackFile) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_ssh_private_key(text, phrase)
+    except ValueError as error:
+        raise ProvisionError.of(
+            f"stack {file.stack.stack}",
+            expected="the passphrase that the stack was made with",
+            got="another one",
+            next_step="set HOSTLER_PASSPHRASE to it",
+        ) from error
+    return _text(key, serialization.NoEncryption())
+
+
+def _write(place: Path, text: bytes) -> None:
+    """Atomic, and never readable by others."""
+    fresh = place.with_name(f".{place.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(text)
+    fresh.replace(place)
