@@ -68,24 +68,28 @@ class Cli(auto.PulumiCommand):
         self._interrupted = True
         return self._process.interrupt() if self._process else False
 
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+
 
 class Workspace(auto.LocalWorkspace):
     """Selecting costs the CLI's start; every command names its stack, so a stack that is there is selected."""
 
-    def __init__(self, places: Locations, cli: Cli, more: Mapping[str, str]) -> None:
-        self._places = places
+    def __init__(self, places: Locations, cli: Cli, more: Mapping[str, str], *, exists: bool) -> None:
+        self._exists = exists
         backend = auto.ProjectBackend(url=places.backend)
         super().__init__(
             work_dir=str(places.work),
             pulumi_home=str(places.pulumi_home),
             env_vars={**environment(places), **more},
-            secrets_provider="passphrase",
+            secrets_provider=places.secrets,
             project_settings=auto.ProjectSettings(name=PROJECT, runtime="python", backend=backend),
             pulumi_command=cli,
         )
 
     def select_stack(self, stack_name: str) -> None:
-        if not self._places.exists:
+        if not self._exists:
             self.create_stack(stack_name)
 
 
@@ -99,8 +103,8 @@ class Stack(auto.Stack):
         return auto.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "")
 
 
-def stack(places: Locations, cli: Cli, more: Mapping[str, str]) -> Stack:
-    return Stack(places.full_name, Workspace(places, cli, more), StackInitMode.SELECT)
+def stack(places: Locations, cli: Cli, more: Mapping[str, str], *, exists: bool) -> Stack:
+    return Stack(places.full_name, Workspace(places, cli, more, exists=exists), StackInitMode.SELECT)
 
 
 @contextmanager

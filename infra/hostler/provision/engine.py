@@ -200,6 +200,12 @@ class Process:
             self._popen.send_signal(signal.SIGINT)
             return True
 
+    def kill(self) -> None:
+        """For one that was told to stop and does not."""
+        with self._guard:
+            if self._popen is not None and self._popen.poll() is None:
+                self._popen.kill()
+
     def _start(self) -> subprocess.Popen[str]:
         with self._guard:
             if self.interrupted:

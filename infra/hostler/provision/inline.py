@@ -11,6 +11,7 @@ from pulumi.automation._server import LanguageServer  # the SDK has no public na
 from pulumi.runtime.proto import language_pb2_grpc
 
 from hostler.hosts.types import Host
+from hostler.provision.launch import Launches
 from hostler.provision.program import program
 from hostler.provision.provider import served
 from hostler.provision.types import SeenOf
@@ -18,11 +19,11 @@ from hostler.provision.types import SeenOf
 
 @contextmanager
 def attached(
-    hosts: Sequence[Host], seen: SeenOf, uid: str = ""
+    hosts: Sequence[Host], seen: SeenOf, uid: str = "", launches: Launches | None = None
 ) -> Generator[tuple[dict[str, str], list[str]]]:
     """(environment, flags) that tie a command of the CLI to this process."""
     server = grpc.server(ThreadPoolExecutor(4))
-    runtime = LanguageServer(program(hosts, seen, uid))
+    runtime = LanguageServer(program(hosts, seen, uid, launches))
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(runtime, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

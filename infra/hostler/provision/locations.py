@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ import platformdirs
 from hostler.errors import ProvisionError, UsageError
 
 PROJECT = "hostler"
+PASSPHRASE = "passphrase"  # noqa: S105 the name of Pulumi's way to keep secrets
 PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600
 PASSPHRASE_VARIABLES = ("HOSTLER_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE")
+PASSPHRASE_FILE = "~/.local/state/hostler/stacks/{stack}/pulumi/passphrase"  # noqa: S105 a path
 STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 QUIET: Mapping[str, str] = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -30,13 +32,16 @@ QUIET: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locations:
-    """The folders of one stack."""
+    """The folders of one stack. `url`: of the state, where it is not in one of them."""
 
     stack: str
     base: Path
+    url: str = ""
+    secrets: str = PASSPHRASE
+    part: str = "pulumi"
 
     @classmethod
-    def of(cls, stack: str, base: Path | None = None) -> Locations:
+    def of(cls, stack: str, base: Path | None = None, secrets: str = PASSPHRASE) -> Locations:
         if not STACK_NAME.fullmatch(stack):
             raise UsageError.of(
                 "stack",
@@ -44,11 +49,11 @@ class Locations:
                 got=repr(stack),
                 next_step="set `stack:` in the stack file",
             )
-        return cls(stack=stack, base=base or Path(platformdirs.user_state_dir("hostler")))
+        return cls(stack=stack, base=base or Path(platformdirs.user_state_dir("hostler")), secrets=secrets)
 
     @property
     def folder(self) -> Path:
-        return self.base / "stacks" / self.stack / "pulumi"
+        return self.base / "stacks" / self.stack / self.part
 
     @property
     def work(self) -> Path:
@@ -63,7 +68,7 @@ class Locations:
     def backend(self) -> str:
         """Without the backend's `.attrs` files: those are not written atomically, and a CLI that is killed
         while it writes one leaves a state that nothing reads any more ("failed to load checkpoint: EOF")."""
-        return f"file://{self.state}?metadata=skip"
+        return self.url or f"file://{self.state}?metadata=skip"
 
     @property
     def passphrase(self) -> Path:
@@ -96,7 +101,12 @@ class Locations:
 
     @property
     def exists(self) -> bool:
+        """Of a stack whose state is here."""
         return self.checkpoint.exists() and self.settings.exists()
+
+    def scratch(self) -> Locations:
+        """Folders for a preview of a stack that is not there yet; the CLI's home is shared."""
+        return replace(self, part="preview", url="", secrets=PASSPHRASE)
 
     def make(self) -> None:
         above = (self.base, self.base / "stacks", self.folder.parent)
@@ -126,6 +136,8 @@ def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 def passphrase(places: Locations, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     given = next((environ[key] for key in PASSPHRASE_VARIABLES if environ.get(key)), None)
+    if places.secrets != PASSPHRASE:
+        return {}
     if given is not None:
         return {"PULUMI_CONFIG_PASSPHRASE": given}
     if named := environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
@@ -136,12 +148,13 @@ def passphrase(places: Locations, environ: Mapping[str, str] = os.environ) -> di
 
 
 def _make_passphrase(places: Locations) -> None:
-    if places.exists:
+    if places.settings.exists():  # they hold the salt of the passphrase that made the stack
         raise ProvisionError.of(
             f"stack {places.stack}",
             expected=f"its passphrase in {' or '.join(PASSPHRASE_VARIABLES)}",
-            got="neither, and the stack was made with one from the environment",
-            next_step="set HOSTLER_PASSPHRASE to the passphrase that the stack was made with",
+            got="neither, and the stack was made with one from the environment, or on another machine",
+            next_step="set HOSTLER_PASSPHRASE to the passphrase that the stack was made with; where it was made "
+            f"it is in {PASSPHRASE_FILE.format(stack=places.stack)}",
         )
     places.make()
     try:
@@ -169,7 +182,7 @@ def opens(places: Locations) -> bool:
     if not salted.startswith("v1:"):
         return True
     _, salt, _, nonce, secret = salted.split(":")
-    key = hashlib.pbkdf2_hmac("sha256", _phrase(places).encode(), base64.b64decode(salt), 1_000_000, 32)
+    key = hashlib.pbkdf2_hmac("sha256", phrase(places).encode(), base64.b64decode(salt), 1_000_000, 32)
     try:
         AESGCM(key).decrypt(base64.b64decode(nonce), base64.b64decode(secret), None)
     except InvalidTag:
@@ -177,7 +190,8 @@ def opens(places: Locations) -> bool:
     return True
 
 
-def _phrase(places: Locations) -> str:
+def phrase(places: Locations) -> str:
+    """The stack's passphrase itself."""
     found = passphrase(places)
     if "PULUMI_CONFIG_PASSPHRASE" in found:
         return found["PULUMI_CONFIG_PASSPHRASE"]

@@ -26,7 +26,7 @@ CLOCK_SLACK = 2.0  # seconds between a process's start and its first lock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendLock:
-    path: Path
+    path: str  # a file, or an object's key
     pid: int
     user: str
     host: str
@@ -47,15 +47,20 @@ class BackendLock:
 
 
 def held(places: Locations) -> tuple[BackendLock, ...]:
+    """Of a stack whose state is a local folder."""
     found = (_read(path) for path in sorted(places.locks.glob("*.json")))
     return tuple(lock for lock in found if lock)
 
 
 def _read(path: Path) -> BackendLock | None:
     try:
-        text = path.read_text()
+        return parse(str(path), path.read_text())
     except FileNotFoundError:
         return None  # let go in between
+
+
+def parse(path: str, text: str) -> BackendLock:
+    """A lock as Pulumi's DIY backend writes it."""
     fields = json.loads(text)
     return BackendLock(
         path=path, pid=fields["pid"], user=fields["username"], host=fields["hostname"],
@@ -163,7 +168,6 @@ def _gone(places: Locations, seconds: float) -> bool:
     return True
 
 
-def stale(places: Locations) -> tuple[BackendLock, ...]:
+def stale(found: tuple[BackendLock, ...]) -> tuple[BackendLock, ...]:
     """All the locks, when nobody alive holds any of them; otherwise none."""
-    found = held(places)
     return found if all(lock.stale for lock in found) else ()

@@ -9,6 +9,7 @@ import pulumi
 
 from hostler.hosts.types import Host
 from hostler.provision import properties
+from hostler.provision.launch import Launches
 from hostler.provision.provider import OWNED_HOST
 from hostler.provision.types import SeenOf
 
@@ -27,10 +28,16 @@ class OwnedHost(pulumi.CustomResource):
         return prop
 
 
-def program(hosts: Sequence[Host], seen: SeenOf, uid: str = "") -> Callable[[], None]:
+def program(
+    hosts: Sequence[Host], seen: SeenOf, uid: str = "", launches: Launches | None = None
+) -> Callable[[], None]:
     """The program; `seen` waits for each host's answer, so the CLI starts while the probes still run."""
 
     def run() -> None:
+        if launches:
+            from hostler.provision.rented import declare
+
+            declare(launches)
         for host in hosts:
             OwnedHost(properties.inputs_of(host, seen(host.name)))
         if uid:

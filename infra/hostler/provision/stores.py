@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from hostler.provision.locations import Locations
 from hostler.provision.locks import BackendLock
 
 ACCOUNT = "s3://"  # the account's own bucket of the stack: another laptop finds it by the stack file alone
@@ -15,7 +16,12 @@ class Store(Protocol):
 
     @property
     def url(self) -> str:
-        """For PULUMI_BACKEND_URL."""
+        """For PULUMI_BACKEND_URL; empty: the folder of `Locations`."""
+        ...
+
+    @property
+    def region(self) -> str:
+        """Of a bucket, else empty."""
         ...
 
     def exists(self) -> bool:
@@ -42,6 +48,18 @@ class Store(Protocol):
         """Writes it."""
         ...
 
-    def remove(self) -> None:
-        """Takes away all of this stack, with all versions; the bucket too where we made it and nothing else is in it."""
+    def remove(self) -> tuple[str, ...]:
+        """Takes away all of this stack, with all versions; the bucket too where we made it and nothing else is in
+        it. What it could not remove or left on purpose, in words."""
         ...
+
+
+def store_of(places: Locations, state: str, *, uid: str = "", region: str = "") -> Store:
+    """`state` as Fleet takes it. Raises UsageError for what is no bucket."""
+    if not state:
+        from hostler.provision.folder import Folder
+
+        return Folder(places)
+    from hostler.provision.bucket import Bucket
+
+    return Bucket(places, state, uid=uid, region=region)

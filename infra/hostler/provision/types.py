@@ -9,6 +9,7 @@ from typing import Literal
 from hostler.cloud.types import Holding
 from hostler.hosts.types import Seen
 
+Kind = Literal["host", "slot", "cloud"]  # an owned host, a rented one, what a rented one needs
 Op = Literal["create", "update", "replace", "delete", "refresh"]
 SeenOf = Callable[[str], Seen]  # host name -> its probe's answer; waits for it
 HoldingsOf = Callable[
@@ -24,6 +25,7 @@ class ProvisionChange:
     urn: str
     op: Op
     details: tuple[str, ...] = ()
+    kind: Kind = "host"
 
     def __str__(self) -> str:
         return f"{self.op} {self.name}" + "".join(f"\n  {detail}" for detail in self.details)

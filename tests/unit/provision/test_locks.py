@@ -49,13 +49,13 @@ def dead() -> int:
 def test_stale(places: Locations, pid: str, host: str, ago: float, stale: bool) -> None:
     lock(places, dead() if pid == "dead" else os.getpid(), host, ago)
     assert [found.stale for found in locks.held(places)] == [stale]
-    assert bool(locks.stale(places)) is stale
+    assert bool(locks.stale(locks.held(places))) is stale
 
 
 def test_one_living_holder_keeps_them_all(places: Locations) -> None:
     lock(places, dead())
     lock(places, os.getpid())
-    assert locks.stale(places) == ()
+    assert locks.stale(locks.held(places)) == ()
 
 
 def test_a_lock_says_who_and_since_when(places: Locations) -> None:
