@@ -28,6 +28,8 @@ VERBS: dict[str, str] = {
     "connect": "Show address, key, models, and a snippet that works.",
     "key": "Add, list and revoke the keys of clients.",
     "roll": "Exchange a model's replicas one by one, as they are.",
+    "sleep": "Give a pool's rented machines back until they are woken.",
+    "wake": "Bring a pool's parked machines back.",
     "render": "Write inventory, variables and playbooks for plain ansible-playbook.",
     "inventory": "Answer Ansible's dynamic inventory protocol.",
     "pulumi": "Run the Pulumi CLI on this stack.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @options.stack
 def command(words: tuple[str, ...], file: str | None) -> int:
     """Run the Pulumi CLI on this stack: hostler pulumi -- stack export."""
-    from hostler.provision.fleet import Fleet
+    from hostler.rollout import rented
     from hostler.rollout.observe import look, questions_of
     from hostler.stackfile.hosts import hosts_of
 
@@ -30,4 +30,4 @@ def command(words: tuple[str, ...], file: str | None) -> int:
         found.update({} if found else look(hosts, questions_of(loaded)))
         return found[name]
 
-    return Fleet(loaded.stack.stack).passthrough(list(words), hosts, seen)
+    return rented.fleet_of(loaded).passthrough(list(words), hosts, seen)

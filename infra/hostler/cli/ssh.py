@@ -18,9 +18,13 @@ from hostler.errors import UsageError
 def command(host: str, words: tuple[str, ...], file: str | None) -> None:
     """Log in to HOST, or run WORDS there, exactly as Hostler reaches it."""
     from hostler.hosts.openssh import ssh_argv
+    from hostler.rollout import rented
     from hostler.stackfile.hosts import hosts_of
 
-    hosts = {known.name: known for known in hosts_of(options.load(file))}
+    loaded = options.load(file)
+    hosts = {known.name: known for known in hosts_of(loaded)}
+    if host not in hosts and rented.rents(loaded):
+        hosts = {**hosts, **rented.known(loaded).hosts}
     if host not in hosts:
         raise UsageError.of("hostler ssh", expected=f"one of {', '.join(hosts)}", got=host)
     sys.stdout.flush()

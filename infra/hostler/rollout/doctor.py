@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from hostler import operator
 from hostler.console import status
 from hostler.errors import HostlerError
 from hostler.hosts.types import Facts, Seen, Value
 from hostler.record.types import Record
+from hostler.rollout import strays
+from hostler.rollout.findings import Finding, bad, good
 from hostler.rollout.observe import Observation, lost, observe
 from hostler.stackfile.find import find
 from hostler.stackfile.hosts import hosts_of
@@ -20,30 +20,9 @@ from hostler.stackfile.load import load
 LOW_DISK = 5 * 2**30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    bad: bool
-    where: str
-    what: str
-    next_step: str = ""
-
-    def row(self) -> tuple[str, str, str, str]:
-        return ("BAD" if self.bad else "good", self.where, self.what, self.next_step)
-
-    def as_row(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def good(where: str, what: str) -> Finding:
-    return Finding(bad=False, where=where, what=what)
-
-
-def bad(where: str, what: str, next_step: str) -> Finding:
-    return Finding(bad=True, where=where, what=what, next_step=next_step)
-
-
-def examine(name: str | None) -> list[Finding]:
-    """All findings, the machine's first. Never raises for what it is there to find."""
+def examine(name: str | None, *, remove_strays: bool = False) -> list[Finding]:
+    """All findings, the machine's first. Never raises for what it is there to find. `remove_strays`: ends rented
+    things of this stack that its state does not know and whose lease is over."""
     try:
         file = load(find(name))
     except HostlerError as error:
@@ -55,6 +34,7 @@ def examine(name: str | None) -> list[Finding]:
     findings.extend(_stack(observation))
     for host in observation.every:
         findings.extend(_host(observation.seen[host.name]))
+    findings.extend(strays.findings(observation, remove=remove_strays))
     return findings
 
 

@@ -19,7 +19,7 @@ from hostler.hosts.connect import transport_for
 from hostler.hosts.types import Host, Seen, Value
 from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import keys
+from hostler.rollout import ending, keys, rented
 from hostler.rollout.apply import empty
 from hostler.rollout.observe import Observation, look, observe, refuse_unreached
 from hostler.rollout.session import Session, session
@@ -36,6 +36,7 @@ Listing = Mapping[str, Mapping[str, Any]]  # by host: the answer of a dry purge
 class Options:
     yes: bool = False
     keep_models: bool = False
+    cut: bool = False  # rented machines: ends requests in flight, too
 
 
 def listed(hosts: Sequence[Host], uid: str, *, keep_models: bool) -> Listing:
@@ -81,9 +82,12 @@ def down(file: StackFile, out: Out, options: Options) -> bool:
     observation = observe(file, pulumi=False)
     uid = identity(observation)
     ours = [name for name, seen in observation.seen.items() if seen.uid and seen.reached]
-    hosts = tuple(observation.host(name) for name in ours)
+    hosts = tuple(host for name in ours if (host := observation.host(name)).owned)
     listing = listed(hosts, uid, keep_models=options.keep_models)
-    show(listing, out)
+    held = ending.listed(observation, uid)
+    show(listing, held, out)
+    if held:
+        return _with_rented(observation, uid, listing, held, out, options)
     if not ours:
         out.say("nothing to remove: no host that answers carries this stack")
         _forget(file, observation, out)
@@ -101,9 +105,33 @@ def down(file: StackFile, out: Out, options: Options) -> bool:
     return True
 
 
-def show(listing: Listing, out: Out) -> None:
+def _with_rented(
+    observation: Observation, uid: str, listing: Listing, held: ending.Held, out: Out, options: Options
+) -> bool:
+    """Requests in flight are answered, then owned hosts are emptied while there is a record to go by, then the rented
+    machines and all that was made for them go, and are read back."""
+    file = observation.file
+    if not out.confirm(f"Remove stack {file.stack.stack}, and end what it rents?", yes=options.yes):
+        return False
+    ending.drain(observation, out, cut=options.cut)
+    if listing:
+        _remove(observation, uid, listing, out, options)
+    ending.end(observation, uid, held, out)
+    _forget(file, observation, out)
+    refuse_unreached(
+        {name: observation.seen[name] for name in observation.seen if observation.host(name).owned},
+        "run `hostler down` again when it is back",
+    )
+    out.say(
+        "gone: everything that was rented, and read back"
+        + (f"; {', '.join(listing)} as found" if listing else "")
+    )
+    return True
+
+
+def show(listing: Listing, held: ending.Held, out: Out) -> None:
     """What goes, as data; what stays, and why, as the story."""
-    table = rows(listing)
+    table = [*rows(listing), *ending.rows(held)]
     if out.as_json:
         out.json([{"host": h, "kind": k, "name": n} for h, k, n in table])
     elif table:
@@ -186,14 +214,13 @@ def found(
 
 def _forget(file: StackFile, observation: Observation, out: Out) -> None:
     """Local state goes when no host of the stack is left out there."""
-    if any(not seen.reached for seen in observation.seen.values()):
+    if any(not seen.reached and observation.host(name).owned for name, seen in observation.seen.items()):
         out.say("note: some hosts did not answer; this machine keeps its state of the stack for them")
         return
     import shutil
 
-    from hostler.provision.fleet import Fleet
-
-    Fleet(file.stack.stack).forget()
+    for kept in rented.fleet_of(file).forget():
+        out.say(f"note: {kept}")
     keys.forget_all(file.stack.stack)
     shutil.rmtree(operator.stack_home(file.stack.stack), ignore_errors=True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -228,16 +228,24 @@ def _give_back(fleet: Fleet, cloud: Cloud, result: RentResult, out: Out) -> None
         fleet.retire(fresh)
 
 
-def contract(observation: Observation, kept: Sequence[str], out: Out) -> None:
-    """Ends the machines of retiring and parked slots; they are drained. `kept`: slots that could not be."""
+def contract(observation: Observation, out: Out) -> None:
+    """Ends the machines of retiring and parked slots, which are drained. One that does not answer may be busy: it stays
+    until it does."""
     cloud = observation.cloud
-    gone = [slot for slot in cloud.slots.retire if slot not in kept] if cloud else []
-    stale = [slot for slot in cloud.lost if slot not in cloud.slots.slots] if cloud else []
-    if gone or stale:
-        out.live(f"pulumi: giving back {', '.join(gone or stale)}")
-        _fleet(observation, out).retire([*gone, *stale])
-        for slot in gone:
-            out.say(f"gone: {slot}")
+    if cloud is None:
+        return
+    silent = [slot for slot in cloud.slots.retire if not observation.seen[slot].reached]
+    for slot in silent:
+        out.say(
+            f"note: {slot} does not answer, so it cannot be drained, and is not ended: `hostler up` again"
+        )
+    gone = [slot for slot in cloud.slots.retire if slot not in silent]
+    past = [slot for slot in cloud.lost if slot not in cloud.slots.fill]  # only the state still has them
+    if gone or past:
+        out.live(f"pulumi: giving back {', '.join((*gone, *past))}")
+        _fleet(observation, out).retire([*gone, *past])
+    for slot in gone:
+        out.say(f"gone: {slot}")
 
 
 def as_predicted(before: Placement, now: Placement) -> bool:

@@ -121,7 +121,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         answers = verify.smoke(draft, run, models)
         _finish(run, draft)
         prune(draft, run)
-        renting.contract(draft.observation, [h.name for h in observation.gone if h.name not in reached], out)
+        renting.contract(observation, out)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
     touched = {change.replica for change in draft.plan.changes}
     replicas = [replica for replica in draft.plan.placement.replicas if replica.id in touched]

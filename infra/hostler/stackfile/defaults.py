@@ -58,7 +58,9 @@ def _gateway(gateway: Gateway, pools: Mapping[str, Pool]) -> Gateway:
     if gateway.host:
         return gateway
     stays = (host.name for pool in pools.values() if not ends(pool) for host in pool.hosts)
-    return replace(gateway, host=next(stays, None))
+    if (host := next(stays, None)) is None and gateway.tls is None:
+        return replace(gateway, tls="private-ca")  # on a rented host, whose address is public
+    return replace(gateway, host=host)
 
 
 def ends(pool: Pool) -> bool:

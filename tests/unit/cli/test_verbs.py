@@ -52,7 +52,7 @@ def test_json_is_json_under_a_failing_run(
 ) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("pools: {home: [a]}\nmodles: {}\n")
-    words = ["chat"] if verb in ("roll", "fit") else []
+    words = ["chat"] if verb in ("roll", "fit", "sleep", "wake") else []
     code = main.run([verb, *words, "-f", str(bad), "--json"])
     out = capsys.readouterr().out
     assert code in (Exit.STACK_FILE, Exit.HOST)

@@ -45,7 +45,7 @@ class World:
             release=SimpleNamespace(models={}),
             placement=SimpleNamespace(replicas=()),
         )
-        observation = SimpleNamespace(hosts=(), file=SimpleNamespace(), seen={}, every={}, record=None)
+        observation = SimpleNamespace(hosts=(), file=SimpleNamespace(), seen={}, every={}, record=None, cloud=None)
         observation.gateway = SimpleNamespace(name="gpu-1")
         self.draft: Any = SimpleNamespace(plan=plan, observation=observation, record=None)
         lock = SimpleNamespace(lost=None, check=lambda: None)
@@ -118,6 +118,7 @@ def test_pruning_waits_for_the_answers_and_the_record(fails: bool, monkeypatch: 
     monkeypatch.setattr(up, "refuse_unreached", lambda _: None)
     for name in ("_begin", "_accept", "_finish", "apply", "prune"):
         monkeypatch.setattr(up, name, noted(name))
+    monkeypatch.setattr(up.renting, "contract", noted("contract"))
     monkeypatch.setattr(up.verify, "differences", noted("differences", world.draft))
     monkeypatch.setattr(up.verify, "routed", noted("routed"))
     monkeypatch.setattr(up.verify, "smoke", smoke)
@@ -127,4 +128,4 @@ def test_pruning_waits_for_the_answers_and_the_record(fails: bool, monkeypatch: 
     else:
         up.change(world.draft, world.run.out, up.Options())
     before = ["_begin", "_accept", "apply", "differences", "routed", "smoke"]
-    assert done == (before if fails else [*before, "_finish", "prune"])
+    assert done == (before if fails else [*before, "_finish", "prune", "contract"])

@@ -1,0 +1,103 @@
+"""The end of what a stack rents: listed first, drained, ended by Pulumi, and read back from the account by its tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hostler.cloud import account, removal
+from hostler.cloud.types import Holding
+from hostler.console.out import Out
+from hostler.errors import Problem, ProvisionError
+from hostler.rollout import rented
+from hostler.rollout.apply import or_refused
+from hostler.rollout.observe import Observation, home_of
+from hostler.rollout.session import session
+
+RETIRE_S = 3600.0  # the drain has a limit of its own
+BUCKET = "bucket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What the account holds of this stack; true where there is anything to end, or a state of it."""
+
+    holdings: tuple[Holding, ...]
+    regions: tuple[str, ...]
+    state: bool
+
+    def __bool__(self) -> bool:
+        return self.state or bool(self.holdings)
+
+
+def regions_of(observation: Observation) -> tuple[str, ...]:
+    """Every region that the stack ever used, as far as is known, and those of its file."""
+    pools = observation.file.stack.pools.values()
+    named = [region for pool in pools if pool.aws for region in pool.aws.regions]
+    return tuple(dict.fromkeys((*(observation.cloud.regions if observation.cloud else ()), *named)))
+
+
+def listed(observation: Observation, uid: str) -> Held:
+    """By tags, in every region used. Raises ProvisionError: what cannot be listed is not gone."""
+    if observation.cloud is None:
+        return Held(holdings=(), regions=(), state=False)
+    regions = regions_of(observation)
+    holdings = account.holdings(regions, uid) if uid else ()
+    return Held(holdings=holdings, regions=regions, state=rented.fleet_of(observation.file).store.exists())
+
+
+def rows(held: Held) -> list[tuple[str, str, str]]:
+    """(slot or region, kind, id), as `down` lists what it removes."""
+    return [(one.slot or one.region, one.kind, one.id) for one in held.holdings]
+
+
+def drain(observation: Observation, out: Out, *, cut: bool) -> None:
+    """The replicas on rented hosts answer what they have, and get nothing new. Raises RefusedError (exit 9) with what
+    would be cut."""
+    record, cloud = observation.record, observation.cloud
+    if record is None or cloud is None:
+        return
+    reached = [name for name, seen in observation.seen.items() if seen.reached]
+    home = home_of(observation)
+    there = [r for r in record.replicas if r.members[0].host in cloud.rented and r.members[0].host in reached]
+    if not there or home.name not in reached:
+        return
+    with session(record, home, observation.every, reached, out, why="down") as run:
+        for replica in there:
+            host = replica.members[0].host
+            out.live(f"{replica.id} on {host}: waiting for its last requests")
+            with or_refused():
+                run.call(host, "retire", RETIRE_S, id=replica.id, force=cut)
+
+
+def end(observation: Observation, uid: str, held: Held, out: Out) -> None:
+    """By Pulumi what the state has, then what only the tags know. Raises ProvisionError (exit 5) with what is left."""
+    out.live("pulumi: ending what is rented")
+    rented.fleet_of(observation.file, uid=uid, notice=out.say).destroy()
+    left = things(account.holdings(held.regions, uid))
+    if left:
+        out.say(f"ending {len(left)} things that the state did not have")
+        removed = removal.remove(left)
+        raise_left([one for one in removed if not one.gone])
+    for holding in things(held.holdings):
+        out.say(f"gone: {holding.kind} {holding.id} in {holding.region}")
+
+
+def things(holdings: Sequence[Holding]) -> tuple[Holding, ...]:
+    """Without the bucket of the state, which goes last."""
+    return tuple(one for one in holdings if one.kind != BUCKET)
+
+
+def raise_left(left: Sequence[removal.Removed]) -> None:
+    if left:
+        raise ProvisionError(
+            *(
+                Problem(
+                    where=f"{one.holding.kind} {one.holding.id} in {one.holding.region}",
+                    expected="gone",
+                    got=one.why,
+                    next_step="run it again; it costs until it is gone",
+                )
+                for one in left
+            )
+        )
