@@ -8,7 +8,7 @@ from lab.hosts import Host
 
 # what any server changes by itself, or what installing and removing any package changes in Debian's own books
 OWN_LIFE = re.compile(
-    r"^/(proc|sys|dev|run|tmp|var/log|var/cache|var/tmp|var/lib/apt|var/lib/systemd|var/lib/dpkg|var/backups|srv/lab)(/|$)"
+    r"^/(proc|sys|dev|run|tmp|var/log|var/cache|var/tmp|var/lib/apt|var/lib/systemd|var/lib/dpkg|var/lib/rpm|var/lib/dnf|var/backups|srv/lab)(/|$)"
     r"|^/root/\.(cache|ansible)(/|$)"
     r"|^/etc/(ld\.so\.cache|mtab|resolv\.conf|passwd-|group-|shadow-|gshadow-|subuid-|subgid-|\.pwd\.lock)$"
     r"|^/var/lib/(private|polkit-1|dbus|ucf|pam)(/|$)"
@@ -29,8 +29,14 @@ def _files(host: Host) -> list[str]:
     ]
 
 
+PACKAGES = (
+    "if command -v rpm >/dev/null; then rpm -qa; "
+    "else dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\\n'; fi"
+)
+
+
 def _packages(host: Host) -> list[str]:
-    shown = host.run(["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\\n"]).stdout
+    shown = host.run(["sh", "-c", PACKAGES]).stdout
     return [f"package {line.strip()}" for line in shown.splitlines()]
 
 

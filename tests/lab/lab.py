@@ -15,6 +15,7 @@ from typing import Any
 from . import network
 from .cache import HERE, labs, locked
 from .debs import nvidia_repository
+from .enterprise import root_of
 from .gobuild import go_binary
 from .hosts import Host
 from .hubdata import REPO, hub_files
@@ -22,7 +23,6 @@ from .images import images
 from .machine import install, require
 from .operators import Operator
 from .pki import server
-from .roots import base_root
 from .shell import LabError, Process, background, wait_for
 from .side_by_side import side_by_side
 from .spec import HostSpec, Placed
@@ -35,7 +35,7 @@ def setup(*suites: str) -> None:
     install()
     server()
     for suite in suites or ("bookworm",):
-        base_root(suite)
+        root_of(suite)
     go_binary("nvidia")
     nvidia_repository()
     hub_files()
@@ -146,7 +146,7 @@ class Lab:
         used = {Placed.load(f).index for f in self.directory.glob("hosts/*/host.json")}
         index = next(i for i in range(1, 180) if i not in used)
         directory.mkdir(parents=True)
-        root = base_root(spec.suite) / "root"
+        root = root_of(spec.suite) / "root"
         Placed(spec, self.name, self.number, index, str(root)).save(record)
         host = Host(directory)
         host.make_key()

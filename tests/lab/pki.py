@@ -15,6 +15,8 @@ NAMES = (
     "developer.download.nvidia.com",
     "models.example.com",
 )
+# of Enterprise Linux: later than the authority, too, as those below
+RPM_NAMES = ("dl.rockylinux.org", "dl.fedoraproject.org", "download.docker.com")
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 # an office's mirrors of these: the authority is older than their names, so they have a certificate of their own
 MIRRORS = ("registry.office.example", "hub.office.example", "apt.office.example")
@@ -56,7 +58,7 @@ def _certificate(authority: Path, path: Path, names: tuple[str, ...]) -> None:
 
 def server() -> Path:
     """The folder with the server.crt and server.key of all outside names."""
-    every = (*NAMES, *MIRRORS)
+    every = (*NAMES, *MIRRORS, *RPM_NAMES)
     recipe = digest(pki() / "ca.crt", *every)
     return built("server", recipe, lambda path: _certificate(pki(), path, every))
 

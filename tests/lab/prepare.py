@@ -23,7 +23,8 @@ def _network(root: Path, host: Placed) -> None:
     (root / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
     # https goes direct: apt falls back to the http proxy otherwise
     proxy = f'Acquire::http::Proxy "http://{host.gateway}:3142";\nAcquire::https::Proxy "DIRECT";\n'
-    (root / "etc/apt/apt.conf.d/01lab").write_text(NO_EXPIRY + proxy)
+    if (root / "etc/apt").is_dir():
+        (root / "etc/apt/apt.conf.d/01lab").write_text(NO_EXPIRY + proxy)
 
 
 def _user(root: Path, host: Placed) -> None:

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from .aptproxy import AptProxy
-from .pki import MIRRORS, NAMES, server
+from .pki import MIRRORS, NAMES, RPM_NAMES, server
 from .shell import Process
 from .sites import sites
 from .web import Control, Web
@@ -44,7 +44,8 @@ def serve_dns(address: str, directory: Path) -> None:
         packet, client = server.recvfrom(2048)
         try:
             hosts: dict[str, str] = json.loads((directory / "names.json").read_text())
-            server.sendto(dns_answer(packet, dict.fromkeys((*NAMES, *MIRRORS), address) | hosts), client)
+            known = dict.fromkeys((*NAMES, *MIRRORS, *RPM_NAMES), address)
+            server.sendto(dns_answer(packet, known | hosts), client)
         except (OSError, ValueError, IndexError, struct.error):
             continue
 

@@ -9,10 +9,13 @@ from typing import Any
 from .debs import nvidia_repository
 from .hubdata import COMMITS, DENSE, FILE, GATED, TOKEN, hub_files
 from .images import images
+from .pki import RPM_NAMES
 from .repositories import entries, large_file
+from .rpms import rpm_repositories_if_built
 from .vllm_image import vllm_image_if_built
 from .web import Control, Request, Response, Site
 
+APT_NAMES = ("nvidia.github.io", "developer.download.nvidia.com")
 CDN = "https://cas-bridge.xethub.hf.co"
 
 
@@ -196,9 +199,19 @@ class Files:
         return Response(200, path, {"ETag": f'"{path.stat().st_size:x}"'})
 
 
+class Packages:
+    """apt's repositories, and dnf's beside them once they are built."""
+
+    def answer(self, request: Request) -> Response:
+        built = rpm_repositories_if_built()
+        roots = (nvidia_repository(), *([built / "www"] if built else []))
+        found = [Files(root).answer(request) for root in roots]
+        return next((one for one in found if one.status != 404), found[0])
+
+
 def sites(control: Control) -> dict[str, tuple[str, Site]]:
     """Host name -> the name under which its faults are asked for, and who answers."""
-    hub = Hub(control)
+    hub, packages = Hub(control), Packages()
     docker = Registry("registry-1.docker.io", "auth.docker.io", "registry.docker.io", control)
     return {
         "huggingface.co": ("huggingface.co", hub),
@@ -206,8 +219,7 @@ def sites(control: Control) -> dict[str, tuple[str, Site]]:
         "ghcr.io": ("ghcr.io", Registry("ghcr.io", "ghcr.io", "ghcr.io", control)),
         "registry-1.docker.io": ("registry-1.docker.io", docker),
         "auth.docker.io": ("registry-1.docker.io", docker),
-        "nvidia.github.io": ("nvidia.github.io", Files(nvidia_repository())),
-        "developer.download.nvidia.com": ("developer.download.nvidia.com", Files(nvidia_repository())),
+        **{name: (name, packages) for name in (*APT_NAMES, *RPM_NAMES)},
         **_mirrors(control),
         "models.example.com": ("models.example.com", Files(hub_files(), {FILE: hub_files() / "1.gguf"})),
     }
@@ -221,5 +233,5 @@ def _mirrors(control: Control) -> dict[str, tuple[str, Site]]:
     return {
         auth: (auth, Mirror(behind)),
         "hub.office.example": ("hub.office.example", Hub(control, "https://hub.office.example")),
-        "apt.office.example": ("apt.office.example", Files(nvidia_repository())),
+        "apt.office.example": ("apt.office.example", Packages()),
     }

@@ -188,6 +188,7 @@ def _observed(manifest: Manifest) -> list[tuple[str, Observed]]:
     found += [
         (f"unit:{u}", {"enabled": True, "active": "active", "sub": "running", "since": AT}) for u in units
     ]
+    found += [(f"port:{p.name}", {"open": True, "zone": "public"}) for p in manifest.ports]
     for c in manifest.containers:
         found.append(
             (f"container:{c.id}", {"spec": c.digest, "image": "sha256:id", "running": True, "exit_code": 0})

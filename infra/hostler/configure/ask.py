@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hostler.configure import base, docker, engine, nvidia, power, sharing, toolkit
+from hostler.configure import base, docker, engine, nvidia, power, sharing, systems, toolkit
 from hostler.hosts.types import Seen
 from hostler.manifest.items import Manifest, Package, Text
 
@@ -15,9 +15,9 @@ EVERYTHING = "ours:*"  # all that carries this product's mark: files, units, con
 def generic() -> tuple[str, ...]:
     """Asked of every host, known or not: what of other people's things concerns a manifest, and all of ours."""
     packages = (
-        *base.PACKAGES,
-        docker.PACKAGE,
-        *docker.ALTERNATIVES,
+        *systems.DEBIAN.packages,
+        *docker.ENGINES,
+        *systems.IN_THE_WAY,
         docker.CLIENT,
         *docker.CLIENT_ALTERNATIVES,
         toolkit.PACKAGE,
@@ -30,8 +30,7 @@ def generic() -> tuple[str, ...]:
         power.FILE,
         sharing.CERTIFICATES,
         *(f"{sharing.FOLDER}/{name}" for name in sharing.UNITS),
-        toolkit.SOURCE,
-        toolkit.KEYRING,
+        *toolkit.PATHS,
         *(path for path, _, _ in base.DIRECTORIES),
         *engine.WRITABLE,
     )
@@ -40,6 +39,7 @@ def generic() -> tuple[str, ...]:
         *(f"path:{path}" for path in paths),
         f"json:{docker.DAEMON}",
         "unit:docker.service",
+        "unit:firewalld.service",
         f"unit:{power.UNIT}",
         f"unit:{sharing.SOCKET}",
         f"account:{base.ACCOUNT}",
@@ -65,6 +65,7 @@ def _named(manifest: Manifest) -> Iterator[str]:
         yield from (f"image:{image.ref}", f"tag:{image.name}:{image.tag}")
     yield from (f"model:{item.path}" for item in manifest.models)
     yield from (f"unit:{item.name}" for item in manifest.units)
+    yield from (f"port:{item.name}" for item in manifest.ports)
     yield from (f"made:{name}" for name in manifest.made)
     for container in manifest.containers:
         yield from (

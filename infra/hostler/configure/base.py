@@ -8,7 +8,7 @@ from functools import cache
 from hashlib import sha256
 
 from hostler import resources
-from hostler.configure import observed
+from hostler.configure import observed, systems
 from hostler.configure.types import Notice
 from hostler.hosts import agent
 from hostler.hosts.types import Host, Seen
@@ -19,7 +19,6 @@ NODE = "/usr/local/lib/hostler/hostler-node"
 STACK = "/etc/hostler/stack.json"
 UNIT = "/etc/systemd/system/hostler@.service"
 ACCOUNT = "hostler"
-PACKAGES = ("python3", "ca-certificates", "openssl")
 TEMPLATE = "hostler@.service.j2"
 
 # Path, mode, group. Directories that only root needs are closed to others.
@@ -44,9 +43,9 @@ d /run/hostler/edge 0750 hostler hostler
 """
 
 
-def items(record: Record, host: Host) -> tuple[Item, ...]:
+def items(record: Record, host: Host, seen: Seen | None) -> tuple[Item, ...]:
     return (
-        *(Package(name=name, part=Part.BASE) for name in PACKAGES),
+        *(Package(name=name, part=Part.BASE) for name in systems.of_seen(seen).packages),
         *(Directory(path=p, part=Part.BASE, mode=mode, group=group) for p, mode, group in DIRECTORIES),
         File(path=NODE, part=Part.BASE, content=_node(), mode="0755"),
         File(path=STACK, part=Part.BASE, content=Text(text=stack_text(record, host.name))),

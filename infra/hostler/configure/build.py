@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hostler.configure import base, docker, doors, engine, power, toolkit, weights
+from hostler.configure import base, docker, doors, engine, power, systems, toolkit, weights
 from hostler.configure.wish import Wish
 from hostler.hosts.types import Host, Seen
 from hostler.manifest.items import Container, Directory, Downloads, Item, Manifest
@@ -33,9 +33,9 @@ def manifest(wish: Wish, host: Host) -> Manifest:
     seen = wish.seen.get(host.name)
     made = doors.made(wish, host)
     items = (
-        *base.items(wish.record, host),
+        *base.items(wish.record, host, seen),
         *power.items(wish.file, host, seen),
-        *docker.items(seen),
+        *docker.items(wish.file, seen),
         *toolkit.items(wish.file, seen),
         *weights.engine_items(wish, host),
         *doors.items(wish, host),
@@ -63,6 +63,7 @@ def collect(wish: Wish, host: Host, items: Sequence[Item], made: tuple[str, ...]
         containers=of(Container),
         units=of(kinds.Unit),
         power=of(kinds.PowerLimit),
+        ports=of(kinds.Port),
         made=made,
         made_for=doors.made_for(wish, made),
         facts=_facts(wish, host),
@@ -84,7 +85,16 @@ def _directories(found: Sequence[Directory]) -> tuple[Directory, ...]:
 def _facts(wish: Wish, host: Host) -> dict[str, str]:
     facts = seen.facts if (seen := wish.seen.get(host.name)) else None
     found = {"stack": wish.record.stack, "cards": str(len(facts.cards)) if facts else "0"}
-    return {**found, "os": facts.os_id, "codename": facts.codename} if facts else found
+    found |= {"manager": systems.of_seen(seen).manager.name}
+    if not facts:
+        return found
+    return {
+        **found,
+        "os": facts.os_id,
+        "version": facts.os_version,
+        "codename": facts.codename,
+        "python": facts.interpreter,
+    }
 
 
 def _with_wanted(items: Sequence[Item]) -> tuple[Item, ...]:

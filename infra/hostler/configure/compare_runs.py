@@ -18,6 +18,7 @@ from hostler.manifest.items import (
     ImagePin,
     Manifest,
     ModelFile,
+    Port,
     Unit,
 )
 from hostler.models import mirror
@@ -117,6 +118,22 @@ def unit(manifest: Manifest, seen: Seen, item: Unit, *, replica: str = "", why: 
             yield change(
                 manifest, item.part, name, now, then, why or "it must come back by itself", replica=replica
             )
+
+
+FIREWALL = "unit:firewalld.service"
+
+
+def port(manifest: Manifest, seen: Seen, item: Port) -> Changes:
+    """Closed by the host's firewall; where none was seen to run, nothing is in the way."""
+    name, then = f"port:{item.name}", "open"
+    found = observed.of(seen, name)
+    if isinstance(found, Unknown):
+        firewall = observed.value(seen, FIREWALL)
+        if firewall and firewall["active"] == "active":
+            yield unknown(manifest, item.part, name, found, then)
+    elif isinstance(found, Value) and not found.value["open"]:
+        now = f"closed by firewalld (zone {found.value['zone']})"
+        yield change(manifest, item.part, name, now, then, "others come in by it")
 
 
 def _unit_words(enabled: bool, active: str) -> str:

@@ -12,6 +12,8 @@ from hostler.hosts.openssh import options
 from hostler.hosts.sshconfig import route
 from hostler.hosts.types import Host
 
+PYTHON = "/usr/bin/python3"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
@@ -19,9 +21,10 @@ class Connections:
 
     folder: str
 
-    def variables(self, host: Host) -> dict[str, Any]:
+    def variables(self, host: Host, python: str = PYTHON) -> dict[str, Any]:
+        """`python`: the one that runs the agent there."""
         found: dict[str, Any] = {
-            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_python_interpreter": python,
             "ansible_async_dir": "/run/hostler/async",
         }
         if host.ssh.local:

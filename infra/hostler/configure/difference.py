@@ -44,6 +44,8 @@ def _changes(manifest: Manifest, seen: Seen) -> Iterator[Change]:
         yield from compare_runs.unit(manifest, seen, unit)
     for limit in manifest.power:
         yield from power.difference(manifest, seen, limit)
+    for port in manifest.ports:
+        yield from compare_runs.port(manifest, seen, port)
     for container in manifest.containers:
         yield from compare_runs.container(manifest, seen, container)
     yield from leftovers.leftovers(manifest, seen)

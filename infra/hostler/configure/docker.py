@@ -5,29 +5,65 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hostler.configure import observed
+from hostler.configure import observed, systems
+from hostler.configure.repositories import Repository, files
 from hostler.configure.types import Notice
 from hostler.hosts.types import Seen
-from hostler.manifest.items import Effect, Item, MergedJson, Package, Part, Unit
+from hostler.manifest.items import Effect, File, Item, MergedJson, Package, Part, Unit
+from hostler.stackfile.sections import StackFile
 
 LIVE_RESTORE = "live-restore"
 TOOLKIT = "nvidia-container-toolkit"
 DAEMON = "/etc/docker/daemon.json"
-PACKAGE = "docker.io"
-ALTERNATIVES = ("docker-ce", "moby-engine")
+ENGINES = ("docker.io", "docker-ce", "moby-engine")
+NAME = "docker"  # of its repository's files
 CLIENT = "docker-cli"  # a package of its own from Debian 13 on: nothing here needs it, people who look do
 CLIENT_ALTERNATIVES = ("docker-ce-cli", "moby-cli")
 CLIENT_APART = {"trixie"}
 RUNTIME = {"path": "nvidia-container-runtime", "args": list[str]()}
 
 
-def items(seen: Seen | None) -> tuple[Item, ...]:
+def items(file: StackFile, seen: Seen | None) -> tuple[Item, ...]:
+    system = systems.of_seen(seen)
     return (
-        Package(name=PACKAGE, part=Part.DOCKER, alternatives=ALTERNATIVES),
+        *_source(file, seen, system),
+        Package(name=system.docker, part=Part.DOCKER, alternatives=system.docker_alternatives),
         *_client(seen),
         *_settings(seen),
         Unit(name="docker.service", part=Part.DOCKER),
     )
+
+
+def _source(file: StackFile, seen: Seen | None, system: systems.System) -> tuple[File, ...]:
+    """Where the distribution has none. One that was there before keeps the source that it came from."""
+    from hostler.configure.toolkit import was_there
+
+    if not system.docker_repository or was_there(seen, *ENGINES):
+        return ()
+    found = Repository(
+        name=NAME,
+        address=system.docker_repository,
+        key=system.docker_key,
+        fingerprint=systems.DOCKER_KEY,
+        own="docker_key",
+    )
+    return files(file, system.manager, Part.DOCKER, found)
+
+
+def notices(seen: Seen) -> Iterator[Notice]:
+    """Packages in the way of Docker's own, which are somebody's: they are named, and stay."""
+    system = systems.of_seen(seen)
+    if any(_there(seen, name) for name in ENGINES):
+        return
+    found = [name for name in system.conflicts if _there(seen, name)]
+    if found:
+        names = " and ".join(found)
+        text = f"{names} cannot be there beside {system.docker}; where nobody needs it: sudo dnf remove {' '.join(found)}"
+        yield Notice(level="refuse", where=seen.host, text=text)
+
+
+def _there(seen: Seen, name: str) -> bool:
+    return observed.value(seen, f"package:{name}") is not None
 
 
 def _client(seen: Seen | None) -> tuple[Package, ...]:

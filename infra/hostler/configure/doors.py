@@ -14,7 +14,7 @@ from hostler.errors import StackFileError
 from hostler.gateway import render
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, OwnTls, Route, ServedModel
 from hostler.hosts.types import Host, Seen, Value
-from hostler.manifest.items import File, ImagePin, Item, MadeOnHost, Part, SecretRef
+from hostler.manifest.items import File, ImagePin, Item, MadeOnHost, Part, Port, SecretRef
 from hostler.models.types import ReleasedModel, Replica
 from hostler.stackfile.sections import StackFile, TlsFiles
 
@@ -56,6 +56,7 @@ def items(wish: Wish, host: Host) -> tuple[Item, ...]:
             *render.gateway_files(spec),
             _pin(wish, Part.GATEWAY),
             render.gateway_container(spec),
+            Port(number=spec.port, part=Part.GATEWAY),
             *(_edge(wish, host) if neighbours(wish, host) else ()),
         )
     else:
@@ -73,6 +74,7 @@ def _edge(wish: Wish, host: Host) -> tuple[Item, ...]:
         *render.edge_files(door),
         *(() if there else (image,)),
         render.edge_container(door),
+        Port(number=door.port, part=Part.EDGE),
         *(sharing.units() if door.neighbours else ()),
     )
 

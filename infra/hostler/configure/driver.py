@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hostler.configure import systems
 from hostler.configure.types import Notice
 from hostler.hosts.types import Facts, Seen
 
@@ -18,10 +19,21 @@ DEBIAN = (
     f"sudo apt-get install -y linux-headers-$(uname -r) nvidia-driver-pinning-{BRANCH} nvidia-open",
     "sudo reboot",
 )
-ENTERPRISE = ("sudo dnf module install -y nvidia-driver:580-open", "sudo reboot")
+CUDA = "https://developer.download.nvidia.com/compute/cuda/repos/rhel{version}/x86_64/cuda-rhel{version}.repo"
+EPEL = "https://dl.fedoraproject.org/pub/epel/epel-release-latest-{version}.noarch.rpm"
+HEADERS = "kernel-devel-$(uname -r) kernel-headers"
+ENTERPRISE_SOURCES = (f"sudo dnf config-manager --add-repo {CUDA}", f"sudo dnf install -y {EPEL}")
+ENTERPRISE = (
+    *ENTERPRISE_SOURCES,
+    f"sudo dnf module enable -y nvidia-driver:{BRANCH}-open",
+    f"sudo dnf install -y {HEADERS} nvidia-open",
+    "sudo reboot",
+)
 ENTERPRISE_10 = (
-    "sudo dnf install -y python3-dnf-plugin-versionlock nvidia-open",
-    "sudo dnf versionlock add 'nvidia-*'",
+    *ENTERPRISE_SOURCES,
+    "sudo dnf install -y python3-dnf-plugin-versionlock",
+    f"sudo dnf versionlock add '*nvidia*{BRANCH}*'",
+    f"sudo dnf install -y {HEADERS} nvidia-open",
     "sudo reboot",
 )
 
@@ -29,12 +41,8 @@ ENTERPRISE_10 = (
 COMMANDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("ubuntu", ""): UBUNTU,
     ("debian", ""): DEBIAN,
-    ("rhel", ""): ENTERPRISE,
-    ("rhel", "10"): ENTERPRISE_10,
-    ("rocky", ""): ENTERPRISE,
-    ("rocky", "10"): ENTERPRISE_10,
-    ("almalinux", ""): ENTERPRISE,
-    ("almalinux", "10"): ENTERPRISE_10,
+    **{(name, ""): ENTERPRISE for name in systems.ENTERPRISE},
+    **{(name, "10"): ENTERPRISE_10 for name in systems.ENTERPRISE},
 }
 FLAVOURS = (
     "generic",
@@ -45,7 +53,6 @@ FLAVOURS = (
     "oracle",
 )  # kernels with modules that Ubuntu signs
 ELSEWHERE = ("install NVIDIA's driver 580 or newer the way this distribution does it, then reboot",)
-SUPPORTED = ("debian", "ubuntu")
 
 STATES = {
     "missing": "cards on the PCI bus, and no driver",
@@ -59,7 +66,7 @@ BEFORE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "half",
         "an installation was interrupted: {half}",
-        ("sudo dpkg --configure -a; sudo apt-get -f install -y",),
+        ("{mend}",),
     ),
     (
         "runfile",
@@ -79,8 +86,12 @@ BEFORE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 SECURE_BOOT = "Secure Boot is on, and the kernel loads no module that is built here until its key is enrolled"
 ENROL = "sudo mokutil --import {key}"  # asks for a password, and for it again at the next boot's screen
 SIGNED = ("ubuntu",)  # distributions that sign the modules themselves
-KEYS = {"debian": "/var/lib/dkms/mok.pub"}
-INITRAMFS = {"debian": "sudo update-initramfs -u", "ubuntu": "sudo update-initramfs -u"}
+KEY = "/var/lib/dkms/mok.pub"
+INITRAMFS = "dracut --force"  # where nothing else is known
+MEND = {
+    "apt": "sudo dpkg --configure -a; sudo apt-get -f install -y",
+    "dnf": "sudo dnf history redo last -y; sudo dnf remove -y --duplicates",
+}
 REBOOT = "sudo reboot"
 
 
@@ -106,12 +117,14 @@ def _unsigned(facts: Facts) -> bool:
 
 
 def _filled(line: str, facts: Facts) -> str:
-    flavour = facts.kernel.rpartition("-")[2]
+    flavour, system = facts.kernel.rpartition("-")[2], systems.of(facts)
+    initramfs = " ".join(system.initramfs) if system else INITRAMFS
     words = {
         "{version}": facts.os_version.partition(".")[0],
         "{flavour}": flavour if flavour in FLAVOURS else FLAVOURS[0],
-        "{key}": KEYS.get(facts.os_id, "/var/lib/dkms/mok.pub"),
-        "{initramfs}": INITRAMFS.get(facts.os_id, "sudo dracut --force"),
+        "{key}": KEY,
+        "{initramfs}": f"sudo {initramfs}",
+        "{mend}": MEND[(system or systems.DEBIAN).manager.name],
     }
     for word, meant in words.items():
         line = line.replace(word, meant)
@@ -144,6 +157,6 @@ def refusals(seen: Seen) -> tuple[Notice, ...]:
         detail = f" ({facts.driver.detail})" if facts.driver.detail else ""
         what = "; ".join((STATES[facts.driver.state] + detail, *reasons(facts)))
         found.append(f"{what}. {typed(facts)}")
-    if facts.os_id not in SUPPORTED:
-        found.append(f"{facts.os_name}: only Debian and Ubuntu are built yet")
+    if systems.of(facts) is None:
+        found.append(f"{facts.os_name} on {facts.arch}: only {systems.BUILT} are built yet")
     return tuple(Notice(level="refuse", where=seen.host, text=text) for text in found)

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hostler.configure import driver, toolkit
+from hostler.configure import driver, systems
+from hostler.configure.repositories import Repository, files
+from hostler.configure.systems import ENTERPRISE, X86_64
 from hostler.hosts.types import Facts
-from hostler.manifest.items import FetchedKey, File, Item, Package, Part, Text
-from hostler.models import mirror
+from hostler.manifest.items import File, Item, Package, Part, Text
 from hostler.stackfile.sections import StackFile
 
 BRANCH = driver.BRANCH
+NAME = "nvidia-driver"  # of its repository's files
 CUDA = "https://developer.download.nvidia.com/compute/cuda/repos"
-# The keys that sign NVIDIA's repositories: name of the file beside them, fingerprint.
-OLDER = ("3bf863cc.pub", "EB693B3035CD5710E231E123A4B469963BF863CC")
-NEWER = ("8793F200.pub", "02182E60104FCDC26EAE1B8597A5D4CB8793F200")
-KEYRING = "/usr/share/keyrings/hostler-nvidia-driver.asc"
-SOURCE = "/etc/apt/sources.list.d/hostler-nvidia-driver.list"
 MARK = "/var/lib/hostler/driver-boot"  # the boot in which it was installed, until it is loaded
 BLACKLIST = "/etc/modprobe.d/hostler-nouveau.conf"
 BLACKLIST_TEXT = """# Written by hostler; edits here are lost. NVIDIA's driver has the cards.
@@ -34,17 +31,33 @@ KERNEL = ("linux-image-", "linux-headers-", "linux-modules-")  # the last are th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a release of a distribution gets the driver. `packages` may hold {kernel} and {flavour}; `repository` is
-    empty where it is the distribution's own, `key` its key's name there and fingerprint. `signed`:
-    modules that Secure Boot accepts. `flavours`: ends of kernels' names, the first where none fits. `kept`: beginnings
-    of names that unattended updates leave alone."""
+    """How a release of a distribution gets the driver. `packages` may hold {kernel} and {flavour}; `repositories` is
+    empty where it comes from the distribution's own. `before`: what is run between the repositories and the packages.
+    `signed`: modules that Secure Boot accepts. `flavours`: ends of kernels' names, the first where none fits. `kept`:
+    beginnings of names that updates leave alone: with apt those that are unattended, with dnf all (versionlock)."""
 
     packages: tuple[str, ...]
-    repository: str = ""
-    key: tuple[str, str] = ("", "")
+    repositories: tuple[Repository, ...] = ()
+    before: tuple[tuple[str, ...], ...] = ()
     signed: bool = False
     flavours: tuple[str, ...] = driver.FLAVOURS
     kept: tuple[str, ...] = DRIVER
+
+
+def cuda(
+    release: str, key: str, fingerprint: str = "", *, sha256: str = "", only: tuple[str, ...] = ()
+) -> Repository:
+    """NVIDIA's repository for a release; its key lies beside it."""
+    address = f"{CUDA}/{release}/{X86_64}"
+    return Repository(
+        name=NAME,
+        address=address,
+        key=f"{address}/{key}",
+        fingerprint=fingerprint,
+        sha256=sha256,
+        own="driver_key",
+        only=only,
+    )
 
 
 # Modules come ready for one kernel: the next kernel without them would boot without cards, so it waits, too.
@@ -57,6 +70,9 @@ UBUNTU = Recipe(
     signed=True,
     kept=(*DRIVER, *KERNEL),
 )
+# The keys that sign NVIDIA's repositories for Debian: name of the file beside them, fingerprint.
+OLDER = ("3bf863cc.pub", "EB693B3035CD5710E231E123A4B469963BF863CC")
+NEWER = ("8793F200.pub", "02182E60104FCDC26EAE1B8597A5D4CB8793F200")
 # Modules are built here, for the next kernel as well, as long as its headers come with it.
 DEBIAN = (
     "linux-headers-{kernel}",
@@ -65,21 +81,68 @@ DEBIAN = (
     "nvidia-open",
 )
 AMD64 = ("amd64", "cloud-amd64", "rt-amd64")
+# The module of it is built by dkms, which is EPEL's: that, and nothing else, is taken from there.
+EPEL = "https://dl.fedoraproject.org/pub/epel"
+EPEL_KEYS = {
+    "8": "94E279EB8D8F25B21810ADF121EA45AB2F86D6A1",
+    "9": "FF8AD1344597106ECE813B918A3872BF3228467C",
+    "10": "7D8D15CBFC4E62688591FB2633D98517E37ED158",
+}
+RPM_KEY = ("D42D0685.pub", "610C7B14E068A878070DA4E99CD0A493D42D0685")
+# Of this one only the file is known: its SHA-256, without the lines of a version.
+RPM_KEY_10 = ("CDF6BA43.pub", "afbea87d3b979b3788ef34223aeeb323ade481128e2c133723ae99b8a51368bb")
+STREAM = f"nvidia-driver:{BRANCH}-open"
+ENTERPRISE_PACKAGES = (
+    "python3-dnf-plugin-versionlock",
+    "kernel-devel-{kernel}",
+    "kernel-headers",
+    "nvidia-open",
+)
+
+
+def _epel(major: str) -> Repository:
+    return Repository(
+        name="epel",
+        address=f"{EPEL}/{major}/Everything/{X86_64}",
+        key=f"{EPEL}/RPM-GPG-KEY-EPEL-{major}",
+        fingerprint=EPEL_KEYS[major],
+        own="driver_key",
+        only=("dkms",),
+    )
+
+
+def _enterprise(major: str) -> Recipe:
+    """The branch is a stream of a module; from EL 10 on, which has none, all that is taken is of that branch."""
+    modular = major != "10"
+    own = (
+        cuda(f"rhel{major}", *RPM_KEY)
+        if modular
+        else cuda("rhel10", RPM_KEY_10[0], sha256=RPM_KEY_10[1], only=(f"*-{BRANCH}.*",))
+    )
+    return Recipe(
+        packages=ENTERPRISE_PACKAGES,
+        repositories=(own, _epel(major)),
+        before=(("dnf", "--quiet", "-y", "module", "enable", STREAM),) if modular else (),
+        kept=(*DRIVER, "kmod-nvidia-"),
+    )
+
+
+# (os id, version, or its major part)
 RECIPES: Mapping[tuple[str, str], Recipe] = {
     ("ubuntu", "22.04"): UBUNTU,
     ("ubuntu", "24.04"): UBUNTU,
-    ("debian", "12"): Recipe(
-        packages=DEBIAN, repository=f"{CUDA}/debian12/x86_64", key=OLDER, flavours=AMD64
-    ),
-    ("debian", "13"): Recipe(
-        packages=DEBIAN, repository=f"{CUDA}/debian13/x86_64", key=NEWER, flavours=AMD64
-    ),
+    ("debian", "12"): Recipe(packages=DEBIAN, repositories=(cuda("debian12", *OLDER),), flavours=AMD64),
+    ("debian", "13"): Recipe(packages=DEBIAN, repositories=(cuda("debian13", *NEWER),), flavours=AMD64),
+    **{(name, major): _enterprise(major) for name in ENTERPRISE for major in systems.MAJORS},
 }
 
 
 def recipe(facts: Facts) -> Recipe | None:
     """None: this release of a distribution has none, and a person installs the driver."""
-    return RECIPES.get((facts.os_id, facts.os_version)) if facts.arch == "x86_64" else None
+    if facts.arch != X86_64:
+        return None
+    major = systems.major(facts.os_version)
+    return RECIPES.get((facts.os_id, facts.os_version)) or RECIPES.get((facts.os_id, major))
 
 
 def packages(facts: Facts, found: Recipe) -> tuple[str, ...]:
@@ -104,36 +167,31 @@ def obstacle(facts: Facts, begun: bool = False) -> str:
     return ""
 
 
-def source_text(repository: str) -> str:
-    return f"# Written by hostler; edits here are lost.\ndeb [signed-by={KEYRING}] {repository}/ /\n"
-
-
 def items(file: StackFile, facts: Facts, begun: bool = False) -> tuple[Item, ...]:
     """All that brings the driver; nothing where a person must."""
-    found = recipe(facts)
-    if found is None or obstacle(facts, begun):
+    found, system = recipe(facts), systems.of(facts)
+    if found is None or system is None or obstacle(facts, begun):
         return ()
+    manager = system.manager
     blacklist = (_file(BLACKLIST, BLACKLIST_TEXT),) if facts.driver.nouveau else ()
     names = packages(facts, found)
+    kept = UNATTENDED_TEXT.format(names=" ".join(f'"{name}";' for name in found.kept))
     return (
-        *(_repository(file, found) if found.repository else ()),
-        _file(UNATTENDED, UNATTENDED_TEXT.format(names=" ".join(f'"{name}";' for name in found.kept))),
+        *(one for repository in found.repositories for one in files(file, manager, Part.DRIVER, repository)),
+        *((_file(UNATTENDED, kept),) if manager is systems.APT else ()),
         *blacklist,
         *(Package(name=name, part=Part.DRIVER) for name in names),
     )
 
 
-def _repository(file: StackFile, found: Recipe) -> tuple[File, ...]:
-    mirrors = mirror.of(file.stack)
-    repository = mirror.apt(mirrors.apt, found.repository)
-    if mirrors.driver_key:
-        key = _file(KEYRING, toolkit.own_key(file, "driver_key", mirrors.driver_key))
-    else:
-        name, fingerprint = found.key
-        fetched = FetchedKey(url=f"{repository}/{name}", fingerprints=(fingerprint,))
-        key = File(path=KEYRING, part=Part.DRIVER, content=fetched)
-    return (key, _file(SOURCE, source_text(repository)))
-
-
 def _file(path: str, text: str) -> File:
     return File(path=path, part=Part.DRIVER, content=Text(text=text))
+
+
+def ways(os_id: str, version: str, manager: str) -> tuple[list[list[str]], list[str]]:
+    """What is run before the packages, and beginnings of names to keep from updates, of a release."""
+    found = RECIPES.get((os_id, version)) or RECIPES.get((os_id, systems.major(version)))
+    if found is None:
+        return [], []
+    kept = list(found.kept) if manager == systems.DNF.name else []
+    return [list(words) for words in found.before], kept

@@ -15,7 +15,7 @@ from typing import Any
 
 from hostler import resources
 from hostler.configure import base, variables
-from hostler.configure.connections import Connections, known_hosts
+from hostler.configure.connections import PYTHON, Connections, known_hosts
 from hostler.configure.types import Change
 from hostler.configure.variables import Template
 from hostler.errors import UsageError
@@ -88,7 +88,8 @@ def inventory(
         mine = None if changes is None else [c for c in changes if c.host == host.name]
         idle: dict[str, Any] = {"hostler_parts": []}
         made = idle if mine == [] else variables.host_variables(manifests[host.name], mine)
-        values[host.name] = {**connections.variables(host), **made, **gone.get(host.name, {})}
+        python = manifests[host.name].facts.get("python") or PYTHON
+        values[host.name] = {**connections.variables(host, python), **made, **gone.get(host.name, {})}
     return Inventory(groups=groups(values), every=every, hosts=values)
 
 

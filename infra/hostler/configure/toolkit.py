@@ -7,76 +7,62 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
+from hostler.configure import systems
 from hostler.configure.docker import TOOLKIT as PACKAGE
 from hostler.configure.docker import has_cards
-from hostler.errors import StackFileError
+from hostler.configure.repositories import Repository, files, key_path, source_path
 from hostler.hosts.types import Seen, Value
-from hostler.manifest.items import Effect, File, Item, Package, Part, Text
-from hostler.models import mirror
+from hostler.manifest.items import Item, Package, Part
 from hostler.stackfile.sections import StackFile
 
-SOURCE = "/etc/apt/sources.list.d/hostler-nvidia-container-toolkit.list"
-KEYRING = "/usr/share/keyrings/hostler-nvidia-container-toolkit.asc"
-ADDRESS = "https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"
+NAME = "nvidia-container-toolkit"
+STABLE = "https://nvidia.github.io/libnvidia-container/stable"
+ADDRESSES = {"apt": f"{STABLE}/deb/$(ARCH)", "dnf": f"{STABLE}/rpm/$basearch"}
 FINGERPRINT = "C95B321B61E88C1809C4F759DDCAE044F796ECB0"  # of keys/nvidia-container-toolkit.asc
+PATHS = tuple(path(manager, NAME) for manager in systems.MANAGERS for path in (source_path, key_path))
 
 
 def items(file: StackFile, seen: Seen | None) -> tuple[Item, ...]:
     if not has_cards(seen):
         return ()
     package = Package(name=PACKAGE, part=Part.TOOLKIT)
-    return (package,) if foreign(seen) else (*_source(file), package)
+    manager = systems.of_seen(seen).manager
+    return (
+        (package,) if foreign(seen) else (*files(file, manager, Part.TOOLKIT, repository(manager)), package)
+    )
+
+
+def repository(manager: systems.Manager) -> Repository:
+    """As NVIDIA describes it: rpm's list of packages is signed, not each package."""
+    return Repository(
+        name=NAME,
+        address=ADDRESSES[manager.name],
+        own="toolkit_key",
+        text=_pinned(),
+        packages=manager is systems.APT,
+        metadata=True,
+    )
 
 
 def foreign(seen: Seen | None) -> bool:
     """Whether the toolkit was there before the first contact."""
+    return was_there(seen, PACKAGE)
+
+
+def was_there(seen: Seen | None, *packages: str) -> bool:
+    """Whether one of these packages was there before the first contact."""
     if seen is None:
         return False
     if seen.baseline is not None:
-        return PACKAGE in _names(seen.baseline.get("packages", ()))
-    return (
-        isinstance(found := seen.observed.get(f"package:{PACKAGE}"), Value)
-        and found.value["state"] == "installed"
-    )
+        return bool(set(packages) & _names(seen.baseline.get("packages", ())))
+    found = [seen.observed.get(f"package:{name}") for name in packages]
+    return any(isinstance(one, Value) and one.value["state"] == "installed" for one in found)
 
 
 def _names(packages: Any) -> set[str]:
     return {str(name).partition(":")[0] for name in packages}
-
-
-def _source(file: StackFile) -> tuple[Item, ...]:
-    return (
-        File(path=KEYRING, part=Part.TOOLKIT, content=Text(text=key(file)), effect=Effect.NONE),
-        File(path=SOURCE, part=Part.TOOLKIT, content=Text(text=source_text(file)), effect=Effect.NONE),
-    )
-
-
-def source_text(file: StackFile) -> str:
-    address = mirror.apt(mirror.of(file.stack).apt, ADDRESS)
-    return f"# Written by hostler; edits here are lost.\ndeb [signed-by={KEYRING}] {address} /\n"
-
-
-def key(file: StackFile) -> str:
-    """The OpenPGP key that signs the repository: the stack file's, or the pinned one of NVIDIA."""
-    own = mirror.of(file.stack).toolkit_key
-    return own_key(file, "toolkit_key", own) if own else _pinned()
-
-
-def own_key(file: StackFile, key: str, name: str) -> str:
-    """The text of a key that the stack file names under `mirror`."""
-    path = Path(file.path).parent / Path(name).expanduser()
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StackFileError.of(
-            file.where(f"mirror.{key}"),
-            expected="a readable OpenPGP key in a file",
-            got=f"{path}: {error}",
-            next_step="ask whoever keeps the mirror for the key that signs its packages",
-        ) from error
 
 
 @cache

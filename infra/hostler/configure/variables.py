@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from hostler.configure import nvidia, systems
 from hostler.configure.power import WISH as POWER
 from hostler.configure.sharing import CERTIFICATES
 from hostler.configure.types import Change
@@ -41,7 +42,10 @@ def host_variables(manifest: Manifest, changes: Sequence[Change] | None = None) 
     for part in parts:
         found |= MAKERS[part](manifest, changes)
     if changes is None or any(change.item.startswith("package:") for change in changes):
-        found |= {"packages_wanted": [_package(item) for item in manifest.packages]}
+        found |= {
+            "packages_manager": manifest.facts["manager"],
+            "packages_wanted": [_package(item) for item in manifest.packages],
+        }
     if not {Part.ENGINE, *DOORS}.isdisjoint(parts):
         found |= _all_images(manifest, changes)
     return found
@@ -71,6 +75,7 @@ def of_manifest(manifest: Manifest) -> set[Part]:
         *manifest.containers,
         *manifest.units,
         *manifest.power,
+        *manifest.ports,
     )
     return {item.part for item in items}
 
@@ -105,20 +110,38 @@ def _docker(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
     ]
     return {
         "docker_merged": merged,
+        "docker_files": _files(manifest, Part.DOCKER),
+        "docker_keys": _keys(manifest, Part.DOCKER),
         "docker_remove": _removed(changes, Part.DOCKER),
     }
 
 
 def _driver(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    facts = manifest.facts
+    before, kept = nvidia.ways(facts.get("os", ""), facts.get("version", ""), facts["manager"])
     return {
         "driver_files": _files(manifest, Part.DRIVER),
-        "driver_keys": [
-            {"path": item.path, "url": item.content.url, "fingerprints": list(item.content.fingerprints)}
-            for item in manifest.files
-            if item.part is Part.DRIVER and isinstance(item.content, FetchedKey)
-        ],
+        "driver_keys": _keys(manifest, Part.DRIVER),
+        "driver_before": before,
+        "driver_kept": kept,
+        "driver_initramfs": list(
+            systems.known_or_debian(facts.get("os", ""), facts.get("version", "")).initramfs
+        ),
         "driver_remove": _removed(changes, Part.DRIVER),
     }
+
+
+def _keys(manifest: Manifest, part: Part) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": item.path,
+            "url": item.content.url,
+            "fingerprints": list(item.content.fingerprints),
+            "sha256": item.content.sha256,
+        }
+        for item in manifest.files
+        if item.part is part and isinstance(item.content, FetchedKey)
+    ]
 
 
 def _toolkit(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
@@ -151,6 +174,7 @@ def _door(manifest: Manifest, changes: Sequence[Change] | None, part: Part) -> d
     return {
         f"{part}_directories": _directories(manifest, part),
         f"{part}_files": _files(manifest, part),
+        f"{part}_ports": [item.name for item in manifest.ports if item.part is part],
         f"{part}_remove": _removed(changes, part),
     }
 

@@ -8,9 +8,35 @@ from functools import cache
 from importlib import resources
 
 NAME = "hostler_node"  # the package's name on a host
-SHEBANG = b"#!/usr/bin/python3 -IS\n"
 ENTRY = f"from {NAME}.__main__ import program\nraise SystemExit(program())\n"
 LEAST_PYTHON = (3, 9)
+NEWEST_PYTHON = 19  # 3.x: as far as names of interpreters are tried
+NO_PYTHON = 127  # rc of FIND: none is new enough
+
+# Runs the first Python that is new enough; "$@" is what it is told. The system's own may be older than one beside it
+# (EL 8), or may not be called python3 at all.
+NAMES = " ".join(
+    (
+        "python3",
+        *(f"python3.{minor}" for minor in range(LEAST_PYTHON[1], NEWEST_PYTHON)),
+        "/usr/libexec/platform-python",
+    )
+)
+FIND = f"""
+for p in {NAMES}; do
+  p=$(command -v "$p" 2>/dev/null) || continue
+  "$p" -IS -c 'import sys; sys.exit(sys.version_info < {LEAST_PYTHON})' 2>/dev/null && exec "$p" "$@"
+done
+. /etc/os-release; echo "no python3 that is new enough ($ID $VERSION_ID)" >&2; exit {NO_PYTHON}
+""".strip()
+HEADER = (
+    b"""#!/bin/sh
+# hostler's agent: what follows is a zip archive that Python runs.
+set -- -IS "$0" "$@"
+"""
+    + FIND.encode()
+    + b"\n"
+)
 
 # Runs in any Python 3: reads the zip's length and the zip from stdin, and leaves the rest of stdin, which is
 # the request. The zip lies in anonymous memory: nothing is written on the host.
@@ -50,7 +76,7 @@ def bundle() -> bytes:
 @cache
 def program() -> bytes:
     """What is installed as /usr/local/lib/hostler/hostler-node, mode 0755."""
-    return SHEBANG + bundle()
+    return HEADER + bundle()
 
 
 @cache
@@ -62,4 +88,4 @@ def preamble() -> bytes:
 def command(run_id: str) -> tuple[str, ...]:
     """The words that start the piped agent. The run's id stands in its environment, where the next
     holder of the lock finds what an interrupted run left behind."""
-    return ("env", f"HOSTLER_RUN={run_id}", "python3", "-IS", "-c", BOOT)
+    return ("env", f"HOSTLER_RUN={run_id}", "sh", "-c", FIND, "sh", "-IS", "-c", BOOT)

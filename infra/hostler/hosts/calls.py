@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
@@ -17,7 +18,14 @@ from .transport import Result, Stream, Transport
 from .trouble import HostTrouble, from_agent, trouble
 
 Json = dict[str, Any]
-NO_PYTHON = 127  # rc: the shell, or env, found no python3
+NO_PYTHON = agent.NO_PYTHON  # rc: the shell, or env, found none
+SYSTEM = re.compile(r"\((\w+) (\d+)[\d.]*\)")  # as agent.FIND names it
+# Which command brings a Python that is new enough, by distribution and major version, or by distribution.
+BRINGS: Mapping[str, str] = {
+    **{f"{name} 8": "dnf install -y python3.12" for name in ("rhel", "rocky", "almalinux")},
+    **dict.fromkeys(("rhel", "rocky", "almalinux"), "dnf install -y python3"),
+    **dict.fromkeys(("debian", "ubuntu"), "apt-get install -y python3"),
+}
 OLD_PYTHON = "python"  # the error that agent.BOOT itself answers
 
 
@@ -87,16 +95,19 @@ def _parsed(line: bytes) -> Json | None:
 
 def no_python(host: str, got: str) -> HostTrouble:
     least = ".".join(map(str, agent.LEAST_PYTHON))
+    found = SYSTEM.search(got)
+    name, major = found.groups() if found else ("", "")
+    brings = BRINGS.get(f"{name} {major}") or BRINGS.get(name)
     return trouble(
         "python", host, expected=f"python3, {least} or newer", got=got,
-        next_step="install it there: `apt-get install python3`, or your distribution's own way",
+        next_step=f"there: sudo {brings}" if brings else "install it there, your distribution's own way",
     )  # fmt: skip
 
 
 def _no_answer(host: str, result: Result) -> HostlerError:
     said = (result.stderr or result.stdout).decode("utf-8", "replace").strip()
     if result.rc == NO_PYTHON:
-        return no_python(host, "no python3")
+        return no_python(host, said.rpartition("\n")[2] or "no python3")
     full = "No space left" in said
     return trouble(
         "disk" if full else "protocol", host, expected="an answer of the agent", got=said.rpartition("\n")[2] or f"exit status {result.rc}",

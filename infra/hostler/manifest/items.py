@@ -76,10 +76,12 @@ class Packed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedKey:
-    """A repository's OpenPGP key that the host fetches, and keeps only if its fingerprint is one of these."""
+    """A repository's OpenPGP key that the host fetches, and keeps only if its fingerprint is one of these, or its file,
+    without the lines of a version, has this SHA-256."""
 
     url: str
     fingerprints: tuple[str, ...]
+    sha256: str = ""
     kind: Literal["key"] = "key"
 
 
@@ -242,6 +244,18 @@ class PowerLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A TCP port that others reach: open in the host's own firewall, where one runs."""
+
+    number: int
+    part: Part
+
+    @property
+    def name(self) -> str:
+        return f"{self.number}/tcp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Downloads:
     """How what comes from outside gets to a host. Nothing of it must be true of the host, so a change of it
     changes nothing there."""
@@ -251,7 +265,7 @@ class Downloads:
     limit: int = 0  # bytes a second of weights; 0: as fast as it goes
 
 
-Item = Package | Directory | File | MergedJson | ImagePin | ModelFile | Container | Unit | PowerLimit
+Item = Package | Directory | File | MergedJson | ImagePin | ModelFile | Container | Unit | PowerLimit | Port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,11 +285,14 @@ class Manifest:
     containers: tuple[Container, ...] = ()
     units: tuple[Unit, ...] = ()
     power: tuple[PowerLimit, ...] = ()
+    ports: tuple[Port, ...] = ()
     made: tuple[str, ...] = ()  # certificates to make here, in this order: edge, gateway, ca, server
     made_for: dict[str, str] = field(
         default_factory=dict[str, str]
     )  # whom they name, where that is not the host
-    facts: dict[str, str] = field(default_factory=dict[str, str])  # what roles may ask: family, codename
+    facts: dict[str, str] = field(
+        default_factory=dict[str, str]
+    )  # what roles may ask: os, codename, manager of packages
     downloads: Downloads = Downloads()
 
     def as_json(self) -> dict[str, Any]:

@@ -31,6 +31,6 @@ def hub(base: str | None, url: str) -> str:
     return base + url.removeprefix(HUB) if base and url.startswith(f"{HUB}/") else url
 
 
-def apt(base: str | None, url: str) -> str:
-    """The address of one of NVIDIA's repositories at the mirror: scheme and host are replaced, the path stays."""
+def packages(base: str | None, url: str) -> str:
+    """The address of a repository of packages at the mirror: scheme and host are replaced, the path stays."""
     return base + url.removeprefix(f"https://{urlsplit(url).netloc}") if base else url

@@ -2,7 +2,7 @@
 
 baseline {} -> {"changed": bool, "baseline": {...}}
   packages, holds, automatic: names; accounts, groups: names; daemon_json: text or null;
-  apt: {path: sha256}; services: {name: {"enabled", "active"} | null}; sysctl: {key: value}; paths: those that exist
+  apt: {path: sha256}, of dnf as well; keys: those that rpm trusts; history: dnf's newest transaction; services: {name: {"enabled", "active"} | null}; sysctl: {key: value}; paths: those that exist
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import os
 import time
 from typing import Any, Dict, List
 
-from . import files, packages, paths, units
+from . import files, packages, paths, rpm, units
 from .protocol import Answers, Request, as_dict
 
 SCHEMA = 1
 DAEMON_JSON = "/etc/docker/daemon.json"
 APT = (
     "/etc/apt/sources.list.d", "/etc/apt/keyrings", "/etc/apt/trusted.gpg.d", "/etc/apt/preferences.d",
-    "/etc/apt/apt.conf.d", "/usr/share/keyrings",
+    "/etc/apt/apt.conf.d", "/usr/share/keyrings", "/etc/yum.repos.d", "/etc/pki/rpm-gpg", "/etc/dnf/modules.d",
 )  # fmt: skip
 SERVICES = (
     "docker.service", "docker.socket", "containerd.service", "nvidia-persistenced.service", "nvidia-cdi-refresh.path",
@@ -51,20 +51,20 @@ def make_once() -> bool:
 
 
 def take() -> Dict[str, Any]:
-    status = files.read_text(packages.STATUS)
-    installed = sorted(set(packages.names(status)))
-    states = packages.parse(status, installed)
+    installed = packages.listed()
+    states = packages.look(installed) or {}
     daemon = files.read(DAEMON_JSON)
     return {
         "schema": SCHEMA,
         "made": round(time.time(), 1),
         "packages": installed,
-        "holds": [name for name in installed if states[name] and states[name]["hold"]],
+        "holds": [name for name in installed if states.get(name) and states[name]["hold"]],
         "automatic": automatic(files.read_text(EXTENDED)),
         "accounts": first_fields("/etc/passwd"),
         "groups": first_fields("/etc/group"),
         "daemon_json": None if daemon is None else daemon.decode("utf-8", "replace"),
         "apt": {path: files.sha256_of(path) for path in apt_files()},
+        **(({"keys": rpm.trusted(), "history": rpm.last()}) if packages.manager() is rpm else {}),
         "services": {name: known(state) for name, state in units.states(SERVICES).items()},
         "sysctl": {key: value for key, value in ((key, sysctl(key)) for key in SYSCTL) if value},
         "paths": [path for path in PATHS if os.path.lexists(files.at(path))],

@@ -25,7 +25,7 @@ def payload(spec: Spec) -> Dict[str, Any]:
         "NetworkMode": "host",
         "ReadonlyRootfs": True,
         "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges"],
+        "SecurityOpt": ["no-new-privileges", *unlabelled()],
         "RestartPolicy": {"Name": "no"},
         "LogConfig": LOG,
         "ShmSize": int(spec.get("shm_mib") or 64) << 20,
@@ -45,6 +45,12 @@ def payload(spec: Spec) -> Dict[str, Any]:
         "Healthcheck": {"Test": ["NONE"]},  # the image's own asks another port; readiness is ours to see
         "HostConfig": host,
     }
+
+
+def unlabelled() -> List[str]:
+    """Where Docker confines containers by SELinux, ours could read nothing of what is mounted into them: it has the
+    labels of its place, which is not relabelled. All else that confines them stays."""
+    return ["label=disable"] if docker.confines_by_selinux() else []
 
 
 def labels(spec: Spec) -> Dict[str, str]:

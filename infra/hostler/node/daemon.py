@@ -29,7 +29,7 @@ def docker_ready(request: Request, answers: Answers) -> int:
     state = _shown()
     if state.get("LoadState") != "loaded":
         if not dry:
-            raise NodeError("unit", "there is no %s" % UNIT, "look whether docker.io was installed")
+            raise NodeError("unit", "there is no %s" % UNIT, "look whether Docker's packages were installed")
         state["ActiveState"] = "inactive"
     if _link(state, dry):
         done.append("enabled")

@@ -7,6 +7,7 @@ here has not changed since (a fixed old version is refused by Docker 29, a fixed
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import quote, urlencode
 
@@ -48,6 +49,14 @@ def message_of(body: bytes) -> str:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return body.decode("utf-8", "replace").strip()[:500] or "no reason given"
+
+
+def confines_by_selinux() -> bool:
+    """Whether the daemon gives containers labels of SELinux, which docker-ce does only where it is told to."""
+    if not os.path.exists(files.at("/sys/fs/selinux/enforce")):
+        return False
+    options: List[str] = call("GET", "/info").json().get("SecurityOptions") or []
+    return any("name=selinux" in option for option in options)
 
 
 def inspect(name: str) -> Optional[Json]:

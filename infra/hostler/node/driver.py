@@ -12,7 +12,6 @@ SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e0
 NOUVEAU = "/sys/module/nouveau"
 UNINSTALL = ("/usr/bin/nvidia-uninstall", "/usr/bin/nvidia-installer")
 PROGRAM = "/usr/bin/nvidia-smi"
-LISTS = "/var/lib/dpkg/info"  # <package>.list
 NAMES = re.compile(r"nvidia|libcuda")
 
 Json = Dict[str, Any]
@@ -47,17 +46,13 @@ def runfile() -> bool:
 
 
 def _unowned() -> bool:
-    """Whether nvidia-smi, where it is a file and no alternative, is in no package's list."""
+    """Whether nvidia-smi, where it is a file and no alternative, is of no package."""
     program = files.at(PROGRAM)
-    if not os.path.isfile(program) or os.path.islink(program) or not os.path.isdir(files.at(LISTS)):
+    if not os.path.isfile(program) or os.path.islink(program):
         return False
-    names = (name for name in os.listdir(files.at(LISTS)) if name.endswith(".list") and NAMES.search(name))
-    return not any(PROGRAM in files.read_text(LISTS + "/" + name).splitlines() for name in names)
+    return not packages.owns(PROGRAM, NAMES)
 
 
 def half() -> List[str]:
     """Packages of the driver that are neither there nor gone."""
-    status = files.read_text(packages.STATUS)
-    ours = {name for name in packages.names(status) if NAMES.search(name)}
-    found = packages.parse(status, ours)
-    return sorted(name for name in ours if found[name] and found[name]["state"] == "half")
+    return packages.half(NAMES)

@@ -25,6 +25,8 @@ MANAGERS = (
     "dpkg",
     "dpkg-deb",
     "dnf",
+    "dnf-3",
+    "dnf-automatic",
     "yum",
     "rpm",
     "zypper",

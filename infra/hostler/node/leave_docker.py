@@ -25,6 +25,7 @@ ENGINE = (
     "runc",
     "docker-ce-cli",
     "docker-cli",
+    "docker-ce-rootless-extras",
 )
 ENGINE_FOLDERS = (
     "/var/lib/docker",

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 from typing import Any, Dict, List, Tuple
 
 from . import files
@@ -28,6 +29,8 @@ def facts() -> Dict[str, Any]:
         "arch": uname.machine,
         "kernel": uname.release,
         "python": platform.python_version(),
+        "interpreter": sys.executable,
+        "selinux": selinux(),
         "systemd": systemd_version(),
         "cpus": cpus(),
         "memory": memory(files.read_text("/proc/meminfo")),
@@ -37,6 +40,12 @@ def facts() -> Dict[str, Any]:
         "virtualization": virtualization(),
         "addresses": addresses(),
     }
+
+
+def selinux() -> str:
+    """enforcing, permissive, or empty where there is none."""
+    found = files.read_text("/sys/fs/selinux/enforce").strip()
+    return {"1": "enforcing", "0": "permissive"}.get(found, "")
 
 
 def os_release(text: str) -> Dict[str, str]:

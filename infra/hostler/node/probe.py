@@ -19,6 +19,7 @@ from . import (
     driver,
     everything,
     files,
+    firewall,
     gpus,
     haproxy,
     machine,
@@ -45,6 +46,7 @@ def probe(request: Request, answers: Answers) -> int:
     unit_states = work.start(lambda: units.states(asked.get("unit", [])))
     routes = work.start(haproxy.routes if asked.get("route") else dict)
     replica_signals = work.start(lambda: signals.replicas(asked.get("replica", [])))
+    ports = work.start(lambda: firewall.look(asked.get("port", [])))
     belongs = {"now": time.time(), **identity()}
     found = {**observe_files(asked), **observe_packages(asked.get("package", []))}
     docker = engine()
@@ -57,6 +59,7 @@ def probe(request: Request, answers: Answers) -> int:
     found.update(observe_docker(docker, asked))
     found["images:*"] = everything.images(docker)
     found.update(observe_routes(routes(), asked.get("route", [])))
+    found.update(("port:" + name, seen(state)) for name, state in ports().items())
     found.update(("unit:" + name, seen(state)) for name, state in unit_states().items())
     found.update(("replica:" + name, seen(state)) for name, state in replica_signals().items())
     facts = {
@@ -154,7 +157,18 @@ FILE_KINDS: Mapping[str, Tuple[str, Callable[[str], Any]]] = {  # ask -> name of
     "made": ("made", made),
     "account": ("account", accounts.look),
 }
-KINDS = (everything.ALL, *FILE_KINDS, "package", "image", "tag", "unit", "container", "replica", "route")
+KINDS = (
+    everything.ALL,
+    *FILE_KINDS,
+    "package",
+    "image",
+    "tag",
+    "unit",
+    "container",
+    "replica",
+    "route",
+    "port",
+)
 
 
 def observe_files(asked: Mapping[str, List[str]]) -> Dict[str, Seen]:
@@ -169,11 +183,12 @@ def observe_packages(names: List[str]) -> Dict[str, Seen]:
     if not names:
         return {}
     try:
-        found = packages.dpkg(names)
+        found = packages.look(names)
     except OSError as error:
-        return {"package:" + name: {"unknown": "dpkg's status: %s" % error.strerror} for name in names}
+        why = "the list of packages: %s" % (error.strerror or error)
+        return {"package:" + name: {"unknown": why} for name in names}
     if found is None:
-        return {"package:" + name: {"unknown": "this system has no dpkg"} for name in names}
+        return {"package:" + name: {"unknown": "this system has neither dpkg nor rpm"} for name in names}
     return {"package:" + name: seen(value) for name, value in found.items()}
 
 

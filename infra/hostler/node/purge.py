@@ -12,7 +12,7 @@ import os
 import shutil
 from typing import Any, Dict, Set
 
-from . import docker, files, instances, leave, paths, power, pull, serve, tenants
+from . import docker, files, firewall, instances, leave, paths, power, pull, serve, tenants
 from .accounts import has_account, has_group, ran
 from .protocol import REFUSED, Answers, NodeError, Request
 from .spec import names
@@ -34,6 +34,7 @@ def purge(request: Request, answers: Answers) -> int:
     told = Told(dry=bool(request.get("dry-run")))
     told.step("containers", lambda: _containers(told))
     told.step("units", lambda: _units(told))
+    told.step("firewall", lambda: firewall.leave(told))
     told.step("power limits", lambda: power.leave(told))
     told.step("images", lambda: _images(told))
     told.step("model files", lambda: _models(told, keep))

@@ -73,8 +73,9 @@ class Mirror:
         example="https://hub.office.example",
     )
     apt: Base | None = entry(
-        "takes the place of https://nvidia.github.io and https://developer.download.nvidia.com, the path stays; "
-        "the system's own sources stay as they are",
+        "takes the place of https://nvidia.github.io and https://developer.download.nvidia.com, on Enterprise Linux of "
+        "https://download.docker.com and https://dl.fedoraproject.org (for dkms alone) as well; the path stays, and the "
+        "system's own sources stay as they are",
         None,
         example="https://apt.office.example",
     )
@@ -84,9 +85,15 @@ class Mirror:
         example="~/.config/hostler/toolkit.asc",
     )
     driver_key: Path | None = entry(
-        "the OpenPGP key that signs NVIDIA's driver packages on your mirror, instead of NVIDIA's own",
+        "the OpenPGP key that signs NVIDIA's driver packages on your mirror, instead of NVIDIA's own; on Enterprise "
+        "Linux that of dkms as well, and the file may hold both",
         None,
         example="~/.config/hostler/driver.asc",
+    )
+    docker_key: Path | None = entry(
+        "the OpenPGP key that signs Docker's packages for Enterprise Linux on your mirror, instead of Docker's own",
+        None,
+        example="~/.config/hostler/docker.asc",
     )
 
 

@@ -47,7 +47,7 @@ def test_the_bundle_is_the_same_each_time() -> None:
     first = agent.bundle()
     agent.bundle.cache_clear()
     assert agent.bundle() == first
-    assert agent.program().startswith(b"#!/usr/bin/python3 ")
+    assert agent.program().startswith(b"#!/bin/sh\n")
 
 
 def test_probe_over_ssh(door: Transport) -> None:

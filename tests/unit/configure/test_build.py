@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from hostler.configure import ask, base, docker, driver, engine, toolkit
+from hostler.configure import ask, base, docker, driver, engine, systems, toolkit
 from hostler.hosts.types import Card, Driver, Value
 from hostler.manifest.items import MadeOnHost, MergedJson, Package, Part, Text
 from hostler.models.types import ModelSource
@@ -106,7 +106,7 @@ def test_nvidias_key_is_the_pinned_one() -> None:
     """Checked against the fingerprint that NVIDIA publishes, over the key's own packet."""
     import base64
 
-    lines = toolkit.key(world.stack()).split("-----")[2].split()
+    lines = toolkit.repository(systems.APT).text.split("-----")[2].split()
     packet = base64.b64decode("".join(line for line in lines if not line.startswith("=")))
     length = int.from_bytes(packet[1:3])
     body = packet[3 : 3 + length]
@@ -149,7 +149,7 @@ def test_live_restore_is_nothing_for_a_swarm(swarm: str) -> None:
     assert ("live-restore" in docker.daemon(seen)) is not bool(swarm)
     assert "runtimes" in docker.daemon(seen)
     bare = world.bare(1, facts=world.facts(1, docker_swarm=swarm, cards=(), driver=Driver(state="none")))
-    assert any(isinstance(item, MergedJson) for item in docker.items(bare)) is not bool(swarm)
+    assert any(isinstance(item, MergedJson) for item in docker.items(world.stack(), bare)) is not bool(swarm)
 
 
 def test_a_working_driver_is_fine() -> None:

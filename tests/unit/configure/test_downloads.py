@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hostler.configure import difference, nvidia, toolkit, variables
+from hostler.configure import difference, nvidia, repositories, systems, toolkit, variables
 from hostler.configure.types import Change
 from hostler.hosts.types import Driver
 from hostler.manifest.items import FetchedKey, File, Manifest
@@ -69,11 +69,15 @@ def test_the_plan_says_where_from_and_how_fast() -> None:
 def test_our_own_sources_of_packages_are_at_the_mirror() -> None:
     """With its own key, or NVIDIA's, by the same fingerprint."""
     file = world.stack(world.STACK + APT)
-    assert " https://apt.example/libnvidia-container/stable/deb/$(ARCH) /\n" in toolkit.source_text(file)
+    own = repositories.source_text(file, systems.APT, toolkit.repository(systems.APT))
+    assert " https://apt.example/libnvidia-container/stable/deb/$(ARCH) /\n" in own
     seen = world.facts(1, driver=Driver(state="missing"), cards=())
     found = {item.path: item for item in nvidia.items(file, seen) if isinstance(item, File)}
-    source, key = found[nvidia.SOURCE].content, found[nvidia.KEYRING].content
+    source, key = (
+        found[path(systems.APT, nvidia.NAME)].content
+        for path in (repositories.source_path, repositories.key_path)
+    )
     base = "https://apt.example/compute/cuda/repos/debian12/x86_64"
-    assert f" {base}/ /\n" in getattr(source, "text", "")
+    assert f" {base} /\n" in getattr(source, "text", "")
     assert isinstance(key, FetchedKey)
     assert (key.url, key.fingerprints) == (f"{base}/3bf863cc.pub", (nvidia.OLDER[1],))

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from hostler.configure import driver, nvidia, variables
+from hostler.configure import driver, nvidia, repositories, systems, variables
 from hostler.hosts.types import Driver
 from hostler.manifest.items import FetchedKey, File, Manifest, Package, Text
 from worlds import configure_world as world
 
 UBUNTU = {"os_id": "ubuntu", "os_version": "24.04", "kernel": "6.8.0-45-generic"}
 DEBIAN = {"os_id": "debian", "os_version": "12", "kernel": "6.1.0-18-amd64"}
+SOURCE = repositories.source_path(systems.APT, nvidia.NAME)
+KEYRING = repositories.key_path(systems.APT, nvidia.NAME)
 NVIDIA = ("nvidia-driver-pinning-580", "nvidia-open")
 PACKAGES = {
     "debian 12": (DEBIAN, ("linux-headers-6.1.0-18-amd64", "linux-headers-amd64", *NVIDIA)),
@@ -46,11 +48,11 @@ def test_packages_are_those_of_the_release_and_of_the_kernel(case: str) -> None:
     system, expected = PACKAGES[case]
     found = items(system)
     assert tuple(item.name for item in found if isinstance(item, Package)) == expected
-    source = [item for item in found if isinstance(item, File) and item.path == nvidia.SOURCE]
+    source = [item for item in found if isinstance(item, File) and item.path == SOURCE]
     assert len(source) == (system["os_id"] == "debian")
     for file in source:
         assert isinstance(file.content, Text)
-        assert f"debian{system['os_version']}/x86_64/ /" in file.content.text
+        assert f"debian{system['os_version']}/x86_64 /" in file.content.text
 
 
 @pytest.mark.parametrize(
@@ -87,11 +89,11 @@ def test_a_mirrors_key_is_its_own_and_nvidias_has_a_fingerprint(tmp_path: Path) 
     ):
         found = {i.path: i.content for i in items(DEBIAN | {"os_version": version}) if isinstance(i, File)}
         repository = f"https://developer.download.nvidia.com/compute/cuda/repos/debian{version}/x86_64"
-        assert found[nvidia.KEYRING] == FetchedKey(url=f"{repository}/{name}", fingerprints=(fingerprint,))
+        assert found[KEYRING] == FetchedKey(url=f"{repository}/{name}", fingerprints=(fingerprint,))
     (tmp_path / "own.asc").write_text("our key\n")
     file = world.stack(f"{world.STACK}mirror: {{driver_key: {tmp_path}/own.asc}}\n")
     found = {i.path: i.content for i in nvidia.items(file, facts(DEBIAN)) if isinstance(i, File)}
-    assert found[nvidia.KEYRING] == Text(text="our key\n")
+    assert found[KEYRING] == Text(text="our key\n")
 
 
 def test_the_role_fetches_the_key_and_writes_the_rest() -> None:
@@ -102,11 +104,12 @@ def test_the_role_fetches_the_key_and_writes_the_rest() -> None:
         epoch=0,
         release=0,
         files=tuple(item for item in found if isinstance(item, File)),
+        facts={"manager": "apt"},
     )
     values = variables.host_variables(made)
     assert values["hostler_parts"] == ["driver"]
-    assert [key["path"] for key in values["driver_keys"]] == [nvidia.KEYRING]
-    assert [entry["path"] for entry in values["driver_files"]] == [nvidia.SOURCE, nvidia.UNATTENDED]
+    assert [key["path"] for key in values["driver_keys"]] == [KEYRING]
+    assert [entry["path"] for entry in values["driver_files"]] == [SOURCE, nvidia.UNATTENDED]
 
 
 @pytest.mark.parametrize(("system", "kernel"), [(UBUNTU, True), (DEBIAN, False)])

@@ -39,12 +39,12 @@ def test_where_it_is_asked_for(case: dict[str, Any]) -> None:
     elif "hub" in case:
         assert mirror.hub(case["hub"], case["url"]) == case["there"]
     else:
-        assert mirror.apt(case["apt"], case["url"]) == case["there"]
+        assert mirror.packages(case["apt"], case["url"]) == case["there"]
 
 
 def test_without_mirrors_every_address_stays() -> None:
     assert mirror.hub(None, f"{mirror.HUB}/a") == f"{mirror.HUB}/a"
-    assert mirror.apt(None, "https://nvidia.github.io/a") == "https://nvidia.github.io/a"
+    assert mirror.packages(None, "https://nvidia.github.io/a") == "https://nvidia.github.io/a"
 
 
 # -- images

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hostler.node import files, installed, packages, store
+from hostler.node import dpkg, files, installed, store
 from hostler.node.protocol import NodeError
 
 from .fakes import Heard
@@ -38,7 +38,7 @@ def paragraphs(*names: str, state: str = "install ok installed") -> str:
 
 
 def status(*names: str) -> None:
-    files.write(packages.STATUS, paragraphs(*names).encode())
+    files.write(dpkg.STATUS, paragraphs(*names).encode())
 
 
 def before(*wanted: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -109,10 +109,8 @@ def test_a_transaction_that_was_killed(
     """dpkg had not got as far as its status file, apt said nothing more; the next run, or `down`, knows it still."""
     status("bash")
     coming(monkeypatch)
-    files.write(
-        packages.UPDATES + "/0007", paragraphs("runc", state="install reinstreq half-installed").encode()
-    )
-    files.write(packages.UPDATES + "/tmp.i", paragraphs("docker.io").encode())  # not whole
+    files.write(dpkg.UPDATES + "/0007", paragraphs("runc", state="install reinstreq half-installed").encode())
+    files.write(dpkg.UPDATES + "/tmp.i", paragraphs("docker.io").encode())  # not whole
     assert installed.now() == ["bash", "runc"]
     if again:
         assert before(DOCKER) == {"changed": True, "missing": ["docker.io"], "unheld": []}
@@ -166,7 +164,7 @@ def test_what_is_missing(
 
 def test_what_is_held_already_and_what_another_does(short_root: Path) -> None:
     text = "Package: toolkit\nStatus: hold ok installed\nVersion: 1\n\n"
-    files.write(packages.STATUS, text.encode())
+    files.write(dpkg.STATUS, text.encode())
     assert before(TOOLKIT, {"name": "x", "alternatives": ["toolkit"], "hold": True})["unheld"] == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hostler.node import certs, files, installed, leave, leave_docker, pull, purge, tenants
+from hostler.node import certs, files, installed, leave, leave_docker, leave_packages, pull, purge, tenants
 from hostler.node.protocol import NodeError
 from hostler.node.shell import Result
 from hostler.node.told import Told
@@ -58,7 +58,7 @@ def test_what_others_need_stays(short_root: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(leave.shell, "run", run)
     told = Told()
-    leave._packages({"packages": ["bash"]}, told, "")
+    leave_packages.packages_as_found({"packages": ["bash"]}, told, "")
     purged = next(argv for argv in ran if argv[:2] == ("apt-get", "purge"))
     assert purged[-1] == "runc"
     assert "theirs" not in purged

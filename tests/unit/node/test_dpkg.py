@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import packages
+from hostler.node import dpkg, packages
 
 STATUS = """Package: docker.io
 Status: install ok installed
@@ -82,11 +82,11 @@ Version: 1
     ],
 )
 def test_states(name: str, expected: dict[str, object] | None) -> None:
-    assert packages.parse(STATUS, [name]) == {name: expected}
+    assert dpkg.parse(STATUS, [name]) == {name: expected}
 
 
 def test_names() -> None:
-    assert list(packages.names(STATUS)) == [
+    assert list(dpkg.names(STATUS)) == [
         "docker.io",
         "nvidia-open",
         "haproxy",
@@ -99,15 +99,15 @@ def test_names() -> None:
 
 
 def test_no_dpkg(root: Path) -> None:
-    assert packages.dpkg(["x"]) is None
+    assert packages.look(["x"]) is None
 
 
 def test_interrupted(root: Path) -> None:
     updates = root / "var/lib/dpkg/updates"
     updates.mkdir(parents=True)
-    assert packages.trouble() == ""
+    assert dpkg.trouble() == ""
     (updates / "0001").touch()
-    assert "dpkg --configure -a" in packages.trouble()
+    assert "dpkg --configure -a" in dpkg.trouble()
 
 
 def test_somebody_holds_the_lock(root: Path) -> None:
@@ -121,7 +121,7 @@ def test_somebody_holds_the_lock(root: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", holding, str(lock)], stdin=-1, stdout=-1) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        assert f"process {holder.pid}" in packages.trouble()
+        assert f"process {holder.pid}" in dpkg.trouble()
         assert holder.stdin is not None
         holder.stdin.close()
-    assert packages.trouble() == ""
+    assert dpkg.trouble() == ""

@@ -1,8 +1,8 @@
 """A repository's OpenPGP key, from beside the repository, kept only when it is the one that is expected.
 
 Fetching it over HTTPS proves nothing of who signs; its fingerprint does. A file with any other key in it is refused:
-apt would trust all of them. What is written is what was looked at, armoured anew: apt reads more into a file (other
-kinds of blocks, text around them) than is looked at here.
+apt and rpm would trust all of them. What is written is what was looked at, armoured anew: they read more into a file
+(other kinds of blocks, text around them) than is looked at here.
 """
 
 from __future__ import annotations
@@ -20,25 +20,38 @@ BEGIN, END = b"-----BEGIN PGP PUBLIC KEY BLOCK-----", b"-----END PGP PUBLIC KEY 
 PUBLIC_KEY = 6  # the packet of a primary key
 
 
-def apt_key(request: Request, answers: Answers) -> int:
-    """`apt-key -` with {"url", "path", "fingerprints"}: the key lies at `path`. Says {"changed"}."""
-    path = text(request, "path")
+def fetch_key(request: Request, answers: Answers) -> int:
+    """`fetch-key -` with {"url", "path", "fingerprints", "sha256"?}: the key lies at `path`. Says {"changed"}.
+    `sha256`: of the file without its lines of a version, where its key's fingerprint is not known."""
+    path, sha256 = text(request, "path"), str(request.get("sha256") or "")
     wanted = [str(one).upper() for one in request.get("fingerprints") or ()]
     there = files.read(path)
-    changed = there is None or not trusted(there, wanted) or there != armoured(there)
+    changed = there is None or bool(sha256) or not trusted(there, wanted) or there != armoured(there)
     if changed:
         url = text(request, "url")
         content = fetched(url)
-        if not trusted(content, wanted):
+        if not trusted(content, wanted) and not (sha256 and plain(content) == sha256):
             raise NodeError(
                 "key",
                 "%s: expected the key %s; got %s"
-                % (url, " or ".join(wanted), ", ".join(fingerprints(content)) or "no OpenPGP key"),
+                % (
+                    url,
+                    " or ".join(wanted) or "of SHA-256 " + sha256,
+                    ", ".join(fingerprints(content)) or "no OpenPGP key",
+                ),
                 "a mirror that signs anew needs its key in the stack file",
             )
-        files.write(path, armoured(content))
+        changed = there != armoured(content)
+        if changed:
+            files.write(path, armoured(content))
     answers.say(changed=changed)
     return 0
+
+
+def plain(content: bytes) -> str:
+    """SHA-256 of a key's file without the lines that name the program that wrote it."""
+    lines = [line for line in content.splitlines(keepends=True) if not line.startswith(b"Version")]
+    return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def trusted(content: bytes, wanted: List[str]) -> bool:

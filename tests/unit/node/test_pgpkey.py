@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import aptkey
+from hostler.node import pgpkey
 from hostler.node.protocol import NodeError
 
 from .conftest import Call
@@ -42,32 +42,32 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[bytes, str
 
 
 def test_fingerprints_are_those_of_gpg(other: tuple[bytes, str]) -> None:
-    assert aptkey.fingerprints(PINNED.read_bytes()) == [FINGERPRINT]
-    assert aptkey.fingerprints(other[0]) == [other[1]]
+    assert pgpkey.fingerprints(PINNED.read_bytes()) == [FINGERPRINT]
+    assert pgpkey.fingerprints(other[0]) == [other[1]]
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", b"\x99", b"\x99\x01", b"\xff\xff\xff", aptkey.BEGIN + b"\n\n?"]
+    "content", [b"", b"<html>", b"\x99", b"\x99\x01", b"\xff\xff\xff", pgpkey.BEGIN + b"\n\n?"]
 )
 def test_what_is_no_key_has_none(content: bytes) -> None:
-    assert aptkey.fingerprints(content) == []
-    assert not aptkey.trusted(content, [FINGERPRINT])
+    assert pgpkey.fingerprints(content) == []
+    assert not pgpkey.trusted(content, [FINGERPRINT])
 
 
 def test_a_second_key_in_the_file_is_not_trusted(other: tuple[bytes, str]) -> None:
-    both = aptkey.dearmoured(PINNED.read_bytes()) + other[0]
-    assert not aptkey.trusted(both, [FINGERPRINT])
-    assert not aptkey.trusted(PINNED.read_bytes() + PINNED.read_bytes(), [other[1]])
-    assert aptkey.trusted(both, [FINGERPRINT, other[1]])
+    both = pgpkey.dearmoured(PINNED.read_bytes()) + other[0]
+    assert not pgpkey.trusted(both, [FINGERPRINT])
+    assert not pgpkey.trusted(PINNED.read_bytes() + PINNED.read_bytes(), [other[1]])
+    assert pgpkey.trusted(both, [FINGERPRINT, other[1]])
 
 
 def test_the_right_key_is_kept_and_a_second_time_nothing_is_asked(root: Path, call: Call) -> None:
     with web() as site:
         site.content = PINNED.read_bytes()
         ask = {"url": site.url("/key.pub"), "path": PATH, "fingerprints": [FINGERPRINT]}
-        assert [call("apt-key", **ask)["changed"] for _ in "12"] == [True, False]
+        assert [call("fetch-key", **ask)["changed"] for _ in "12"] == [True, False]
         assert len(site.asked) == 1
-    assert aptkey.dearmoured((root / PATH[1:]).read_bytes()) == aptkey.dearmoured(PINNED.read_bytes())
+    assert pgpkey.dearmoured((root / PATH[1:]).read_bytes()) == pgpkey.dearmoured(PINNED.read_bytes())
 
 
 def test_only_what_was_looked_at_is_written(root: Path, call: Call, other: tuple[bytes, str]) -> None:
@@ -78,10 +78,10 @@ def test_only_what_was_looked_at_is_written(root: Path, call: Call, other: tuple
     with web() as site:
         site.content = block + PINNED.read_bytes()
         ask = {"url": site.url("/key.pub"), "path": PATH, "fingerprints": [FINGERPRINT]}
-        assert call("apt-key", **ask)["changed"]
+        assert call("fetch-key", **ask)["changed"]
         assert smuggled not in place.read_bytes()
         place.write_bytes(block + place.read_bytes())
-        assert call("apt-key", **ask)["changed"], "one that was put there is replaced"
+        assert call("fetch-key", **ask)["changed"], "one that was put there is replaced"
     assert smuggled not in place.read_bytes()
     shown = subprocess.run(
         ["gpg", "--show-keys", "--with-colons", place], check=True, capture_output=True
@@ -95,5 +95,5 @@ def test_another_key_is_refused_with_both_fingerprints(
     with web() as site:
         site.content = other[0]
         with pytest.raises(NodeError, match=f"expected the key {FINGERPRINT}; got {other[1]}"):
-            call("apt-key", url=site.url("/key.pub"), path=PATH, fingerprints=[FINGERPRINT])
+            call("fetch-key", url=site.url("/key.pub"), path=PATH, fingerprints=[FINGERPRINT])
     assert not (root / PATH[1:]).exists()

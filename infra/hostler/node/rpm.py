@@ -1,0 +1,184 @@
+"""rpm: which packages are installed, and what dnf's own books say of its transactions.
+
+dnf keeps a history (libdnf's, schema 1.2, of all dnf 4): each transaction with the comment that it was started with,
+when it ended, and each package in it. So what we bring is known without a hook, also when dnf was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Pattern, Tuple
+
+from . import files, locks, shell
+
+PLACES = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
+LOCK = "/.rpm.lock"
+HISTORY = "/var/lib/dnf/history.sqlite"
+COMMENT = "hostler"  # of our transactions
+PIDS = ("/var/lib/dnf/rpmdb_lock.pid", "/var/cache/dnf/metadata_lock.pid")
+HELD = "/etc/dnf/plugins/versionlock.list"
+ADDED = "# Added lock on"  # versionlock's own line above each
+FORMAT = "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
+SEVERAL = "kernel"  # of such there are several versions side by side: each is a package of its own
+KEY = "gpg-pubkey"  # a key that rpm trusts, listed as a package
+INSTALL, DONE = 1, 1  # libdnf: a step's kind, and a state
+QUERY_S = 60.0
+
+
+class Installed(NamedTuple):
+    name: str
+    epoch: str
+    version: str
+    release: str
+    arch: str
+
+    @property
+    def full(self) -> str:
+        return "%s-%s-%s.%s" % (self.name, self.version, self.release, self.arch)
+
+    @property
+    def identity(self) -> str:
+        """What it is called where packages are listed; dnf and rpm understand both forms."""
+        return self.full if self.name.startswith(SEVERAL) else self.name
+
+
+def is_here() -> bool:
+    return any(os.path.isdir(files.at(path)) for path in PLACES)
+
+
+def everything() -> List[Installed]:
+    """All packages and trusted keys. Raises OSError when rpm does not answer."""
+    result = shell.run(("rpm", "-qa", "--nodigest", "--nosignature", "--qf", FORMAT), QUERY_S)
+    if not result.ok:
+        raise OSError("rpm: " + result.why)
+    rows = (line.split("\t") for line in result.stdout.splitlines())
+    return [Installed(*row) for row in rows if len(row) == 5]
+
+
+def look(wanted: Iterable[str]) -> Optional[Dict[str, Any]]:
+    """As dpkg's: name -> {"version", "hold", "state"}, or None. A name may be that of one version, as `full` is."""
+    found: Dict[str, Any] = dict.fromkeys(wanted)
+    held, broken = holds(), set(interrupted())
+    for one in everything():
+        for name in {one.name, one.full} & set(found):
+            found[name] = {
+                "version": "%s:%s-%s" % one[1:4],
+                "hold": one.name in held,
+                "state": "half" if one.name in broken else "installed",
+            }
+    return found
+
+
+def listed() -> List[str]:
+    return sorted({one.identity for one in everything() if one.name != KEY})
+
+
+def trusted() -> List[str]:
+    """Keys that rpm trusts, by their names as packages."""
+    return sorted(
+        "%s-%s-%s" % (one.name, one.version, one.release) for one in everything() if one.name == KEY
+    )
+
+
+def half(pattern: Pattern[str]) -> List[str]:
+    return sorted({name for name in interrupted() if pattern.search(name)})
+
+
+def owns(path: str, pattern: Pattern[str]) -> bool:  # noqa: ARG001 - as dpkg's, which has no index of files
+    """Whether a package has the file."""
+    result = shell.run(("rpm", "-qf", "--nodigest", "--nosignature", path))
+    return result.ok or "not owned" not in result.stdout + result.stderr
+
+
+def trouble() -> str:
+    """Why the package manager cannot be used now; empty when it can."""
+    holder = _busy()
+    if holder:
+        return "%s holds dnf's lock" % locks.named(holder)
+    broken = interrupted()
+    return "dnf was interrupted at %s: `dnf history redo last`" % ", ".join(broken) if broken else ""
+
+
+def _busy() -> int:
+    for place in PLACES:
+        process = locks.holder(place + LOCK)
+        if process:
+            return process
+    for path in PIDS:
+        process = int(files.read_text(path).strip() or 0) if files.read_text(path).strip().isdigit() else 0
+        if process and os.path.isdir(files.at("/proc/%d" % process)):
+            return process
+    return 0
+
+
+# dnf's history
+
+
+def _asked(query: str, *values: Any) -> List[Tuple[Any, ...]]:
+    """Rows of the history; none where there is none, or it may not be read."""
+    if not os.path.exists(files.at(HISTORY)):
+        return []
+    try:
+        history = sqlite3.connect("file:%s?mode=ro" % files.at(HISTORY), timeout=10.0, uri=True)
+        try:
+            return history.execute(query, values).fetchall()
+        finally:
+            history.close()
+    except sqlite3.Error:
+        return []
+
+
+def last() -> int:
+    """The number of the newest transaction; 0 before the first."""
+    return int((_asked("SELECT coalesce(max(id), 0) FROM trans") or [(0,)])[0][0])
+
+
+def brought(since: int) -> List[str]:
+    """Packages that our transactions after that one installed, or were to install when dnf was killed."""
+    rows = _asked(
+        "SELECT r.name, r.epoch, r.version, r.release, r.arch FROM trans t JOIN trans_item i ON i.trans_id = t.id"
+        " JOIN rpm r ON r.item_id = i.item_id WHERE t.id > ? AND t.comment = ? AND i.action = ?",
+        since, COMMENT, INSTALL,
+    )  # fmt: skip
+    return sorted({Installed(*map(str, row)).identity for row in rows})
+
+
+def interrupted() -> List[str]:
+    """Packages in the middle of which the newest transaction was killed; none while it runs."""
+    if _busy():
+        return []
+    rows = _asked(
+        "SELECT DISTINCT r.name FROM trans t JOIN trans_item i ON i.trans_id = t.id JOIN rpm r ON r.item_id = i.item_id"
+        " WHERE t.id = (SELECT max(id) FROM trans) AND t.state != ? AND t.dt_end IS NULL AND i.state != ?",
+        DONE, DONE,
+    )  # fmt: skip
+    return sorted(str(row[0]) for row in rows)
+
+
+# versionlock
+
+
+def holds() -> List[str]:
+    """Names that versionlock keeps: name-epoch:version-release.*"""
+    lines = (line.strip() for line in files.read_text(HELD).splitlines())
+    return [line.rsplit("-", 2)[0] for line in lines if line and line[0] not in "#!"]
+
+
+def unhold(names: Iterable[str]) -> List[str]:
+    """Takes these out of versionlock's list, with the line that it wrote above them; says which there were."""
+    gone, kept = list[str](), list[str]()
+    wanted = set(names)
+    for line in files.read_text(HELD).splitlines():
+        name = line.strip().rsplit("-", 2)[0]
+        if name not in wanted or line.startswith(("#", "!")):
+            kept.append(line)
+            continue
+        gone.append(name)
+        if kept and kept[-1].startswith(ADDED):
+            kept.pop()
+            if kept and not kept[-1].strip():
+                kept.pop()
+    if gone:
+        files.write(HELD, "".join(line + "\n" for line in kept).encode())
+    return gone
