@@ -50,8 +50,21 @@ def _source(file: StackFile, seen: Seen | None, system: systems.System) -> tuple
     return files(file, system.manager, Part.DOCKER, found)
 
 
+CONFINED = (
+    "SELinux is enforcing and Docker confines containers by it: those of this stack run without its labels"
+)
+
+
 def notices(seen: Seen) -> Iterator[Notice]:
-    """Packages in the way of Docker's own, which are somebody's: they are named, and stay."""
+    """Packages in the way of Docker's own, which are somebody's: they are named, and stay. And what SELinux means."""
+    document = observed.value(seen, f"json:{DAEMON}")
+    confined = isinstance(document, dict) and document.get("selinux-enabled")  # pyright: ignore[reportUnknownMemberType]
+    if confined and seen.facts and seen.facts.selinux == "enforcing":
+        yield Notice(level="note", where=seen.host, text=CONFINED)
+    yield from _in_the_way(seen)
+
+
+def _in_the_way(seen: Seen) -> Iterator[Notice]:
     system = systems.of_seen(seen)
     if any(_there(seen, name) for name in ENGINES):
         return
