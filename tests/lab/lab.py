@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import network
 from .cache import HERE, labs, locked
@@ -27,6 +27,9 @@ from .shell import LabError, Process, background, wait_for
 from .side_by_side import side_by_side
 from .spec import HostSpec, Placed
 from .teardown import alive, remove_lab, sweep
+
+if TYPE_CHECKING:
+    from .cloud.client import Cloud
 
 
 def setup(*suites: str) -> None:
@@ -144,7 +147,7 @@ class Lab:
                 return Host(directory), False
             self.remove(spec.name)
         used = {Placed.load(f).index for f in self.directory.glob("hosts/*/host.json")}
-        index = next(i for i in range(1, 180) if i not in used)
+        index = next(i for i in range(1, 100) if i not in used)
         directory.mkdir(parents=True)
         root = root_of(spec.suite) / "root"
         Placed(spec, self.name, self.number, index, str(root)).save(record)
@@ -164,6 +167,8 @@ class Lab:
         """Tells the DNS and all operators which hosts there are."""
         hosts = self.hosts()
         names = {host.name: host.address for host in hosts}
+        cloud = self.directory / "cloud/names.json"
+        names |= json.loads(cloud.read_text()) if cloud.exists() else {}
         (self.directory / "names.new").write_text(json.dumps(names))
         (self.directory / "names.new").rename(self.directory / "names.json")
         for operator in self.operators():
@@ -175,6 +180,14 @@ class Lab:
 
     def heal_pair(self, one: Host, other: Host) -> None:
         network.heal_pair(self.number, one.address, other.address)
+
+    # -- the cloud
+
+    def cloud(self) -> "Cloud":
+        """A new, empty cloud in this lab."""
+        from .cloud.client import Cloud  # takes a second to import
+
+        return Cloud.start(self)
 
     # -- operators
 

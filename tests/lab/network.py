@@ -61,8 +61,36 @@ def make_network(number: int) -> None:
             limit.write_text("8192")
 
 
+METADATA = """
+table ip {table} {{ chain prerouting {{ type nat hook prerouting priority dstnat;
+  iifname {bridge} ip daddr 169.254.169.254 tcp dport 80 dnat to {address}:80; }}
+}}
+"""
+
+
+def enter_cloud(number: int) -> str:
+    """A cloud's own address on the bridge, and that of its metadata service as its instances know it."""
+    bridge, address = bridge_name(number), f"10.77.{number}.2"
+    sh("ip", "address", "replace", f"{address}/24", "dev", bridge)
+    sh("ip", "address", "replace", f"10.78.{number}.1/24", "dev", bridge)
+    sh(
+        "nft",
+        "-f",
+        "-",
+        stdin=METADATA.format(table=f"{_table(number)}_cloud", bridge=bridge, address=address),
+    )
+    return address
+
+
+def leave_cloud(number: int) -> None:
+    sh("nft", "delete", "table", "ip", f"{_table(number)}_cloud", check=False)
+    for address in (f"10.77.{number}.2/24", f"10.78.{number}.1/24"):
+        sh("ip", "address", "delete", address, "dev", bridge_name(number), check=False)
+
+
 def remove_network(number: int) -> None:
     bridge = bridge_name(number)
+    leave_cloud(number)
     if _forward_dropped():
         sh("iptables", "-D", "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT", check=False)
     sh("nft", "delete", "table", "bridge", _table(number), check=False)

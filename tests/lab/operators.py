@@ -1,5 +1,6 @@
 """An operator's machine: a home of its own, the lab's names and certificates, and none of this machine's."""
 
+import json
 import os
 import pwd
 import shutil
@@ -105,6 +106,14 @@ class Operator:
         sh(*inside, "address", "add", f"{address}/24", "dev", "eth0")
         sh(*inside, "link", "set", "eth0", "up")
         sh(*inside, "route", "add", "default", "via", self.gateway)
+        sh(
+            *inside,
+            "route",
+            "add",
+            self.gateway.replace("10.77.", "10.78.").rpartition(".")[0] + ".0/24",
+            "dev",
+            "eth0",
+        )
 
     @staticmethod
     def _port(address: str) -> str:
@@ -142,7 +151,22 @@ class Operator:
         env |= {"XDG_CONFIG_HOME": str(home / ".config"), "XDG_CACHE_HOME": str(home / ".cache")}
         env |= {"XDG_DATA_HOME": str(home / ".local/share"), "XDG_STATE_HOME": str(home / ".local/state")}
         env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '/usr/bin:/bin')}"
-        return env | dict(extra or {})
+        return env | self.settings | dict(extra or {})
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Variables that are in its environment besides."""
+        kept = self.directory / "settings.json"
+        return json.loads(kept.read_text()) if kept.exists() else {}
+
+    def settle(self, variables: Mapping[str, str]) -> None:
+        (self.directory / "settings.json").write_text(json.dumps(self.settings | dict(variables)))
+
+    def ask_the_lab(self) -> None:
+        """From now on names are the lab's alone, as for an operator that is alone."""
+        if not self.alone:
+            place = str(Path("/etc/resolv.conf").resolve())
+            sh(*self.command(["mount", "--bind", str(self.directory / "resolv.conf"), place], "/"))
 
     def command(self, argv: Sequence[str], cwd: str | Path | None = None) -> list[str]:
         """The words that run `argv` in this operator's place."""

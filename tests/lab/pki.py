@@ -40,11 +40,11 @@ def _build(path: Path) -> None:
         *("-subj", "/CN=Hostler lab CA", "-addext", "basicConstraints=critical,CA:TRUE"),
         *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
     )
-    _certificate(path, path, NAMES)
+    certificate_for(path, path, NAMES)
     sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", path / "id_ed25519")
 
 
-def _certificate(authority: Path, path: Path, names: tuple[str, ...]) -> None:
+def certificate_for(authority: Path, path: Path, names: tuple[str, ...]) -> None:
     """server.crt and server.key for these names."""
     alternatives = ",".join(f"DNS:{name}" for name in names)
     (path / "ext").write_text(f"subjectAltName={alternatives}\nextendedKeyUsage=serverAuth\n")
@@ -60,7 +60,7 @@ def server() -> Path:
     """The folder with the server.crt and server.key of all outside names."""
     every = (*NAMES, *MIRRORS, *RPM_NAMES)
     recipe = digest(pki() / "ca.crt", *every)
-    return built("server", recipe, lambda path: _certificate(pki(), path, every))
+    return built("server", recipe, lambda path: certificate_for(pki(), path, every))
 
 
 def pki() -> Path:

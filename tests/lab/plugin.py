@@ -10,6 +10,7 @@ def test_them(hosts, operator): ...
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +21,9 @@ from .operators import Operator
 from .side_by_side import side_by_side
 from .spec import HostSpec
 from .vllm_image import vllm_image
+
+if TYPE_CHECKING:
+    from .cloud.client import Cloud
 
 type FreshHosts = Callable[..., list[Host]]
 
@@ -74,6 +78,20 @@ def hosts(request: pytest.FixtureRequest, fresh_hosts: FreshHosts) -> list[Host]
 def vllm() -> None:
     """The real vLLM is on Docker Hub, and its model on the hub, in every lab from now on. Minutes, once for a machine."""
     vllm_image()
+
+
+@pytest.fixture(scope="session")
+def running_cloud(lab: Lab) -> Iterator["Cloud"]:
+    """One cloud for a whole run."""
+    with lab.cloud() as running:
+        yield running
+
+
+@pytest.fixture
+def cloud(running_cloud: "Cloud") -> Iterator["Cloud"]:
+    """An empty cloud; all that is in it ends with the test."""
+    yield running_cloud
+    running_cloud.empty()
 
 
 @pytest.fixture

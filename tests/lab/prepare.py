@@ -14,7 +14,8 @@ from .spec import PASSWORD, Placed
 def _network(root: Path, host: Placed) -> None:
     (root / "etc/systemd/network/10-host0.network").write_text(
         f"[Match]\nName=host0\n[Network]\nAddress={host.address}/24\nGateway={host.gateway}\n"
-        "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+        + "".join(f"Address={more}\n" for more in host.spec.addresses)
+        + f"LinkLocalAddressing=no\nIPv6AcceptRA=no\n[Route]\nDestination={host.cloud}\nScope=link\n"
     )
     name = host.spec.name
     (root / "etc/hostname").write_text(f"{name}\n")
@@ -59,8 +60,9 @@ def prepare(root: Path, host: Placed, keys: Path) -> None:
     _network(root, host)
     for key in keys.glob("ssh_host_*"):
         shutil.copy(key, root / "etc/ssh" / key.name)
-    (root / "etc/ssh/sshd_config.d/hostkey.conf").write_text("HostKey /etc/ssh/ssh_host_ed25519_key\n")
-    _user(root, host)
+    if not host.spec.metadata:
+        (root / "etc/ssh/sshd_config.d/hostkey.conf").write_text("HostKey /etc/ssh/ssh_host_ed25519_key\n")
+        _user(root, host)
     _cards(root, host)
     if not host.spec.python3:
         for program in (root / "usr/bin").glob("python3*"):

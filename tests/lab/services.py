@@ -29,7 +29,8 @@ def dns_answer(packet: bytes, names: dict[str, str]) -> bytes:
     """A for what the lab knows, an empty answer for its other types, NXDOMAIN for the rest."""
     name, end = _name(packet)
     kind = struct.unpack("!H", packet[end : end + 2])[0]
-    question, address = packet[12 : end + 4], names.get(name)
+    wildcard = next((names[known] for known in names if known[:2] == "*." and name.endswith(known[1:])), None)
+    question, address = packet[12 : end + 4], names.get(name, wildcard)
     found = [socket.inet_aton(address)] if address and kind in (1, 255) else []
     flags = 0x8580 if address else 0x8583
     head = packet[:2] + struct.pack("!HHHHH", flags, 1, len(found), 0, 0)
@@ -44,8 +45,9 @@ def serve_dns(address: str, directory: Path) -> None:
         packet, client = server.recvfrom(2048)
         try:
             hosts: dict[str, str] = json.loads((directory / "names.json").read_text())
-            known = dict.fromkeys((*NAMES, *MIRRORS, *RPM_NAMES), address)
-            server.sendto(dns_answer(packet, known | hosts), client)
+            server.sendto(
+                dns_answer(packet, dict.fromkeys((*NAMES, *MIRRORS, *RPM_NAMES), address) | hosts), client
+            )
         except (OSError, ValueError, IndexError, struct.error):
             continue
 

@@ -16,7 +16,10 @@ PASSWORD = "lab"  # of users whose sudo asks for one
 
 @dataclass(frozen=True)
 class HostSpec:
-    """One host: gpus by short name; python3=False removes the interpreter; disk is in GiB."""
+    """One host: gpus by short name; python3=False removes the interpreter; disk is in GiB.
+
+    metadata: its user and keys come from a cloud's metadata service. addresses: further ones, with prefix length.
+    """
 
     name: str
     suite: str = "bookworm"
@@ -26,11 +29,14 @@ class HostSpec:
     python3: bool = True
     driver: Driver = "working"
     disk: int = 40
+    metadata: bool = False
+    addresses: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[a-z][a-z0-9-]{0,30}", self.name):
             raise LabError(f"not a host name: {self.name}")
         object.__setattr__(self, "gpus", tuple(self.gpus))  # a list is as welcome
+        object.__setattr__(self, "addresses", tuple(self.addresses))
         for name in self.gpus:
             kind_of(name)
 
@@ -54,6 +60,11 @@ class Placed:
         return f"10.77.{self.number}.{10 + self.index}"
 
     @property
+    def cloud(self) -> str:
+        """The default networks of the lab's cloud, on the same bridge."""
+        return f"10.78.{self.number}.0/24"
+
+    @property
     def machine(self) -> str:
         """Unique on the whole machine, and short enough for the name of an interface."""
         return f"l{self.number}-{self.index}"
@@ -68,5 +79,5 @@ class Placed:
     @classmethod
     def load(cls, path: Path) -> "Placed":
         data = json.loads(path.read_text())
-        spec = HostSpec(**(data["spec"] | {"gpus": tuple(data["spec"]["gpus"])}))
+        spec = HostSpec(**data["spec"])
         return cls(**(data | {"spec": spec}))

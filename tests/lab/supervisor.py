@@ -78,10 +78,13 @@ def main(directory: Path) -> None:
     mount(directory, host)
     groups = make_groups(host.group)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    off = directory / "off"
     while True:
+        off.unlink(missing_ok=True)
         code = run(nspawn(directory, host, bridge), groups)
         print(f"lab: {host.spec.name} ended with {code}", flush=True)
         if code != REBOOT:
+            off.touch()
             signal.sigwait({signal.SIGUSR1})  # power on
 
 

@@ -40,11 +40,12 @@ def remove_lab(name: str, keep: int = 0) -> None:
     with locked(f"remove-{name}"):
         if not directory.exists():
             return
-        for record in (directory / "services.json", *directory.glob("operators/*/holder.json")):
+        own = (directory / "services.json", directory / "cloud/process.json")
+        for record in (*own, *directory.glob("operators/*/holder.json")):
             process = Process.load(record)
             if process and process.pid != keep:
                 process.kill()
-        for host in directory.glob("hosts/*/host.json"):
+        for host in (*directory.glob("hosts/*/host.json"), *directory.glob("instances/*/host.json")):
             with suppress(LabError):
                 end_host(host.parent)
         with suppress(OSError, ValueError, KeyError):
