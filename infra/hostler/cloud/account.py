@@ -15,16 +15,21 @@ def holdings(regions: Sequence[str], uid: str | None = None, *, buckets: bool = 
     """Everything with our tags in the regions (and the account's buckets, which have a permission of their own), of one
     stack by its uid, in the order in which it can be removed. Raises ProvisionError: what cannot be listed is not
     absent."""
-    questions = [(region, kind) for region in dict.fromkeys(regions) for kind in kinds.KINDS]
-    answers = side_by_side(lambda question: _of_kind(*question, uid), questions)
+    answers = side_by_side(lambda region: _of_region(region, uid), regions)
     found = [one for held in answers.values() for one in held]
     found += kinds.buckets(uid) if buckets else []
     return tuple(sorted(found, key=lambda one: (kinds.ORDER.index(one.kind), one.region, one.id)))
 
 
-def _of_kind(region: str, kind: kinds.HeldKind, uid: str | None) -> list[Holding]:
-    with asking(f"what {region} holds of kind {kind.name}", region):
-        return kinds.list_kind(client("ec2", region), kind, region, uid)
+def _of_region(region: str, uid: str | None) -> list[Holding]:
+    with asking(f"what {region} holds", region):
+        ec2 = client("ec2", region)
+
+    def ask(kind: kinds.HeldKind) -> list[Holding]:
+        with asking(f"what {region} holds of kind {kind.name}", region):
+            return kinds.list_kind(ec2, kind, region, uid)
+
+    return [one for held in side_by_side(ask, kinds.KINDS).values() for one in held]
 
 
 def leftovers(held: Iterable[Holding], uid: str, known: Collection[str]) -> tuple[Holding, ...]:

@@ -15,6 +15,7 @@ from .session import asking, client
 from .types import Kind
 
 GIB = 1024
+SEEN = 0.93  # the least part of a card's memory that a driver counted, where EC2 says the maker's figure
 
 # the driver's name and MiB, by EC2's name of the card and its MiB there (0: any)
 CARDS: dict[tuple[str, int], tuple[str, int]] = {
@@ -26,6 +27,9 @@ CARDS: dict[tuple[str, int], tuple[str, int]] = {
     ("A100", 81920): ("NVIDIA A100-SXM4-80GB", 81920),
     ("H100", 0): ("NVIDIA H100 80GB HBM3", 81559),
     ("H200", 0): ("NVIDIA H200", 143771),
+    ("RTX PRO Server 6000", 0): ("NVIDIA RTX PRO 6000 Blackwell Server Edition", 97887),
+    ("V100", 16384): ("Tesla V100-SXM2-16GB", 16384),
+    ("V100", 32768): ("Tesla V100-SXM2-32GB", 32768),
 }
 
 # family: card; then size, vCPUs, GiB, cards
@@ -120,7 +124,8 @@ def from_ec2(said: dict[str, Any]) -> Kind:
 
 
 def _card(name: str, mib: int) -> tuple[str, int]:
-    return CARDS.get((name, mib)) or CARDS.get((name, 0)) or (f"NVIDIA {name}", mib)
+    """A card that is not known is counted low: what is planned for it fits."""
+    return CARDS.get((name, mib)) or CARDS.get((name, 0)) or (f"NVIDIA {name}", int(mib * SEEN))
 
 
 def _unknown(name: str, got: str) -> ProvisionError:

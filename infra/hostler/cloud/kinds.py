@@ -27,10 +27,8 @@ class HeldKind:
 
 
 def _disk_of(said: Said) -> str:
-    """The instance with which a volume goes."""
-    return next(
-        (one["InstanceId"] for one in said.get("Attachments", ()) if one.get("DeleteOnTermination")), ""
-    )
+    """The instance to which a volume is attached."""
+    return next((one["InstanceId"] for one in said.get("Attachments", ())), "")
 
 
 KINDS = (
@@ -122,14 +120,14 @@ def buckets(uid: str | None) -> list[Holding]:
 
 def _bucket(said: Said) -> Holding | None:
     """None: it has no tags, or is gone meanwhile."""
-    name, errors = said["Name"], ("NoSuchTagSet", "NoSuchBucket")
+    name, none = said["Name"], ("NoSuchTagSet", "NoSuchBucket")
     with asking(f"tags of the bucket {name}"):
-        region = said.get("BucketRegion") or "us-east-1"
-        s3 = client("s3", region)
+        s3 = client("s3")
         try:
             tags = s3.get_bucket_tagging(Bucket=name)["TagSet"]
+            region = s3.get_bucket_location(Bucket=name).get("LocationConstraint") or "us-east-1"
         except s3.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in errors:
+            if error.response["Error"]["Code"] in none:
                 return None
             raise
     made = said.get("CreationDate")

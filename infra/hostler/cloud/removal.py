@@ -31,55 +31,64 @@ def remove(held: Sequence[Holding], *, pause: float = PAUSE_S) -> tuple[Removed,
     """Ends them, region by region side by side, instances first; waits, and reads back. Gone is what AWS no longer
     lists. An error is a reason, not an exception. Buckets stay: the one that made the state ends it."""
     by_region = {one.region: [x for x in held if x.region == one.region] for one in held}
-    answers = side_by_side(lambda region: _of_region(by_region[region], pause), by_region)
+    answers = side_by_side(lambda region: _of_region(region, by_region[region], pause), by_region)
     found = {one.holding: one for answer in answers.values() for one in answer}
     return tuple(found[one] for one in held)
 
 
-def _of_region(held: Sequence[Holding], pause: float) -> list[Removed]:
+def _of_region(region: str, held: Sequence[Holding], pause: float) -> list[Removed]:
+    try:
+        with asking(f"what {region} holds", region):
+            ec2 = client("ec2", region)
+    except AwsError as error:
+        return [Removed(holding=one, gone=False, why=error.problems[0].got) for one in held]
     why: dict[Holding, str] = {}
     for name in kinds.ORDER:
         mine = [one for one in held if one.kind == name]
+        for one in mine if name == "security group" else ():
+            _trouble(one, lambda one=one: _open(ec2, one.id))  # what is in the way is said by its end
         for one in mine:
-            why[one] = _trouble(lambda one=one: _end(one, pause))
-        if name == "instance":
-            for one in mine:
-                why[one] = why[one] or _trouble(lambda one=one: _wait(one, pause))
-    return [_read_back(one, why[one], pause) for one in held]
+            why[one] = _attached(one, held) or _end(ec2, one, pause)
+        for one in mine if name == "instance" else ():
+            why[one] = why[one] or _trouble(one, lambda one=one: _wait(ec2, one.id, pause))
+    return [_read_back(ec2, one, why[one], pause) for one in held]
 
 
-def _trouble(act: Callable[[], None]) -> str:
+def _attached(one: Holding, held: Sequence[Holding]) -> str:
+    """Why a disk stays: its instance does. Others go with their instance, or are free when that has gone."""
+    stays = one.part_of and one.part_of not in {other.id for other in held}
+    return f"it is attached to {one.part_of}, which stays" if stays else ""
+
+
+def _trouble(one: Holding, act: Callable[[], None]) -> str:
     """Why it did not work; empty: it did, or there was nothing any more."""
     try:
-        act()
+        with asking(f"the end of {one.kind} {one.id} in {one.region}", one.region):
+            act()
     except AwsError as error:
         return "" if "NotFound" in error.aws_code else error.problems[0].got
     return ""
 
 
-def _end(one: Holding, pause: float) -> None:
-    """Raises AwsError. Tries again what something else still uses."""
-    if one.kind == kinds.BUCKET or one.part_of:
-        return
-    for attempt in range(1, TRIES + 1):
-        try:
-            with asking(f"the end of {one.kind} {one.id} in {one.region}", one.region):
-                ENDS[one.kind](client("ec2", one.region), one.id)
-            return
-        except AwsError as error:
-            if error.aws_code not in STILL_USED or attempt == TRIES:
-                raise
+def _end(ec2: Any, one: Holding, pause: float) -> str:
+    """Why it did not work. What something else still uses is tried again."""
+    if one.kind == kinds.BUCKET:
+        return ""
+    why = ""
+    for _ in range(TRIES):
+        why = _trouble(one, lambda: ENDS[one.kind](ec2, one.id))
+        if not why.startswith(STILL_USED):
+            break
         time.sleep(pause)
+    return why
 
 
-def _wait(one: Holding, pause: float) -> None:
-    with asking(f"the end of {one.id} in {one.region}", one.region):
-        limits = {"Delay": pause, "MaxAttempts": INSTANCE_TRIES}
-        waiter = client("ec2", one.region).get_waiter("instance_terminated")
-        waiter.wait(InstanceIds=[one.id], WaiterConfig=limits)
+def _wait(ec2: Any, name: str, pause: float) -> None:
+    limits = {"Delay": pause, "MaxAttempts": INSTANCE_TRIES}
+    ec2.get_waiter("instance_terminated").wait(InstanceIds=[name], WaiterConfig=limits)
 
 
-def _read_back(one: Holding, why: str, pause: float) -> Removed:
+def _read_back(ec2: Any, one: Holding, why: str, pause: float) -> Removed:
     if one.kind == kinds.BUCKET:
         return Removed(
             holding=one, gone=False, why="a bucket may hold the state of machines: it is not removed here"
@@ -88,7 +97,8 @@ def _read_back(one: Holding, why: str, pause: float) -> Removed:
         listed = False
         for _ in range(TRIES):  # a root disk goes a moment after its instance
             with asking(f"what {one.region} holds of kind {one.kind}", one.region):
-                listed = _listed(one)
+                held = kinds.list_kind(ec2, kinds.BY_NAME[one.kind], one.region, one.uid)
+            listed = one.id in {other.id for other in held}
             if not listed or why or not one.part_of:
                 break
             time.sleep(pause)
@@ -97,9 +107,15 @@ def _read_back(one: Holding, why: str, pause: float) -> Removed:
     return Removed(holding=one, gone=not listed, why=(why or "AWS still lists it") if listed else "")
 
 
-def _listed(one: Holding) -> bool:
-    held = kinds.list_kind(client("ec2", one.region), kinds.BY_NAME[one.kind], one.region, one.uid)
-    return any(other.id == one.id for other in held)
+def _open(ec2: Any, name: str) -> None:
+    """A security group without rules: groups that name each other hold each other fast."""
+    for found in ec2.describe_security_groups(GroupIds=[name])["SecurityGroups"]:
+        for rules, revoke in (
+            (found["IpPermissions"], ec2.revoke_security_group_ingress),
+            (found["IpPermissionsEgress"], ec2.revoke_security_group_egress),
+        ):
+            if rules:
+                revoke(GroupId=name, IpPermissions=rules)
 
 
 def _instance(ec2: Any, name: str) -> None:
@@ -118,10 +134,6 @@ def _address(ec2: Any, name: str) -> None:
 
 
 def _group(ec2: Any, name: str) -> None:
-    """Its rules first: two groups that let each other in hold each other fast."""
-    for found in ec2.describe_security_groups(GroupIds=[name])["SecurityGroups"]:
-        if found.get("IpPermissions"):
-            ec2.revoke_security_group_ingress(GroupId=name, IpPermissions=found["IpPermissions"])
     ec2.delete_security_group(GroupId=name)
 
 

@@ -123,7 +123,7 @@ class Holding:
     lease: float | None = None  # seconds since 1970; None: it says none, or nonsense
     state: str = ""  # of an instance
     since: float | None = None  # when it was made
-    part_of: str = ""  # the instance with which a root disk goes
+    part_of: str = ""  # the instance to which a disk is attached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
