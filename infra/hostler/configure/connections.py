@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hostler.configure.variables import Template
+from hostler.configure.entries import Template
 from hostler.hosts.openssh import options
 from hostler.hosts.sshconfig import route
 from hostler.hosts.types import Host

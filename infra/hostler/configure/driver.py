@@ -90,7 +90,7 @@ KEY = "/var/lib/dkms/mok.pub"
 INITRAMFS = "dracut --force"  # where nothing else is known
 MEND = {
     "apt": "sudo dpkg --configure -a; sudo apt-get -f install -y",
-    "dnf": "sudo dnf history redo last -y; sudo dnf remove -y --duplicates",
+    "dnf": "sudo dnf reinstall -y {half}; sudo dnf remove -y --duplicates",
 }
 REBOOT = "sudo reboot"
 
@@ -126,6 +126,7 @@ def _filled(line: str, facts: Facts) -> str:
         "{initramfs}": f"sudo {initramfs}",
         "{mend}": MEND[(system or systems.DEBIAN).manager.name],
     }
+    words["{half}"] = " ".join(facts.driver.half)
     for word, meant in words.items():
         line = line.replace(word, meant)
     return line

@@ -16,8 +16,8 @@ from typing import Any
 from hostler import resources
 from hostler.configure import base, variables
 from hostler.configure.connections import PYTHON, Connections, known_hosts
+from hostler.configure.entries import Template
 from hostler.configure.types import Change
-from hostler.configure.variables import Template
 from hostler.errors import UsageError
 from hostler.hosts.types import Host
 from hostler.manifest.items import Manifest

@@ -18,10 +18,10 @@ import hostler
 from hostler import resources
 from hostler.configure import failures, render, variables
 from hostler.configure.connections import Connections
+from hostler.configure.entries import Template
 from hostler.configure.events import Event, event_of
 from hostler.configure.private import private_folder
 from hostler.configure.types import Change
-from hostler.configure.variables import Template
 from hostler.hosts.types import Host
 from hostler.manifest.items import Manifest
 

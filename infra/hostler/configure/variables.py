@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hostler.configure import nvidia, systems
+from hostler.configure import entries, nvidia, systems
 from hostler.configure.power import WISH as POWER
 from hostler.configure.sharing import CERTIFICATES
 from hostler.configure.types import Change
 from hostler.manifest.items import (
-    Directory,
-    FetchedKey,
-    File,
-    MadeOnHost,
     Manifest,
     Package,
-    Packed,
     Part,
     SecretRef,
-    Text,
 )
 from hostler.models import mirror
 
 DUE = "/etc/hostler/due/"  # marks of changes that are not loaded yet; roles remove them themselves
 BESIDE = ".hostler"  # as the node's: ends the name of what is known of a file of weights
 DOORS = (Part.EDGE, Part.GATEWAY)
-
-
-class Template(str):
-    """A string that Ansible evaluates; every other string is only text."""
-
-    __slots__ = ()
 
 
 def host_variables(manifest: Manifest, changes: Sequence[Change] | None = None) -> dict[str, Any]:
@@ -89,8 +77,8 @@ def _base(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any
     }
     return {
         "base_claim": claim,
-        "base_directories": _directories(manifest, Part.BASE),
-        "base_files": _files(manifest, Part.BASE),
+        "base_directories": entries.directories(manifest, Part.BASE),
+        "base_files": entries.files(manifest, Part.BASE),
         "base_made": [{"name": m, "cn": manifest.made_for.get(m, manifest.host)} for m in manifest.made],
         "base_power": _power(manifest, changes),
         "base_remove": _removed(changes, Part.BASE),
@@ -110,8 +98,8 @@ def _docker(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
     ]
     return {
         "docker_merged": merged,
-        "docker_files": _files(manifest, Part.DOCKER),
-        "docker_keys": _keys(manifest, Part.DOCKER),
+        "docker_files": entries.files(manifest, Part.DOCKER),
+        "docker_keys": entries.keys(manifest, Part.DOCKER),
         "docker_remove": _removed(changes, Part.DOCKER),
     }
 
@@ -120,8 +108,8 @@ def _driver(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
     facts = manifest.facts
     before, kept = nvidia.ways(facts.get("os", ""), facts.get("version", ""), facts["manager"])
     return {
-        "driver_files": _files(manifest, Part.DRIVER),
-        "driver_keys": _keys(manifest, Part.DRIVER),
+        "driver_files": entries.files(manifest, Part.DRIVER),
+        "driver_keys": entries.keys(manifest, Part.DRIVER),
         "driver_before": before,
         "driver_kept": kept,
         "driver_initramfs": list(
@@ -131,22 +119,9 @@ def _driver(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
     }
 
 
-def _keys(manifest: Manifest, part: Part) -> list[dict[str, Any]]:
-    return [
-        {
-            "path": item.path,
-            "url": item.content.url,
-            "fingerprints": list(item.content.fingerprints),
-            "sha256": item.content.sha256,
-        }
-        for item in manifest.files
-        if item.part is part and isinstance(item.content, FetchedKey)
-    ]
-
-
 def _toolkit(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
     return {
-        "toolkit_files": _files(manifest, Part.TOOLKIT),
+        "toolkit_files": entries.files(manifest, Part.TOOLKIT),
         "toolkit_remove": _removed(changes, Part.TOOLKIT),
     }
 
@@ -154,7 +129,7 @@ def _toolkit(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, 
 def _engine(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
     return {
         "engine_models": _models(manifest, changes),
-        "engine_files": [*_directories(manifest, Part.ENGINE), *_files(manifest, Part.ENGINE)],
+        "engine_files": [*entries.directories(manifest, Part.ENGINE), *entries.files(manifest, Part.ENGINE)],
         "engine_containers": _containers(manifest, changes),
     }
 
@@ -172,8 +147,8 @@ def _door(manifest: Manifest, changes: Sequence[Change] | None, part: Part) -> d
     if part not in of_manifest(manifest):
         return {}
     return {
-        f"{part}_directories": _directories(manifest, part),
-        f"{part}_files": _files(manifest, part),
+        f"{part}_directories": entries.directories(manifest, part),
+        f"{part}_files": entries.files(manifest, part),
         f"{part}_ports": [item.name for item in manifest.ports if item.part is part],
         f"{part}_remove": _removed(changes, part),
     }
@@ -212,38 +187,6 @@ def retired(changes: Sequence[Change] | None) -> dict[str, Any]:
 
 def _package(item: Package) -> dict[str, Any]:
     return {"name": item.name, "alternatives": list(item.alternatives), "hold": item.hold}
-
-
-def _directories(manifest: Manifest, part: Part) -> list[dict[str, Any]]:
-    return [_directory(item) for item in manifest.directories if item.part is part]
-
-
-def _directory(item: Directory) -> dict[str, Any]:
-    return {
-        "path": item.path,
-        "state": "directory",
-        "mode": item.mode,
-        "owner": item.owner,
-        "group": item.group,
-    }
-
-
-def _files(manifest: Manifest, part: Part) -> list[dict[str, Any]]:
-    return [entry for item in manifest.files if item.part is part for entry in _file(manifest.host, item)]
-
-
-def _file(host: str, item: File) -> Iterable[dict[str, Any]]:
-    entry = {"path": item.path, "mode": item.mode, "owner": item.owner, "group": item.group}
-    match item.content:
-        case Text(text=text):
-            yield {**entry, "text": text}
-        case SecretRef(name=name):
-            yield {**entry, "secret": Template(f"{{{{ hostler_secrets[{name!r}] }}}}")}
-        case MadeOnHost() as made if made.host != host:
-            made_there = Template(f"{{{{ hostvars[{made.host!r}].base_certificates[{made.made!r}] }}}}")
-            yield {**entry, "text": made.pem or made_there}
-        case MadeOnHost() | Packed() | FetchedKey():
-            return
 
 
 def _removed(changes: Sequence[Change] | None, part: Part) -> list[dict[str, Any]]:

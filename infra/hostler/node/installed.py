@@ -70,17 +70,19 @@ def compared(wishes: List[Wish]) -> Tuple[List[str], List[str]]:
 
 def packages_before(request: Request, answers: Answers) -> int:
     """`packages-before -` with {"wanted": [{"name", "alternatives", "hold"}], "dry"?}: what a transaction must bring.
-    Says {"changed", "missing": [names], "unheld": [names]}.
+    Says {"changed", "missing": [names], "unheld": [names], "broken": [names]}: those are to be installed anew.
 
     What a killed transaction brought is noted first (but for `dry`). Raises NodeError where something is missing and
     there is no room for it: on a full disk apt-get hangs instead of failing.
     """
     dry = bool(request.get("dry"))
     new = [] if dry else _settled()
-    missing, unheld = compared([Wish(**one) for one in request.get("wanted") or ()])
+    wishes = [Wish(**one) for one in request.get("wanted") or ()]
+    missing, unheld = compared(wishes)
     if missing and not dry:
         _room()
-    answers.say(changed=bool(new), missing=missing, unheld=unheld)
+    broken = packages.broken(wish.name for wish in wishes)
+    answers.say(changed=bool(new), missing=missing, unheld=unheld, broken=broken)
     return 0
 
 

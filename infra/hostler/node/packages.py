@@ -37,6 +37,11 @@ def owns(path: str, pattern: Pattern[str]) -> bool:
     return found.owns(path, pattern) if found else True
 
 
+def broken(wanted: Iterable[str]) -> List[str]:
+    """What must be installed anew because dnf was killed; apt puts that right itself."""
+    return rpm.broken(wanted) if manager() is rpm else []
+
+
 def trouble() -> str:
     """Why the package manager cannot be used now; empty when it can."""
     found = manager()

@@ -22,7 +22,7 @@ ADDED = "# Added lock on"  # versionlock's own line above each
 FORMAT = "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
 SEVERAL = "kernel"  # of such there are several versions side by side: each is a package of its own
 KEY = "gpg-pubkey"  # a key that rpm trusts, listed as a package
-INSTALL, DONE = 1, 1  # libdnf: a step's kind, and a state
+INSTALL, UPGRADE, DONE = 1, 6, 1  # libdnf: kinds of a step, and a state
 QUERY_S = 60.0
 
 
@@ -59,13 +59,13 @@ def everything() -> List[Installed]:
 def look(wanted: Iterable[str]) -> Optional[Dict[str, Any]]:
     """As dpkg's: name -> {"version", "hold", "state"}, or None. A name may be that of one version, as `full` is."""
     found: Dict[str, Any] = dict.fromkeys(wanted)
-    held, broken = holds(), set(interrupted())
+    held, half_done = holds(), set(interrupted())
     for one in everything():
         for name in {one.name, one.full} & set(found):
             found[name] = {
                 "version": "%s:%s-%s" % one[1:4],
                 "hold": one.name in held,
-                "state": "half" if one.name in broken else "installed",
+                "state": "half" if one.identity in half_done else "installed",
             }
     return found
 
@@ -96,8 +96,8 @@ def trouble() -> str:
     holder = _busy()
     if holder:
         return "%s holds dnf's lock" % locks.named(holder)
-    broken = interrupted()
-    return "dnf was interrupted at %s: `dnf history redo last`" % ", ".join(broken) if broken else ""
+    names = " ".join(interrupted())
+    return "dnf was interrupted: `dnf reinstall %s`" % names if names else ""
 
 
 def _busy() -> int:
@@ -145,15 +145,25 @@ def brought(since: int) -> List[str]:
 
 
 def interrupted() -> List[str]:
-    """Packages in the middle of which the newest transaction was killed; none while it runs."""
+    """Packages of the newest transaction, when it was killed; none while it runs. dnf writes down what is done of it at
+    its end only, and `dnf history redo` leaves what is there as it is: each of them may be half done."""
     if _busy():
         return []
     rows = _asked(
-        "SELECT DISTINCT r.name FROM trans t JOIN trans_item i ON i.trans_id = t.id JOIN rpm r ON r.item_id = i.item_id"
-        " WHERE t.id = (SELECT max(id) FROM trans) AND t.state != ? AND t.dt_end IS NULL AND i.state != ?",
-        DONE, DONE,
+        "SELECT r.name, r.epoch, r.version, r.release, r.arch FROM trans t JOIN trans_item i ON i.trans_id = t.id"
+        " JOIN rpm r ON r.item_id = i.item_id WHERE t.id = (SELECT max(id) FROM trans) AND t.state != ?"
+        " AND coalesce(t.dt_end, 0) = 0 AND i.action IN (?, ?)",
+        DONE, INSTALL, UPGRADE,
     )  # fmt: skip
-    return sorted(str(row[0]) for row in rows)
+    return sorted({Installed(*map(str, row)).identity for row in rows})
+
+
+def broken(wanted: Iterable[str]) -> List[str]:
+    """What is to be installed anew: all that is here of a transaction of ours that was killed, of another's what is
+    wanted."""
+    found = set(interrupted())
+    ours = _asked("SELECT comment FROM trans ORDER BY id DESC LIMIT 1") == [(COMMENT,)]
+    return sorted(found & set(listed()) if ours else found & set(wanted))
 
 
 # versionlock

@@ -69,7 +69,7 @@ def came() -> dict[str, Any]:
 
 def test_what_a_transaction_brings(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status("bash", "libc6")
-    assert before(DOCKER) == {"changed": False, "missing": ["docker.io"], "unheld": []}
+    assert before(DOCKER) == {"changed": False, "missing": ["docker.io"], "unheld": [], "broken": []}
     assert coming(monkeypatch)["coming"] == ["docker.io", "runc"]
     status("bash", "libc6", "docker.io", "runc", "theirs")
     assert came() == {"changed": True, "new": ["docker.io", "runc"], "why": "2 new"}
@@ -113,7 +113,7 @@ def test_a_transaction_that_was_killed(
     files.write(dpkg.UPDATES + "/tmp.i", paragraphs("docker.io").encode())  # not whole
     assert installed.now() == ["bash", "runc"]
     if again:
-        assert before(DOCKER) == {"changed": True, "missing": ["docker.io"], "unheld": []}
+        assert before(DOCKER) == {"changed": True, "missing": ["docker.io"], "unheld": [], "broken": []}
         assert installed.brought() == ["runc"]
     else:
         assert set(installed.brought()) & set(installed.now()) == {"runc"}
@@ -134,7 +134,7 @@ def test_a_look_changes_nothing(short_root: Path, monkeypatch: pytest.MonkeyPatc
     status("bash")
     coming(monkeypatch)
     status("bash", "runc")
-    assert before(DOCKER, dry=True) == {"changed": False, "missing": ["docker.io"], "unheld": []}
+    assert before(DOCKER, dry=True) == {"changed": False, "missing": ["docker.io"], "unheld": [], "broken": []}
     assert files.read(installed.INSTALLED) is None
     assert files.read(installed.COMING) is not None
 

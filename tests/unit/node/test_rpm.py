@@ -140,13 +140,17 @@ def test_what_our_transactions_bring(system: System) -> None:
 
 
 def test_a_transaction_that_was_killed(system: System) -> None:
-    system.history((1, None, 0, rpm.COMMENT, [OPEN]))
-    assert "dnf history redo last" in packages.trouble()
+    system.history((1, 0, 0, rpm.COMMENT, [OPEN, ("dkms", "0", "3", "1", "noarch")]))
+    assert packages.trouble() == "dnf was interrupted: `dnf reinstall dkms nvidia-open`"
     assert driver.half() == ["nvidia-open"]
     system.rows.append(OPEN)
     assert (packages.look(["nvidia-open"]) or {})["nvidia-open"]["state"] == "half"
-    assert installed.brought() == ["nvidia-open"]
-    system.history((1, None, 0, rpm.COMMENT, [OPEN]), (2, 9, 1, "", []))
+    assert installed.brought() == ["dkms", "nvidia-open"]
+    said = before({"name": "docker-ce"}, dry=True)
+    assert (said["missing"], said["broken"]) == (["docker-ce"], ["nvidia-open"])
+    system.history((1, 0, 0, "", [OPEN, BASH]))
+    assert before({"name": "bash"}, dry=True)["broken"] == ["bash"]
+    system.history((1, 0, 0, rpm.COMMENT, [OPEN]), (2, 9, 1, "", []))
     assert (packages.trouble(), driver.half()) == ("", [])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hostler.configure import variables
-from hostler.configure.variables import Template
+from hostler.configure.entries import Template
 from hostler.hosts.types import Host, Seen, Ssh
 from hostler.manifest.items import MadeOnHost, Manifest, Part, Text
 from hostler.record.types import Record
