@@ -27,7 +27,7 @@ if [ -r $RUN/hostler-lease-spent ]; then
 elif [ -r $STATE/lease-spent ]; then
     read -r was spent last_boot last_up <$STATE/lease-spent
 fi
-case $spent$last_up in '' | *[!0-9]*) was='' ;; esac
+case $spent,$last_up in ,* | *, | *[!0-9,]*) was='' ;; esac
 if [ "$was" != "$id" ]; then
     spent=0
 elif [ "$last_boot" = "$boot" ] && [ "$up" -ge "$last_up" ]; then
@@ -36,7 +36,7 @@ else
     spent=$((spent + TICK))
 fi
 for place in $RUN/hostler-lease-spent $STATE/lease-spent; do
-    { echo "$id $spent $boot $up" >$place.new && mv $place.new $place; } 2>/dev/null
+    { echo "$id $spent $boot $up" >"$place.new" && mv "$place.new" "$place"; } 2>/dev/null
 done
 
 [ "$spent" -lt "$left" ] && exit 0
