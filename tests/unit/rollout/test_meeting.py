@@ -1,0 +1,101 @@
+"""The first contact: whatever breaks between, one of the keys on paper is the one that the host shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hostler.cloud.types import Candidate, Rented
+from hostler.console.out import Out
+from hostler.errors import HostError
+from hostler.hosts.types import Host
+from hostler.rollout import meeting, rented
+
+HAS = Candidate(region="eu-central-1", zone="eu-central-1a", instance="g5.xlarge", market="spot")
+MACHINE = Rented(
+    slot="burst-0", pool="burst", id="i-1", candidate=HAS, public_ip="203.0.113.9", private_ip="10.0.0.9", uid="u"
+)
+BORN, NEW = "ssh-ed25519 BORN", "ssh-ed25519 NEW"
+
+
+class World:
+    """A host with a key that it shows, one that it made, and whether it was adopted; and what stands on paper."""
+
+    def __init__(self) -> None:
+        self.shown, self.next, self.adopted = BORN, "", False
+        self.paper: dict[str, Any] = {"burst-0": {"keys": [BORN], "user": "ubuntu"}}
+        self.dies_at = ""
+
+    def keep(self, name: str, data: Mapping[str, Any]) -> None:
+        assert name == rented.HOSTS
+        self._die("keep")
+        self.paper = dict(data)
+
+    def call(self, host: Host, op: str, **request: Any) -> dict[str, Any]:
+        if host.ssh.host_key != self.shown:
+            raise HostError.of(host.name, expected="its key", got="another key")
+        self._die(op)
+        if op == "hostkey-make":
+            if self.shown != request["old"]:
+                return {"public": self.shown, "used": True}
+            self.next = self.next or NEW
+            return {"public": self.next, "used": False}
+        if op == "hostkey-use":
+            self.shown = request["public"]
+            self._die("used")
+        if op == "adopt":
+            self.adopted = True
+        return {}
+
+    def _die(self, where: str) -> None:
+        if where == self.dies_at:
+            raise KeyboardInterrupt
+
+    def meet(self) -> None:
+        record: Any = SimpleNamespace(uid="u", stack="office")
+        meeting.meet(
+            None, self, [MACHINE], self.paper, record=record, out=Out(stderr=StringIO())  # type: ignore[arg-type]
+        )
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World()
+    monkeypatch.setattr(meeting, "agent_call_of", made.call)
+    monkeypatch.setattr(meeting.stackkey, "path", lambda *_: Path("id_ed25519"))
+    monkeypatch.setattr(meeting, "EVERY_S", 0)
+    return made
+
+
+def test_the_key_of_its_birth_is_exchanged(world: World) -> None:
+    world.meet()
+    assert world.shown == NEW
+    assert world.adopted
+    assert world.paper["burst-0"] == {"keys": [NEW], "user": "ubuntu", "met": True}
+
+
+@pytest.mark.parametrize("where", ["hostkey-make", "keep", "hostkey-use", "used", "adopt"])
+def test_whatever_breaks_the_next_run_goes_on(world: World, where: str) -> None:
+    world.dies_at = where
+    with pytest.raises(KeyboardInterrupt):
+        world.meet()
+    assert world.shown in world.paper["burst-0"]["keys"]
+    assert "met" not in world.paper["burst-0"]
+    world.dies_at = ""
+    world.meet()
+    assert world.adopted
+    assert world.paper["burst-0"]["keys"] == [world.shown] == [NEW]
+
+
+def test_a_host_with_another_key_is_not_met(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.shown = "ssh-ed25519 SOMEBODY"
+    monkeypatch.setattr(meeting, "READY_S", 0)
+    with pytest.raises(HostError) as raised:
+        world.meet()
+    assert "another key" in str(raised.value.problems[0])
+    assert not world.adopted
