@@ -47,11 +47,12 @@ def created(kind: str, wished: Inputs, *, gone: bool) -> tuple[str, ...]:
     ended = ended or (("removed outside of hostler",) if gone else ())
     if kind == INSTANCE:
         market = "spot" if wished.get("instanceMarketOptions") else "on-demand"
-        disk = (wished.get("rootBlockDevice") or {}).get("volumeSize")
-        made = (f"{wished.get('instanceType')} {market} in {wished.get('availabilityZone')}, {disk:.0f} GiB",)
-        return (*ended, *made)
-    found = [f"{where} {rule}" for where in RULES[:1] for rule in sorted(rules(wished.get(where)))]
-    return (*ended, *found)
+        disk = _mapping(wished.get("rootBlockDevice")).get("volumeSize", 0)
+        return (
+            *ended,
+            f"{wished.get('instanceType')} {market} in {wished.get('availabilityZone')}, {disk:.0f} GiB",
+        )
+    return (*ended, *sorted(rules(wished.get("ingress"))))
 
 
 def changed(stored: Inputs, now: Inputs, wished: Inputs) -> tuple[str, ...]:
@@ -59,8 +60,12 @@ def changed(stored: Inputs, now: Inputs, wished: Inputs) -> tuple[str, ...]:
     found: list[str] = []
     for key in sorted({*now, *wished}):
         sides = (stored.get(key), now.get(key), wished.get(key))
-        if key in SILENT or sides[1] == sides[2]:
-            continue
+        if (
+            key in SILENT
+            or sides[1] == sides[2]
+            or (key == "volumeTags" and wished.get("tags") != now.get("tags"))
+        ):
+            continue  # the disks' tags are the instance's: said once
         if key in RULES:
             found.extend(_rules(key, *sides))
         elif any(isinstance(side, Mapping) for side in sides):

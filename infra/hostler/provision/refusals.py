@@ -99,4 +99,5 @@ def error_of(where: str, reason: Reason) -> ProvisionError:
 
 
 def kind_of(code: str) -> Trouble:
-    return next((kind for kind, codes in CODES.items() if code in {kind, *codes}), "other")
+    found: list[Trouble] = [kind for kind, codes in CODES.items() if code in {kind, *codes}]
+    return found[0] if found else "other"

@@ -18,6 +18,16 @@ NETWORK = "10.77.0.0/16"
 ANYWHERE = "0.0.0.0/0"
 # what is used at the launch only: on an instance that stands another one would end it and make a new one
 AT_LAUNCH = ["userData", "subnetId", "keyName", "instanceMarketOptions", "rootBlockDevice"]
+# an instance is taken over as it is; the next run gives it these
+LATER = [
+    "tags",
+    "tagsAll",
+    "volumeTags",
+    "metadataOptions",
+    "vpcSecurityGroupIds",
+    "instanceInitiatedShutdownBehavior",
+    "monitoring",
+]
 
 
 class Cloud:
@@ -140,11 +150,17 @@ class Cloud:
             tags=named,
             opts=pulumi.ResourceOptions(
                 provider=self.provider,
-                ignore_changes=AT_LAUNCH,
-                import_=launch.adopt or None,
+                ignore_changes=[*AT_LAUNCH, *(LATER if launch.adopt else ())],
+                import_=self._import(launch),
                 additional_secret_outputs=["userData", "userDataBase64"],
             ),
         )
+
+    def _import(self, launch: Launch) -> str | None:
+        """The AWS provider takes the id alone for its own region."""
+        if launch.adopt and launch.candidate.region != self.launches.region:
+            return f"{launch.adopt}@{launch.candidate.region}"
+        return launch.adopt or None
 
 
 def door(what: str, port: int, sources: Sequence[pulumi.Input[str]]) -> list[ec2.SecurityGroupIngressArgs]:

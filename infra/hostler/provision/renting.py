@@ -5,16 +5,16 @@ Not inside the program: a choice that is made there flips back at the next run, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hostler.cloud.types import Candidate, CloudWish, Refusal, Rented, RentResult, SlotWish
+from hostler.cloud.types import Candidate, CloudWish, Holding, Refusal, Rented, RentResult, SlotWish
 from hostler.errors import ProvisionError
 from hostler.hosts.types import Host
 from hostler.provision import orphans, state
 from hostler.provision.launch import Launch, Launches, pinned
 from hostler.provision.refusals import Reason, error_of, reason_of
-from hostler.provision.runner import Failing, Runner, TimedOut
+from hostler.provision.runner import Failing, Runner, TimedOut, empty, unseen
 from hostler.provision.types import HoldingsOf, OnEvent, SeenOf
 
 IDLE = 3  # attempts in a row that come to nothing new
@@ -76,9 +76,9 @@ class Renting:
             self._orphans(known=not state.is_new(self.document))
         refresh, idle = bool(self.machines), 0
         while True:
-            adopting, before = any(track.adopt for track in self.tracks.values()), self._progress()
+            adopting, before = {name for name, track in self.tracks.items() if track.adopt}, self._progress()
             outcome = self._attempt(refresh)
-            refresh = self._judge(outcome)
+            refresh = self._judge(outcome, adopting)
             if not outcome.failures and not outcome.late and not adopting:
                 break
             idle = 0 if self._progress() != before or adopting else idle + 1
@@ -118,20 +118,26 @@ class Renting:
             wish=self.wish,
             region=self.region,
             slots=active,
-            keep=frozenset(self._networks() & self.touched - own),
+            keep=frozenset(state.names(self.document, state.NETWORK) & self.touched - own),
         )
 
-    def _judge(self, outcome: Outcome) -> bool:
+    def _judge(self, outcome: Outcome, adopting: set[str]) -> bool:
         """Moves the slots on; whether the next attempt must ask the cloud what there is."""
         self._read()
-        reasons = {urn: reason_of(message) for urn, message in outcome.failures if urn}
+        reasons = told({urn: reason_of(message) for urn, message in outcome.failures if urn})
         slots = {urn.rsplit("::", 1)[-1]: reason for urn, reason in reasons.items() if is_slot(urn)}
         others = {urn: reason for urn, reason in reasons.items() if not is_slot(urn)}
         if outcome.failures and not reasons and outcome.error:
             raise outcome.error
         for urn, reason in others.items():
             self._other(urn, reason, outcome)
+        for slot in adopting & slots.keys():
+            self._end_adopted(self.tracks[slot])
+            del slots[slot]
         half = {slot for slot in slots if slot in self.machines}
+        for slot in adopting - slots.keys():
+            if slot in self.machines:
+                self.tracks[slot].adopt = ""
         lost = outcome.late or any(reason.code == "lost" for reason in reasons.values())
         for slot, reason in slots.items():
             self._refused(slot, reason)
@@ -143,9 +149,6 @@ class Renting:
 
     def _refused(self, name: str, reason: Reason) -> None:
         track = self.tracks[name]
-        if track.adopt:  # it cannot be taken over as it is
-            self._end_adopted(track)
-            return
         if reason.meaning == "stop":
             raise error_of(f"{name} ({track.left[0]})", reason)
         if reason.meaning == "again" and not track.again:
@@ -206,11 +209,23 @@ class Renting:
                 track.adopt, track.left = one.id, [candidate, *track.left]
 
     def _end_adopted(self, track: Track) -> None:
-        name, region = track.adopt, track.left[0].region
-        self._end([orphans.Holding(region=region, kind=orphans.INSTANCE, id=name, uid=self.wish.uid)])
+        """It cannot be taken over as it is; half of it may stand in the state already."""
+        name, region = track.slot.slot, track.left[0].region
+        if name in self.machines:
+            self.runner.notice(f"ending {self.machines[name].id}, which cannot be taken over")
+            self._forget(name)
+        else:
+            self._end([Holding(region=region, kind=orphans.INSTANCE, id=track.adopt, uid=self.wish.uid)])
         track.adopt, track.left = "", track.left[1:]
 
-    def _end(self, found: Sequence[orphans.Holding]) -> None:
+    def _forget(self, slot: str) -> None:
+        from hostler.provision.events import Collector
+
+        urns = list(state.slot_urns(self.document, [slot]).values())
+        self.runner.run("destroy", empty, Collector(self.on_event), Failing(unseen), target=urns)
+        self._read()
+
+    def _end(self, found: Sequence[Holding]) -> None:
         for one in found:
             self.runner.notice(f"ending {one.id} in {one.region}, which an interrupted run made")
         orphans.end(found)
@@ -220,9 +235,6 @@ class Renting:
     def _read(self) -> None:
         self.document = self.runner.store.checkpoint()
         self.machines = {machine.slot: machine for machine in state.rented(self.document)}
-        for name, track in self.tracks.items():
-            if name in self.machines and track.adopt:
-                track.adopt = ""
 
     def _track(self, slot: SlotWish) -> Track:
         fixed = pinned(slot, self.machines.get(slot.slot))
@@ -235,9 +247,6 @@ class Renting:
     def _progress(self) -> object:
         return sorted(self.machines), [(len(t.left), t.again, t.adopt) for t in self.tracks.values()]
 
-    def _networks(self) -> set[str]:
-        return {state.name_of(item) for item in state.cloud(self.document) if item["type"] == state.NETWORK}
-
     def _stuck(self) -> ProvisionError:
         return ProvisionError.of(
             f"stack {self.wish.stack}", expected="every attempt to come further",
@@ -245,12 +254,19 @@ class Renting:
         )  # fmt: skip
 
     def _trim(self, refresh: bool) -> None:
-        """Half-made instances of slots that got nothing, and networks of regions where nothing is."""
+        """Half-made instances of slots that got nothing, and networks of regions and zones where nothing is."""
         self._read()
-        active = {name for name, track in self.tracks.items() if track.left}
-        used = {t.left[0].region for t in self.tracks.values() if t.left and not t.slot.subnet}
         self.touched = set()
-        if set(self.machines) <= active and self._networks() <= used:
+        wanted = {name for name, track in self.tracks.items() if track.left}
+        launches = self._launches()
+        there = {
+            kind: state.names(self.document, kind) for kind in (state.INSTANCE, state.NETWORK, state.SUBNET)
+        }
+        if (
+            there[state.INSTANCE] <= wanted
+            and there[state.NETWORK] <= set(launches.regions)
+            and there[state.SUBNET] <= set(launches.zones)
+        ):
             return
         outcome = self._attempt(refresh)
         if outcome.failures:
@@ -266,6 +282,12 @@ class Renting:
             refusals=tuple(self.refusals),
             unfilled=unfilled,
         )
+
+
+def told(reasons: Mapping[str, Reason]) -> Mapping[str, Reason]:
+    """Where the cloud said why, what lacks the cloud's word is a consequence: a subnet without its network."""
+    said = {urn: reason for urn, reason in reasons.items() if reason.code}
+    return said or reasons
 
 
 def is_slot(urn: str) -> bool:

@@ -15,6 +15,7 @@ from hostler.hosts.types import Seen
 from hostler.provision import locks, plugin, state
 from hostler.provision.engine import Command, find_cli
 from hostler.provision.locations import Locations, opens
+from hostler.provision.refusals import error_of, reason_of
 from hostler.provision.stores import Store
 from hostler.provision.types import Notice, SeenOf, silent
 
@@ -88,7 +89,7 @@ class Runner:
         except CommandError as error:
             if seen.error is not None:
                 raise seen.error from None
-            self._failed(cli, collector.problems, error)
+            self._failed(cli, problems_of(collector), error)
 
     @contextmanager
     def stack(self, more: Mapping[str, str], where: Locations | None = None) -> Generator[tuple[Stack, Cli]]:
@@ -243,6 +244,15 @@ def write_settings(places: Locations, lines: Mapping[str, str]) -> None:
     if any(found.get(key) != value for key, value in lines.items()):
         places.make()
         places.settings.write_text(yaml.safe_dump(found | dict(lines)))
+
+
+def problems_of(collector: Collector) -> list[Problem]:
+    """What the cloud said, in people's words; else the engine's own."""
+    reasons = [
+        (urn.rsplit("::", 1)[-1] or "Pulumi", reason_of(message)) for urn, message in collector.failures
+    ]
+    said = [problem for name, reason in reasons if reason.code for problem in error_of(name, reason).problems]
+    return said or collector.problems
 
 
 class Failing:

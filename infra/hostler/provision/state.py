@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from hostler.cloud.types import TAG, Candidate, Rented
 Document = Mapping[str, Any]
 
 INSTANCE = "aws:ec2/instance:Instance"
+SUBNET = "aws:ec2/subnet:Subnet"
 NETWORK = "aws:ec2/vpc:Vpc"
 STACK = "pulumi:pulumi:Stack"
 AWS_PROVIDER = "pulumi:providers:aws"
@@ -49,11 +51,13 @@ def _rented(item: Document) -> Rented:
     slot = name_of(item)
     zone = str(inputs.get("availabilityZone") or outputs.get("availabilityZone") or "")
     candidate = Candidate(
-        region=str(inputs.get("region") or outputs.get("region") or ""),
+        region=str(inputs.get("region") or outputs.get("region") or region_of(zone)),
         zone=zone,
-        instance=str(inputs.get("instanceType") or ""),
-        market="spot" if inputs.get("instanceMarketOptions") else "on-demand",
-        ami=str(inputs.get("ami") or ""),
+        instance=str(inputs.get("instanceType") or outputs.get("instanceType") or ""),
+        market="spot"
+        if inputs.get("instanceMarketOptions") or outputs.get("instanceLifecycle") == "spot"
+        else "on-demand",
+        ami=str(inputs.get("ami") or outputs.get("ami") or ""),
     )
     return Rented(
         slot=slot, pool=str(tags.get(POOL_TAG) or slot.rpartition("-")[0]), id=str(item["id"]), candidate=candidate,
@@ -61,6 +65,11 @@ def _rented(item: Document) -> Rented:
         uid=str(tags.get(f"{TAG}uid") or ""), lease=_seconds(tags.get(f"{TAG}lease")),
         state=str(outputs.get("instanceState") or ""),
     )  # fmt: skip
+
+
+def region_of(zone: str) -> str:
+    found = re.match(r"[a-z]{2}(-[a-z]+)+?-\d", zone)
+    return found[0] if found else ""
 
 
 def _seconds(value: object) -> float:
@@ -96,6 +105,11 @@ def slot_urns(document: Document, slots: Sequence[str]) -> dict[str, str]:
     """URN by slot, of the instances that stand."""
     found = {name_of(item): str(item["urn"]) for item in resources(document) if item["type"] == INSTANCE}
     return {slot: found[slot] for slot in slots if slot in found}
+
+
+def names(document: Document, kind: str) -> frozenset[str]:
+    """Pulumi's names of all things of a kind."""
+    return frozenset(name_of(item) for item in resources(document) if item["type"] == kind)
 
 
 def ids(document: Document) -> frozenset[str]:
