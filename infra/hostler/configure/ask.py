@@ -30,6 +30,7 @@ def generic() -> tuple[str, ...]:
         power.FILE,
         sharing.CERTIFICATES,
         *(f"{sharing.FOLDER}/{name}" for name in sharing.UNITS),
+        *docker.PATHS,
         *toolkit.PATHS,
         *(path for path, _, _ in base.DIRECTORIES),
         *engine.WRITABLE,

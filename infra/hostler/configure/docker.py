@@ -17,6 +17,7 @@ TOOLKIT = "nvidia-container-toolkit"
 DAEMON = "/etc/docker/daemon.json"
 ENGINES = ("docker.io", "docker-ce", "moby-engine")
 NAME = "docker"  # of its repository's files
+PATHS = (systems.DNF.source.format(name=NAME), systems.DNF.key.format(name=NAME))
 CLIENT = "docker-cli"  # a package of its own from Debian 13 on: nothing here needs it, people who look do
 CLIENT_ALTERNATIVES = ("docker-ce-cli", "moby-cli")
 CLIENT_APART = {"trixie"}
@@ -57,8 +58,8 @@ CONFINED = (
 
 def notices(seen: Seen) -> Iterator[Notice]:
     """Packages in the way of Docker's own, which are somebody's: they are named, and stay. And what SELinux means."""
-    document = observed.value(seen, f"json:{DAEMON}")
-    confined = isinstance(document, dict) and document.get("selinux-enabled")  # pyright: ignore[reportUnknownMemberType]
+    document: Any = observed.value(seen, f"json:{DAEMON}")
+    confined = isinstance(document, dict) and bool(document.get("selinux-enabled"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     if confined and seen.facts and seen.facts.selinux == "enforcing":
         yield Notice(level="note", where=seen.host, text=CONFINED)
     yield from _in_the_way(seen)

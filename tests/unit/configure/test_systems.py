@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hostler.configure import docker, driver, nvidia, systems, toolkit, variables
+from hostler.configure import ask, docker, driver, nvidia, systems, toolkit, variables
 from hostler.configure.base import items as base_items
 from hostler.hosts.types import Driver, Seen, Value
 from hostler.manifest.items import FetchedKey, File, Item, Manifest, Package, Part, Text
@@ -65,6 +65,18 @@ def test_what_a_host_gets(case: dict[str, Any]) -> None:
     system = systems.of(one.facts)
     assert system is not None
     assert (system.manager.name, list(system.initramfs)) == (case["manager"], case["initramfs"])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_first_contact_asks_for_all_of_it(case: dict[str, Any]) -> None:
+    """But for the driver's, which is asked for by itself."""
+    asked = {name.partition(":")[2] for name in ask.generic()}
+    found = [
+        item for item in items(seen(case["facts"])) if getattr(item, "part", Part.DRIVER) is not Part.DRIVER
+    ]
+    paths = {item.path for item in found if isinstance(item, File) and "/hostler/" not in item.path}
+    names = {item.name for item in found if isinstance(item, Package)}
+    assert sorted((paths | names) - asked) == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
