@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
-from .candidates import Prices, price_of
-from .prices import address, disk, monthly, together
-from .types import Candidate, Price
+from hostler.cloud.candidates import Prices, price_of
+from hostler.cloud.prices import address, disk, monthly, together
+from hostler.cloud.types import Candidate, Price
 
 COLUMNS = ("#", "machine", "market", "zone", "USD/h", "with disk and address", "USD a month", "source")
 UNKNOWN = "unknown"
@@ -20,11 +21,26 @@ def hourly(price: Price) -> str:
     return f"{amount(price.amount)} USD/h ({month:.0f} USD a month)"
 
 
-def sentence(candidates: Sequence[Candidate], prices: Prices, most: int = 3) -> str:
-    """`g5.2xlarge spot in eu-central-1a: 0.54 USD/h (394 USD a month), then ...`; empty for no candidates."""
-    said = [f"{one}: {hourly(price_of(one, prices))}" for one in candidates[:most]]
-    more = len(candidates) - most
+def sentence(candidates: Sequence[Candidate], prices: Prices, most: int = 4) -> str:
+    """`g5.2xlarge spot in eu-central-1a, 1b: 0.54 USD/h (394 USD a month), then ...`: zones of one price together;
+    empty for no candidates."""
+
+    def same(one: Candidate) -> tuple[str, str, str, str]:
+        return one.instance, one.market, one.region, hourly(price_of(one, prices))
+
+    groups = [(key, [one.zone for one in ways]) for key, ways in groupby(candidates, same)]
+    said = [
+        f"{instance} {market} in {_zones(zones)}: {price}"
+        for (instance, market, _, price), zones in groups[:most]
+    ]
+    more = sum(len(zones) for _, zones in groups[most:])
     return ", then ".join(said) + (f", then {more} more" if more > 0 else "")
+
+
+def _zones(zones: Sequence[str]) -> str:
+    """`eu-central-1a, 1b, 1c`"""
+    first, *others = zones
+    return ", ".join((first, *(zone.rpartition("-")[2] for zone in others)))
 
 
 def rows(candidates: Sequence[Candidate], prices: Prices, disk_gib: int) -> list[list[str]]:

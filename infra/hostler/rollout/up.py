@@ -20,6 +20,8 @@ from hostler.rollout.rented import Turn
 from hostler.rollout.session import Session, journal, session
 from hostler.stackfile.sections import StackFile
 
+STAYS = "note: what was rented stays, and costs; `hostler up` goes on, `hostler down` ends it"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -37,12 +39,11 @@ class Options:
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     """Returns what was made true, None when a question was answered with no: what was done until then is said."""
     observation = undisturbed(look(file, options), out, options)
-    waiting = drivers.due(observation)
-    if waiting:
-        if not drivers.install(observation, waiting, out, options):
-            out.say("nothing was changed")
-            return None
-        observation = drivers.proved(look(file, options), waiting)
+    observed, done = _with_drivers(observation, out, options)
+    if observed is None:
+        out.say("nothing was changed")
+        return None
+    observation = renting.planned(observed, out)
     draft = planning.make(observation, release=options.plan.release if options.plan else None)
     if options.plan:
         planfile.refuse_moved(options.plan, draft.plan)
@@ -56,9 +57,44 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
         refuse_unreached(observation.seen)
         return draft
     if not draft.plan.empty and not out.confirm("Apply?", yes=options.yes):
-        out.say("the driver is installed; nothing else was changed" if waiting else "nothing was changed")
+        out.say("the driver is installed; nothing else was changed" if done else "nothing was changed")
         return None
+    if renting.due(observation):
+        left = renting.expand(observation, out, partial=options.partial)
+        options = replace(options, turn=replace(options.turn, leave=left))
+        again = _expanded(draft, out, options)
+        if again is None:
+            return None
+        draft = again
     return change(draft, out, options)
+
+
+def _with_drivers(observation: Observation, out: Out, options: Options) -> tuple[Observation | None, bool]:
+    """Hosts without a driver get it first. None: the question was answered with no."""
+    waiting = drivers.due(observation)
+    if not waiting:
+        return observation, False
+    if not drivers.install(observation, waiting, out, options):
+        return None, False
+    return drivers.proved(look(observation.file, options), waiting), True
+
+
+def _expanded(draft: Draft, out: Out, options: Options) -> Draft | None:
+    """Machines are there, and the plan is made again from what they are. What differs from the prediction asks again;
+    None: it was answered with no, and what was rented stays, as it is said."""
+    observation, _ = _with_drivers(look(draft.observation.file, options), out, options)
+    if observation is None:
+        out.say(STAYS)
+        return None
+    fresh = planning.make(observation, release=draft.plan.release)
+    if not renting.as_predicted(draft.plan.placement, fresh.plan.placement):
+        out.say("note: the rented machines are not as predicted; this is the plan now")
+        show.show(fresh.plan, out, details=options.details)
+        gates.refuse(fresh.plan, allow_downtime=options.allow_downtime)
+        if not out.confirm("Apply?", yes=options.yes):
+            out.say(STAYS)
+            return None
+    return fresh
 
 
 def rented_pools(file: StackFile) -> tuple[str, ...]:

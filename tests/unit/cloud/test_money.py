@@ -27,9 +27,13 @@ def test_what_a_plan_says() -> None:
     assert money.sentence(ways, KNOWN) == (
         "g5.2xlarge spot in eu-central-1a: 0.54 USD/h (394 USD a month), then "
         "g5.2xlarge on-demand in eu-central-1a: 1.52 USD/h (1106 USD a month), then "
-        "g5.2xlarge spot in eu-central-1b: price unknown (not permitted), then 1 more"
+        "g5.2xlarge spot in eu-central-1b: price unknown (not permitted), then "
+        "g5.2xlarge on-demand in eu-central-1b: price unknown (nobody asked for it)"
     )
-    assert money.sentence(ways[3:], KNOWN).endswith("price unknown (nobody asked for it)")
+    assert money.sentence(ways, KNOWN, most=2).endswith("(1106 USD a month), then 2 more")
+    assert money.sentence([way("spot", "eu-central-1a"), way("spot", "mars-north-1a")], KNOWN).startswith(
+        "g5.2xlarge spot in eu-central-1a, 1a: 0.54 USD/h"
+    )
     assert money.sentence([], KNOWN) == ""
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hostler.cloud import predicted
 from hostler.configure import build
 from hostler.configure.types import Change
 from hostler.errors import RefusedError
-from hostler.hosts.types import Seen, Value
+from hostler.hosts.types import Seen, Ssh, Value
 from hostler.manifest.items import Effect, ImagePin, Part
 from hostler.models.types import ModelSource, Placement, Release, ReleasedModel, Runs
 from hostler.record import store
@@ -109,7 +110,8 @@ def test_every_example_becomes_manifests(path: Path, monkeypatch: pytest.MonkeyP
     key.write_text("key")
     monkeypatch.setenv("HOME", str(tmp_path))
     file = load(path)
-    hosts = hosts_of(file)
+    rented = [predicted.host(f"{name}-0", name, "") for name, pool in file.stack.pools.items() if pool.aws]
+    hosts = (*hosts_of(file), *(replace(host, ssh=Ssh(address="203.0.113.7")) for host in rented))
     image = ImagePin(name="ghcr.io/x/y", tag="t", digest="sha256:" + "0" * 64)
     weights = ModelSource(source="s", url="https://x/y", file="y.gguf", size=1, sha256="0" * 64)
     runs = Runs(engine="llama.cpp", image=image, weights=weights, argv=(), context=1, slots=1, need_mib=1)
