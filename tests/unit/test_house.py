@@ -36,6 +36,9 @@ SIDEWAYS = {  # on one floor, one way only
 TYPES_ONLY = {("record", "models"), ("engines", "models"), ("stackfile", "hosts")}
 HEAVY = {
     "pulumi",
+    "pulumi_aws",
+    "boto3",
+    "botocore",
     "grpc",
     "paramiko",
     "ansible",

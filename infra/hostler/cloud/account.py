@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from . import kinds
-from .session import asking, client, side_by_side
-from .types import Holding
+from hostler.cloud import kinds
+from hostler.cloud.session import asking, client, side_by_side
+from hostler.cloud.types import Holding
 
 YOUNG = 1800.0  # seconds in which something without a lease may still be on its way into a state
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hostler.cloud.session import asking, client, side_by_side
+from hostler.cloud.trouble import AwsError
 from hostler.errors import ProvisionError
-
-from .session import asking, client, side_by_side
-from .trouble import AwsError
 
 # public SSM parameters, of AWS and of Canonical
 PARAMETERS = {

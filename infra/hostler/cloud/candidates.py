@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from hostler.cloud.types import Candidate, Market, Price
 from hostler.errors import StackFileError
 from hostler.stackfile.sections import Aws
-
-from .types import Candidate, Market, Price
 
 # (zone, instance type, market)
 type Prices = Mapping[tuple[str, str, Market], Price]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
+from hostler.cloud.session import asking, client
+from hostler.cloud.types import Kind
 from hostler.errors import ProvisionError
-
-from .session import asking, client
-from .types import Kind
 
 GIB = 1024
 SEEN = 0.93  # the least part of a card's memory that a driver counted, where EC2 says the maker's figure

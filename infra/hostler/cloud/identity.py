@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .session import asking, client
+from hostler.cloud.session import asking, client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

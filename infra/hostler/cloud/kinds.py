@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .session import asking, client, pages
-from .types import TAG, Holding
+from hostler.cloud.session import asking, client, pages
+from hostler.cloud.types import TAG, Holding
 
 Said = Mapping[str, Any]  # one thing, as AWS describes it
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .identity import identity
-from .remember import DAY, remembered
-from .session import asking, client, pages, side_by_side
+from hostler.cloud.identity import identity
+from hostler.cloud.remember import DAY, remembered
+from hostler.cloud.session import asking, client, pages, side_by_side
 
 
 def offered(regions: Sequence[str], instances: Sequence[str]) -> Mapping[str, frozenset[str]]:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .identity import identity
-from .remember import DAY, MINUTE, remembered
-from .session import asking, client, pages, side_by_side
-from .trouble import AwsError
-from .types import Market, Price
+from hostler.cloud.identity import identity
+from hostler.cloud.remember import DAY, MINUTE, remembered
+from hostler.cloud.session import asking, client, pages, side_by_side
+from hostler.cloud.trouble import AwsError
+from hostler.cloud.types import Market, Price
 
 HOURS_A_MONTH = 730
 

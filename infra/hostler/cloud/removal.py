@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import kinds
-from .session import asking, client, side_by_side
-from .trouble import AwsError
-from .types import Holding
+from hostler.cloud import kinds
+from hostler.cloud.session import asking, client, side_by_side
+from hostler.cloud.trouble import AwsError
+from hostler.cloud.types import Holding
 
 TRIES = 24  # of what something else still uses: an ended instance keeps its groups and subnet for a while
 PAUSE_S = 5.0

@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from .trouble import from_aws
+from hostler.cloud.trouble import from_aws
 
 CONNECT_S = 5
 READ_S = 20
