@@ -68,6 +68,8 @@ def changed(stored: Inputs, now: Inputs, wished: Inputs) -> tuple[str, ...]:
             continue  # the disks' tags are the instance's: said once
         if key in RULES:
             found.extend(_rules(key, *sides))
+        elif any(isinstance(side, Mapping) and SECRET in side for side in sides):
+            found.append(f"{NAMES.get(key, key)}: changed")
         elif any(isinstance(side, Mapping) for side in sides):
             found.extend(_fields(key, *(_mapping(side) for side in sides)))
         else:
@@ -85,8 +87,6 @@ def _fields(key: str, stored: Inputs, now: Inputs, wished: Inputs) -> list[str]:
 
 
 def _one(name: str, stored: Any, now: Any, wished: Any) -> str:
-    if SECRET in str(now) or SECRET in str(wished):
-        return f"{name}: changed"
     if stored == now:
         return f"{name}: {words(now)} => {words(wished)}"
     if now is None:

@@ -15,7 +15,7 @@ from hostler.hosts.types import Host
 from hostler.provision import locks, state
 from hostler.provision.engine import search_path
 from hostler.provision.launch import Launches, first_launches
-from hostler.provision.locations import Locations, PASSPHRASE, environment, inherited, phrase
+from hostler.provision.locations import PASSPHRASE, Locations, environment, inherited, phrase
 from hostler.provision.runner import Failing, Runner, empty, unseen
 from hostler.provision.stores import store_of
 from hostler.provision.terminal import WITH_PROGRAM, WITH_PROVIDER, foreground, verb_of

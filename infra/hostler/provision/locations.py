@@ -124,6 +124,7 @@ def environment(places: Locations) -> dict[str, str]:
         "PULUMI_HOME": str(places.pulumi_home),
         "PULUMI_BACKEND_URL": places.backend,
         "PULUMI_STACK": places.full_name,
+        **({"AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required"} if "endpoint=" in places.url else {}),
         **passphrase(places),
     }
 

@@ -99,5 +99,7 @@ def error_of(where: str, reason: Reason) -> ProvisionError:
 
 
 def kind_of(code: str) -> Trouble:
-    found: list[Trouble] = [kind for kind, codes in CODES.items() if code in {kind, *codes}]
+    found: list[Trouble] = [kind for kind in EXPECTED if code == kind or code in CODES.get(kind, ())]
+    if code in CODES["forbidden"]:
+        return "forbidden"
     return found[0] if found else "other"

@@ -193,7 +193,7 @@ class Runner:
                 got="another one",
                 next_step=f"set HOSTLER_PASSPHRASE, or bring back {self.own_places.passphrase}",
             ) from error
-        lines = [line.strip() for line in cli.last.stderr.splitlines() if line.strip()]
+        lines = [line.strip() for line in cli.last.stderr.splitlines() if line.strip() and "WARN" not in line]
         raise ProvisionError.of(
             f"pulumi on stack {self.own_places.stack}",
             expected="exit code 0",

@@ -94,7 +94,7 @@ class Account:
             for machine in self.living(region)
         }
 
-    def holdings(self, uid: str = "") -> list[Holding]:
+    def holdings(self) -> list[Holding]:
         return [
             Holding(
                 region=region, kind="instance", id=machine["InstanceId"], uid=tag(machine, "hostler:uid"),
