@@ -278,17 +278,17 @@ def test_what_a_person_does_by_hand(cloud: Cloud) -> None:
 def test_a_cloud_ends_with_its_owner() -> None:
     name = f"cloud-{os.getpid()}"
     code = f"from lab import Lab; c = Lab.start({name!r}).cloud(); from lab.test_cloud import launched; "
-    code += "i = launched(c)['InstanceId']; c.wait(i, 'running'); print(c.lab.number, flush=True); input()"
+    code += "i = launched(c)['InstanceId']; c.wait(i, 'running'); print('number', c.lab.number, flush=True); input()"
     command, env = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(HERE.parent)}
     with subprocess.Popen(
         command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout
-        number = owner.stdout.readline().strip()
+        said = next(line for line in owner.stdout if line.startswith("number"))
         supervisor = Process.load(next((labs() / name).glob("instances/*/supervisor.json")))
         assert supervisor
         assert supervisor.alive
         owner.send_signal(signal.SIGKILL)
     wait_for("the orphan to be gone", lambda: not (labs() / name).exists(), 20)
     assert not supervisor.alive
-    assert f"hostler_lab_{number}_cloud" not in sh("nft", "list", "tables")
+    assert f"hostler_lab_{said.split()[1]}_cloud" not in sh("nft", "list", "tables")

@@ -19,6 +19,7 @@ from ..shell import LabError, Process, background, wait_for
 from .account import Account, account
 from .catalog import REGIONS, images
 from .names import NAMES, certificate
+from .releases import schema
 from .roots import nvidia_root, plain_root
 from .server import CONTROL
 
@@ -45,6 +46,7 @@ class Cloud:
         plain_root()
         nvidia_root()
         certificate()
+        schema()
         cloud = cls(lab)
         cloud.directory.mkdir()
         (cloud.directory / "images.json").write_text(json.dumps(images()))

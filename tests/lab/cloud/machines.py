@@ -64,7 +64,7 @@ class Machine:
             driver="working" if image == DEEP_LEARNING else "absent",
             disk=_disk(instance),
             metadata=True,
-            addresses=(_private(instance),),
+            addresses=_private(instance, number),
         )
         home = directory / "instances" / instance.id
         home.mkdir(parents=True)
@@ -161,8 +161,8 @@ class Machine:
 
     @property
     def addresses(self) -> list[str]:
-        """All by which it is reached."""
-        return [self.host.address, str(self.instance.private_ip)]
+        """All by which it is reached, or reaches."""
+        return [self.host.address, *(address.partition("/")[0] for address in self.host.spec.addresses)]
 
     def has(self, address: str) -> bool:
         return self.instance.state != "terminated" and address in self.addresses
@@ -198,10 +198,11 @@ def _disk(instance: Any) -> int:
     return int(volume.size) if volume else ROOT_SIZE[instance.image_id]
 
 
-def _private(instance: Any) -> str:
-    """Its address in its VPC, with the VPC's prefix: all of a VPC are on one bridge here."""
-    vpc = instance.ec2_backend.get_vpc(instance.vpc_id)
-    return f"{instance.private_ip}/{ipaddress.ip_network(vpc.cidr_block).prefixlen}"
+def _private(instance: Any, number: int) -> tuple[str, ...]:
+    """Its private address, in a default VPC: the networks of other VPCs are names only, they could be the lab's own."""
+    vpc = ipaddress.ip_network(instance.ec2_backend.get_vpc(instance.vpc_id).cidr_block)
+    lab = ipaddress.ip_network(f"10.78.{number}.0/24")
+    return (f"{instance.private_ip}/{vpc.prefixlen}",) if vpc.subnet_of(lab) else ()  # pyright: ignore[reportArgumentType]
 
 
 class Machines:

@@ -8,7 +8,7 @@ from .catalog import REGIONS
 
 PLACES = (*REGIONS, "us-east-1")
 # wildcards, as the lab's name service reads them
-NAMES = ("*.amazonaws.com", "get.pulumi.com", "api.github.com")
+NAMES = ("*.amazonaws.com", "github.com", "api.github.com", "get.pulumi.com")
 
 
 def _certified() -> tuple[str, ...]:
