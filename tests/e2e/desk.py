@@ -103,6 +103,10 @@ class Desk:
 
         found = self.connection()
         env = {"ADDRESS": f"{found['address']}/v1", "KEY": found["key"]}
+        if found["ca"]:
+            authority = self.operator.home / "authority.pem"
+            authority.write_text(found["ca"])
+            env["SSL_CERT_FILE"] = str(authority)
         done = self.operator.run([sys.executable, "-c", code], env=env, timeout=timeout)
         assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done
