@@ -8,10 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from .lab import Lab, demo_specs, setup
+from .cloud.roots import nvidia_root, plain_root
+from .lab import Lab, setup
 from .machine import trouble
 from .shell import LabError
-from .spec import HostSpec
+from .spec import HostSpec, demo_specs
 from .vllm_image import vllm_image
 
 
@@ -98,6 +99,8 @@ def doctor(_: argparse.Namespace) -> int:
 def build(words: argparse.Namespace) -> int:
     setup(*words.suites)
     vllm_image()
+    plain_root()
+    nvidia_root()
     return 0
 
 

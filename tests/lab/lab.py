@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -297,12 +296,3 @@ class Lab:
     def now() -> float:
         """For `requests(since=...)`."""
         return time.time()
-
-
-def demo_specs(names: Sequence[str], gpus: Sequence[str] = ()) -> list[HostSpec]:
-    """The hosts of the demo, or others by name or number, all with the same cards."""
-    if list(names) in ([], ["demo"]):
-        return [HostSpec("gpu-1", gpus=("RTX 3090",) * 4), HostSpec("gpu-2", gpus=("RTX 3090", "A10G"))]
-    if len(names) == 1 and names[0].isdigit():
-        names = [f"gpu-{i + 1}" for i in range(int(names[0]))]
-    return [HostSpec(name, gpus=tuple(gpus)) for name in names]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -81,3 +82,12 @@ class Placed:
         data = json.loads(path.read_text())
         spec = HostSpec(**data["spec"])
         return cls(**(data | {"spec": spec}))
+
+
+def demo_specs(names: Sequence[str], gpus: Sequence[str] = ()) -> list[HostSpec]:
+    """The hosts of the demo, or others by name or number, all with the same cards."""
+    if list(names) in ([], ["demo"]):
+        return [HostSpec("gpu-1", gpus=("RTX 3090",) * 4), HostSpec("gpu-2", gpus=("RTX 3090", "A10G"))]
+    if len(names) == 1 and names[0].isdigit():
+        names = [f"gpu-{i + 1}" for i in range(int(names[0]))]
+    return [HostSpec(name, gpus=tuple(gpus)) for name in names]

@@ -90,8 +90,9 @@ def main(state: str, verb: str, instances: int = 1, kind: str = "t3.micro") -> N
     )
     stack = auto.Stack.create_or_select("organization/lab/office", work)
     done = stack.destroy() if verb == "destroy" else stack.up(refresh=verb == "refresh")
-    outputs = {key: value.value for key, value in stack.outputs().items()}
-    print(json.dumps({"changes": done.summary.resource_changes, **outputs}))
+    outputs = {} if isinstance(done, auto.DestroyResult) else done.outputs
+    told = {key: output.value for key, output in outputs.items()}
+    print(json.dumps({"changes": done.summary.resource_changes, **told}))
 
 
 if __name__ == "__main__":

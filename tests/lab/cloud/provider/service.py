@@ -208,7 +208,10 @@ class Provider(services.ResourceProviderServicer):
             if _is_gone(error):
                 return None
             raise
-        if found is not None and "tagsAll" in found:
+        if found is None:
+            return None
+        found["region"] = call.region  # as an import must know it
+        if "tagsAll" in found:
             default = self.settings.default_tags
             found["tags"] = {
                 key: value for key, value in found["tagsAll"].items() if default.get(key) != value
