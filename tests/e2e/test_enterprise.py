@@ -81,5 +81,6 @@ def test_from_no_driver_to_an_answer_and_back(site: tuple[Desk, Host]) -> None:
     desk("down", "--yes")
     assert installed(host) == packages
     now = traces.look(host)
-    assert sorted(before - now) == [], "it lacks what it had"
-    assert sorted(now - before) == [], "it keeps what it had not"
+    lacks, keeps = sorted(before - now), sorted(now - before)
+    assert not lacks, "it lacks what it had:\n" + "\n".join(lacks)
+    assert not keeps, "it keeps what it had not:\n" + "\n".join(keeps)

@@ -5,6 +5,7 @@ Only what we brought goes, and only where nobody else uses it by now; what someb
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from typing import Any, Dict, List, Tuple
@@ -26,6 +27,7 @@ SOURCES = (
     "/etc/yum.repos.d",
     "/etc/pki/rpm-gpg",
 )
+WANTS = "/etc/systemd/system/*.wants"
 FORWARDING = ("net.ipv4.ip_forward", "net.bridge.")  # containers of others need it
 INITRAMFS = (("update-initramfs", "-u"), ("dracut", "--force"))  # the first that is there
 
@@ -73,7 +75,12 @@ def _names(folder: str) -> List[str]:
 
 
 def _services(before: Json, told: Told) -> None:
-    """Enabled and active as they were; of those that are still there."""
+    """Enabled and active as they were, of those that are still there; links to units that went with their packages
+    go."""
+    gone = [name for name, was in before.get("services", {}).items() if was is None]
+    for path in (path for name in gone for path in sorted(glob.glob(files.at(WANTS + "/" + name)))):
+        if not os.path.exists(path) and not os.path.exists(files.at(os.readlink(path))):
+            told.take("files", path[len(files.root) :], lambda path=path: os.unlink(path))
     for name, was in before.get("services", {}).items():
         for wish, (yes, no), asked in _asked(was):
             state = shell.run(("systemctl", asked, name)).stdout.strip()

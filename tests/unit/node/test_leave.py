@@ -1,6 +1,7 @@
 """Putting a host back: only what is ours goes."""
 
 import contextlib
+import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -267,3 +268,15 @@ def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, address: str) -> 
             with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
     assert ends[0].version()
+
+
+def test_links_to_units_that_went_with_their_packages_go(short_root: Path) -> None:
+    wants = short_root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    files.write("/usr/lib/systemd/system/theirs.service", b"")
+    for name in ("docker.service", "theirs.service", "nvidia-persistenced.service"):
+        (wants / name).symlink_to(f"/usr/lib/systemd/system/{name}")
+    told = Told()
+    leave._services({"services": {"docker.service": None, "theirs.service": None}}, told)
+    assert told.removed == ["/etc/systemd/system/multi-user.target.wants/docker.service"]
+    assert sorted(os.listdir(wants)) == ["nvidia-persistenced.service", "theirs.service"]
