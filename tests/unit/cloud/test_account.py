@@ -185,6 +185,7 @@ CASES = [
     ("no lease, and old", THING, True),
     ("its lease is over", replace(THING, lease=LATE, since=YOUNG), True),
     ("its lease goes on", replace(THING, lease=NOW + 1), False),
+    ("its lease goes on, of unknown age", replace(THING, lease=NOW + 1, since=None), False),
     ("no lease, and young", replace(THING, since=YOUNG), False),
     ("of the future", replace(THING, since=NOW + 99999), False),
     ("neither lease nor age", replace(THING, kind="network", since=None), False),
