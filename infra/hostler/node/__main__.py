@@ -66,6 +66,7 @@ COMMANDS: Dict[str, Command] = {
     "docker-ready": Command("daemon", "docker_ready"),
     "fetch": Command("fetch", "fetch"),
     "serve": Command("serve", "serve"),
+    "span": Command("span", "span"),
     "power": Command("power", "power"),
     "make-cert": Command("certs", "make_cert", ("name",)),
     "ask": Command("ask", "ask"),

@@ -50,6 +50,8 @@ class Body(Protocol):
 
     def getheader(self, name: str) -> Optional[str]: ...
 
+    def close(self) -> None: ...
+
 
 class Source(NamedTuple):
     """An open answer. `start`: where its first byte belongs; `size`: of the whole file, -1 unknown."""
@@ -160,6 +162,7 @@ def _good(source: Source, place: SplitResult) -> Source:
     status = source.status
     if status in (200, 206, 416):
         return source
+    source.response.close()
     source.connection.close()
     if status in AGAIN:
         after = source.response.getheader("Retry-After") or ""

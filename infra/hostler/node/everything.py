@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List
 
 from . import files, spec
@@ -12,6 +13,7 @@ from .paths import below
 from .protocol import NodeError
 
 ALL = "ours"
+OURS = ("/var/lib/hostler", "/etc/hostler", "/run/hostler")
 PRIVATE = (".key",)  # what is in them is nobody's business: only their mode and checksum
 
 
@@ -80,7 +82,20 @@ def _models(wishes: List[spec.Spec]) -> List[str]:
     """Weights that lie elsewhere: what replicas are started with."""
     words = [(wish["argv"], i) for wish in wishes for i, word in enumerate(wish["argv"][:-1]) if word == "-m"]
     paths = {str(argv[i + 1]) for argv, i in words}
+    folders = {
+        str(mount["source"]) for wish in wishes if wish.get("model") for mount in wish.get("mounts") or ()
+    }
+    for folder in folders:
+        if not folder.startswith(OURS):
+            paths.update(folder + "/" + name for name in _beside(folder))
     return sorted(path for path in paths if not path.startswith(files.MODELS + "/"))
+
+
+def _beside(folder: str) -> List[str]:
+    try:
+        return [name for name in os.listdir(files.at(folder)) if os.path.isfile(files.at(folder, name))]
+    except OSError:
+        return []
 
 
 def _certificate(path: str) -> str:

@@ -11,9 +11,8 @@ import subprocess
 import sys
 import time
 from typing import Any, BinaryIO, Dict, Generator
-from urllib.parse import urlsplit
 
-from . import files, peers, shell, store, transfer
+from . import files, operator, peers, shell, store, transfer
 from .protocol import Answers, NodeError, Request, number, text
 from .transfer import Progress, Wish
 
@@ -65,7 +64,10 @@ def _may_begin(wish: Wish, together: int) -> bool:
     """Not what is here, nor what comes from hosts that cannot be asked yet, nor where packages and images might not
     find room beside it: then their turn comes first, and it is said what lacks. `together`: bytes of all files that
     this run brings; they begin at once."""
-    if wish.url.startswith("file:") or _known(wish) or (wish.peers and not peers.may_ask(wish.peers)):
+    nobody = operator.is_absent(wish.url) and not wish.peers
+    if nobody or wish.url.startswith("file:") or _known(wish):
+        return False
+    if wish.peers and not peers.may_ask(wish.peers):
         return False
     try:
         have = os.path.getsize(files.at(wish.path) + ".part")
@@ -111,6 +113,14 @@ def in_place(wish: Wish, progress: Progress) -> bool:
         )
     if _known(wish):
         return False
+    if store.leads_out(path):
+        real = os.path.realpath(files.at(path))
+        raise NodeError(
+            "content",
+            "%s: expected the file itself; it is a link to %s, which its container does not see"
+            % (path, real),
+            "name that file in `source`, or put the file itself there",
+        )
     size = os.path.getsize(files.at(path))
     if wish.size and size != wish.size:
         raise NodeError(
@@ -163,8 +173,10 @@ def _brought(wish: Wish, part: BinaryIO, progress: Progress) -> str:
             why = " (%s)" % error
         if wish.inside or (wish.gated and not wish.token):
             raise NodeError("peers", "no host of the stack gives it" + why, "run it again", rc=NOBODY)
+        if operator.is_absent(wish.url):
+            raise NodeError("peers", "no host of the stack gives it%s" % why, operator.NEXT)
     transfer.download_into(wish, part, progress)
-    return "from %s%s" % (urlsplit(wish.url).hostname, why)
+    return "from %s%s" % (operator.whence(wish.url), why)
 
 
 def _adopted(wish: Wish, progress: Progress) -> bool:

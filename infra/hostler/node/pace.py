@@ -31,6 +31,9 @@ class Paced:
     def getheader(self, name: str) -> Optional[str]:
         return self._body.getheader(name)
 
+    def close(self) -> None:
+        self._body.close()
+
 
 def paced(source: download.Source, rate: int) -> download.Source:
     """`rate` 0: as fast as it goes."""

@@ -73,6 +73,21 @@ def model(path: str) -> Optional[Dict[str, Any]]:
     return {"size": size, "sha256": str(side.get("sha256", "")) if side.get("size") == size else ""}
 
 
+def folder(path: str) -> Optional[Dict[str, Any]]:
+    """hosts.types.Seen's `folder:`, or None where there is no folder. Raises OSError when it cannot be looked at."""
+    if not os.path.isdir(files.at(path)):
+        return None
+    found: Dict[str, Any] = {}
+    for entry in _entries(path):
+        if not entry.is_file():
+            continue
+        inside = path.rstrip("/") + "/" + entry.name
+        size, known = entry.stat().st_size, as_dict(store.sidecar(inside))
+        digest = str(known.get("sha256", "")) or (files.sha256_of(inside, HASHED) or "")
+        found[entry.name] = {"size": size, "sha256": digest, "out": store.leads_out(inside)}
+    return dict(sorted(found.items()))
+
+
 def below(folder: str) -> List[str]:
     """All files below a directory, sorted; none where it is not there. Raises OSError when it cannot be listed."""
     found: List[str] = []

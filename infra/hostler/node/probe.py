@@ -150,6 +150,7 @@ def made(name: str) -> Any:
 
 FILE_KINDS: Mapping[str, Tuple[str, Callable[[str], Any]]] = {  # ask -> name of the answer, how to look
     "path": ("path", paths.look),
+    "folder": ("folder", paths.folder),
     "text": ("path", lambda name: paths.look(name, shown=True)),
     "json": ("json", files.read_json),
     "model": ("model", paths.model),

@@ -59,6 +59,12 @@ def told(path: str) -> str:
     return untold
 
 
+def leads_out(path: str) -> bool:
+    """Whether a file is a link out of its folder: a container sees no more than that folder."""
+    folder = os.path.realpath(os.path.dirname(files.at(path)))
+    return os.path.commonpath((folder, os.path.realpath(files.at(path)))) != folder
+
+
 def free_bytes(path: str) -> int:
     """Bytes that may still be written where `path` is, or will be."""
     folder = os.path.dirname(files.at(path))

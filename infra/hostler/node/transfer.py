@@ -8,7 +8,7 @@ import os
 import time
 from typing import Any, BinaryIO, Dict, NamedTuple, Protocol, Tuple
 
-from . import download, files, pace, store
+from . import download, files, operator, pace, store
 from .protocol import Answers, NodeError, as_dict
 
 ATTEMPTS = 6  # in a row without a byte
@@ -110,10 +110,11 @@ def _attempt(wish: Wish, part: BinaryIO, progress: Progress) -> str:
     if have and have == wish.size and wish.sha256:
         return _digest_of(part, have, progress).hexdigest()  # whole already: ended before it had its name
     _room(wish, wish.size, have)
-    source = pace.paced(download.opened(wish.url, wish.token, download.Range(have, validator)), wish.limit)
+    source = pace.paced(operator.opened(wish.url, wish.token, download.Range(have, validator)), wish.limit)
     try:
         return received(wish, part, source, have, progress)
     finally:
+        source.response.close()
         source.connection.close()
 
 

@@ -66,7 +66,8 @@ class Web:
             request.send_header("ETag", self.etag)
         request.end_headers()
         sent = rest[: self.cuts.pop(0)] if self.cuts else rest
-        request.wfile.write(sent[: len(sent) // 2])
+        with suppress(ConnectionError):
+            request.wfile.write(sent[: len(sent) // 2])
         if self.gate is not None:
             self.gate.wait(10)
         with suppress(ConnectionError):  # nobody waits for it any more
