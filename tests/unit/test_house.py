@@ -18,7 +18,7 @@ FLOORS = [
     {"manifest", "stackfile"},
     {"engines", "models", "hosts", "record"},
     {"placement", "cloud"},
-    {"configure", "provision", "gateway", "proposal"},
+    {"configure", "provision", "gateway", "carry", "proposal"},
     {"rollout", "console"},
     {"cli"},
 ]

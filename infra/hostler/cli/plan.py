@@ -44,7 +44,7 @@ def command(
         _drivers_first(made, out, details=diff, out_file=out_file)
         refuse_unreached(observation.seen)
         return int(Exit.CHANGES) if check else int(Exit.DONE)
-    draft = planning.make(renting.planned(observation, out))
+    draft = planning.make(renting.planned(observation, out), tell=out.live)
     if as_json:
         out.json(show.as_json(draft.plan))
     else:

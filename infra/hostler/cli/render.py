@@ -16,8 +16,10 @@ from hostler.console.out import Out
 def command(directory: Path, file: str | None) -> None:
     """Write inventory, variables, files and playbooks to DIRECTORY: plain ansible-playbook there does the same."""
     from hostler.configure.render import render
-    from hostler.rollout import planning, up
+    from hostler.rollout import carrying, planning, up
 
     draft = planning.make(up.look(options.load(file), up.Options()), why="render")
     render(directory, draft.observation.hosts, draft.plan.manifests)
+    for line in carrying.by_hand(draft.plan.manifests, draft.plan.changes):
+        Out().say(line)
     Out().say(f"written; next: cd {directory} && ansible-playbook -i inventory.yml site.yml")

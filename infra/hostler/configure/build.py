@@ -67,13 +67,19 @@ def collect(wish: Wish, host: Host, items: Sequence[Item], made: tuple[str, ...]
         made=made,
         made_for=doors.made_for(wish, made),
         facts=_facts(wish, host),
-        downloads=downloads(wish.file.stack),
+        downloads=downloads(wish.file.stack, host),
     )
 
 
-def downloads(stack: Stack) -> Downloads:
+def downloads(stack: Stack, host: Host) -> Downloads:
+    """What the operator's machine is to fetch, it fetches for itself as well, where it is a host."""
     wanted, mirrors = stack.downloads, mirror.of(stack)
-    return Downloads(images=mirrors.images or "", hub=mirrors.hub or "", limit=(wanted and wanted.limit) or 0)
+    return Downloads(
+        images=mirrors.images or "",
+        hub=mirrors.hub or "",
+        limit=(wanted and wanted.limit) or 0,
+        operator=stack.pools[host.pool].downloads == "operator" and not host.ssh.local,
+    )
 
 
 def _directories(found: Sequence[Directory]) -> tuple[Directory, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
-from hostler.configure import observed
+from hostler.configure import observed, sharing
 from hostler.configure.changes import ABSENT, FIRST, Changes, change, unknown
 from hostler.configure.types import Change
 from hostler.hosts.types import Absent, Seen, Unknown, Value
@@ -22,6 +22,7 @@ from hostler.manifest.items import (
     Unit,
 )
 from hostler.models import mirror
+from hostler.models.lying import OPERATOR
 from hostler.stackfile.forms import show
 
 
@@ -86,7 +87,9 @@ def whence(manifest: Manifest, item: ModelFile) -> str:
     if item.peers:
         return f" from {item.peers[0].host}"
     limit = manifest.downloads.limit
-    place = urlsplit(mirror.hub(manifest.downloads.hub, item.url)).hostname
+    place = urlsplit(mirror.hub(manifest.downloads.hub, item.url)).hostname or ""
+    if sharing.by_operator(manifest.downloads, item):
+        place = "this machine" if item.url.startswith(OPERATOR) else f"{place} through this machine"
     return f" from {place}" + (f", at most {show('rate', limit)}" if limit else "")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import posixpath
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostler.engines import vllm
@@ -21,15 +22,14 @@ from hostler.manifest.items import (
     ModelFile,
     Mount,
     Text,
-    digest_of,
 )
-from hostler.models.types import Member, ModelSource, Replica, Runs, WeightsFile
+from hostler.models import lying
+from hostler.models.types import Member, ModelSource, Replica, Runs
 from hostler.placement.links import matrix_of
 
 if TYPE_CHECKING:
     from hostler.configure.wish import Wish
 
-MODELS = "/var/lib/hostler/models"
 WANTED = "/etc/hostler/wanted"
 WRITABLE = (posixpath.dirname(vllm.CACHE), vllm.CACHE)  # folders that engines may write to
 LOAD_BYTES_PER_S = 50 * 2**20  # a slow disk: a load that takes longer has failed
@@ -42,23 +42,28 @@ def items(wish: Wish, host: Host) -> tuple[Item, ...]:
         runs = wish.release.models[replica.model].runs
         member = next(m for m in replica.members if m.host == host.name)
         made = container(wish, replica, runs, member)
-        found += [runs.image, *model_files(runs.weights), *_writable(made), made]
+        weights = weights_on(wish, runs.weights, host.name)
+        found += [runs.image, *model_files(weights), *_writable(made), made]
     return tuple(dict.fromkeys(found))
 
 
-def model_path(weights: ModelSource, file: WeightsFile | None = None) -> str:
-    """Where a file of a model (the first one) is on a host. The folder is the digest of the first one's address, so
-    that two files of one name never meet, and a file that is not downloaded yet has its place already."""
-    if weights.local:
-        return weights.url.removeprefix("file:")
-    return f"{MODELS}/{digest_of(weights.url)[:16]}/{posixpath.basename((file or weights).file)}"
+def weights_on(wish: Wish, weights: ModelSource, host: str) -> ModelSource:
+    """As a host has them: the operator's own machine has the operator's files where they are."""
+    local = any(one.name == host and one.ssh.local for one in wish.hosts)
+    if not (local and lying.is_operators(weights)):
+        return weights
+    folder = str(Path(wish.file.path).resolve().parent)
+    first, *more = (
+        replace(file, url=lying.LOCAL + lying.on_operator(weights, folder, file)) for file in weights.files
+    )
+    return replace(weights, url=first.url, more=tuple(more), local=True)
 
 
 def model_files(weights: ModelSource) -> tuple[ModelFile, ...]:
     """All files of a model; the small ones last, so that the large ones begin to come first."""
     return tuple(
         ModelFile(
-            path=model_path(weights, file),
+            path=lying.on_host(weights, file),
             url=file.url,
             sha256=file.sha256,
             size=file.size,
@@ -88,7 +93,7 @@ def seat(wish: Wish, runs: Runs, member: Member) -> Seat:
     links = matrix_of(member.cards, facts.links) if facts else ()
     count = len(member.cards)
     return Seat(
-        model_path=model_path(runs.weights),
+        model_path=lying.on_host(weights_on(wish, runs.weights, member.host)),
         port=member.port,
         cards=count,
         card_mib=min((card.memory_mib for card in cards), default=0),

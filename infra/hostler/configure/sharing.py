@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from hostler import resources
 from hostler.configure import engine, observed
 from hostler.hosts.types import Host, Seen, Value
-from hostler.manifest.items import File, Item, ModelFile, Part, Text, Unit
+from hostler.manifest.items import Downloads, File, Item, ModelFile, Part, Text, Unit
+from hostler.models.lying import MODELS, OPERATOR
 
 if TYPE_CHECKING:
     from hostler.configure.wish import Wish
@@ -32,6 +33,16 @@ def units() -> Iterator[Item]:
         text = (resources.templates() / name).read_text()
         yield File(path=f"{FOLDER}/{name}", part=Part.EDGE, content=Text(text=text))
     yield Unit(name=SOCKET, part=Part.EDGE)
+
+
+def by_operator(downloads: Downloads, file: ModelFile) -> bool:
+    """Whether a file comes from the machine that runs Hostler: because it lies there, or since its pool has no line."""
+    return file.url.startswith(OPERATOR) or (downloads.operator and not file.url.startswith("file:"))
+
+
+def place(file: ModelFile) -> str:
+    """How files of weights are asked for among hosts: below the folder of all."""
+    return file.path.removeprefix(MODELS)
 
 
 def near(wish: Wish, host: Host) -> tuple[str, ...]:

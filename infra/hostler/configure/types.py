@@ -29,11 +29,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something a person should know that is no change: TLS off on a private address, a card that is missing."""
+    """Something a person should know that is no change: TLS off on a private address, a card that is missing. What
+    refuses a plan may say what was expected, and what to do."""
 
     level: Literal["note", "warning", "refuse"]
     text: str
     where: str = ""
+    expected: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,20 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hostler.configure import entries, nvidia, systems
+from hostler.configure import entries, nvidia, sharing, systems
 from hostler.configure.power import WISH as POWER
 from hostler.configure.sharing import CERTIFICATES
 from hostler.configure.types import Change
 from hostler.manifest.items import (
     Manifest,
+    ModelFile,
     Package,
     Part,
     SecretRef,
 )
 from hostler.models import mirror
+from hostler.models.lying import OPERATOR
 
 DUE = "/etc/hostler/due/"  # marks of changes that are not loaded yet; roles remove them themselves
 BESIDE = ".hostler"  # as the node's: ends the name of what is known of a file of weights
+GIVER = (
+    "HOSTLER_OPERATOR"  # name of the token with which a host asks the operator's machine, made for each run
+)
 DOORS = (Part.EDGE, Part.GATEWAY)
 
 
@@ -233,15 +238,23 @@ def _models(manifest: Manifest, changes: Sequence[Change] | None) -> list[dict[s
     return [
         {
             "path": m.path,
-            "url": mirror.hub(manifest.downloads.hub, m.url),
+            **_origin(manifest, m),
             "sha256": m.sha256,
             "size": m.size,
-            "secret": m.secret,
             "limit": manifest.downloads.limit,
             "peers": [asdict(peer) for peer in m.peers],
         }
         for m in wanted
     ]
+
+
+def _origin(manifest: Manifest, file: ModelFile) -> dict[str, str]:
+    """Where a host asks outside, and with which token. The operator's machine is a port of the host's own, if it gives
+    anything to this host in this run; a host that has others to ask is not given a second way to one line."""
+    if not sharing.by_operator(manifest.downloads, file):
+        return {"url": mirror.hub(manifest.downloads.hub, file.url), "secret": file.secret}
+    door = "" if file.peers else str(manifest.downloads.door or "")
+    return {"url": f"{OPERATOR}{door}{sharing.place(file)}", "secret": GIVER if door else ""}
 
 
 def _containers(manifest: Manifest, changes: Sequence[Change] | None) -> list[str]:
@@ -257,5 +270,7 @@ def _containers(manifest: Manifest, changes: Sequence[Change] | None) -> list[st
 def secrets_named(manifests: Mapping[str, Manifest]) -> tuple[str, ...]:
     """Names of all secrets that roles need."""
     files = [f.content.name for m in manifests.values() for f in m.files if isinstance(f.content, SecretRef)]
-    tokens = [model.secret for m in manifests.values() for model in m.models if model.secret]
-    return tuple(sorted({*files, *tokens}))
+    tokens = [
+        origin["secret"] for m in manifests.values() for origin in (_origin(m, file) for file in m.models)
+    ]
+    return tuple(sorted({*files, *tokens} - {""}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TextIO
@@ -28,6 +29,7 @@ class Out:
         self.colour = self.stderr.isatty() and not os.environ.get("NO_COLOR")
         self._last = 0.0
         self._live = ""
+        self._lock = threading.RLock()  # files that are given tell of themselves beside Ansible
 
     def json(self, value: Any) -> None:
         Out.answered = self.stdout
@@ -47,18 +49,20 @@ class Out:
 
     def say(self, text: str, *, colour: str = "") -> None:
         """A line of the story."""
-        self._clear()
-        self.stderr.write(self._paint(text, colour) + "\n")
-        self.stderr.flush()
-        self._last = time.monotonic()
+        with self._lock:
+            self._clear()
+            self.stderr.write(self._paint(text, colour) + "\n")
+            self.stderr.flush()
+            self._last = time.monotonic()
 
     def live(self, text: str) -> None:
         """What is going on now: overwritten in place on a terminal, elsewhere a line now and then."""
         if self.stderr.isatty():
-            self._clear()
-            self._live = text[: max(20, self._width() - 1)]
-            self.stderr.write(self._live)
-            self.stderr.flush()
+            with self._lock:
+                self._clear()
+                self._live = text[: max(20, self._width() - 1)]
+                self.stderr.write(self._live)
+                self.stderr.flush()
         elif time.monotonic() - self._last >= QUIET_S:
             self.say(text)
 

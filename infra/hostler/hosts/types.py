@@ -175,6 +175,7 @@ class Seen:
       package:docker.io   {"version", "hold", "state": "installed"|"half"}
       path:/etc/x         {"type": "file"|"dir"|"link"|"other", "mode": "0644", "owner", "group", "size", "sha256"}
                           (`text` too for files under 64 KiB that the ask marks as shown)
+      folder:/srv/llama   {name: {"size", "sha256" (empty: large, and never checked), "out": a link out of it}}
       json:/etc/docker/daemon.json   the parsed document
       image:name@sha256:..  {"id", "size"}
       tag:name:tag        {"digest"}

@@ -155,7 +155,8 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """A file of weights. `url` is an https address, or file: for a path on the host that stays where it is.
+    """A file of weights. `url` is an https address, file: for a path on the host that stays where it is, or operator:
+    for a file of the operator's machine, by its content.
     `sha256` empty: unknown until the first download, which then is recorded. `peers` are asked before the address,
     the nearest first; who has what decides that, so it is no part of what must be true."""
 
@@ -263,6 +264,8 @@ class Downloads:
     images: str = ""  # a registry's address, perhaps with {registry}; empty: each image's own registry
     hub: str = ""  # in place of https://huggingface.co
     limit: int = 0  # bytes a second of weights; 0: as fast as it goes
+    operator: bool = False  # weights from outside come through the operator's machine
+    door: int = 0  # port on the host's loopback that leads there, while a run goes on; 0: none
 
 
 Item = Package | Directory | File | MergedJson | ImagePin | ModelFile | Container | Unit | PowerLimit | Port

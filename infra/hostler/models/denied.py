@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from urllib.parse import urlsplit
 
 from hostler.errors import StackFileError
@@ -48,9 +47,9 @@ def no_weights(source: HubSource, where: str) -> StackFileError:
 def not_of_hub(named: str, where: str) -> StackFileError:
     return StackFileError.of(
         where,
-        expected="a repository of the hub: safetensors are many files",
+        expected="a repository of the hub, or a folder: safetensors are many files",
         got=named,
-        next_step="write hf:ORG/REPO; without internet set `mirror.hub`; or name a .gguf file for llama.cpp",
+        next_step="write hf:ORG/REPO, or a folder: ./FOLDER on this machine, /FOLDER on the hosts",
     )
 
 
@@ -73,17 +72,25 @@ def no_revision(source: HubSource, where: str) -> StackFileError:
     )
 
 
-def no_file(path: str, where: str) -> StackFileError:
-    """A path means a file on the hosts; one that lies here has to be carried there."""
-    here = os.path.isfile(path)
-    carry = f"`rsync -P --mkpath {shlex.quote(path)} HOST:{shlex.quote(path)}` for each host of the pool goes on where it stopped"
+def other_content(text: str, expected: str, got: str, where: str) -> StackFileError:
+    """A file of the operator's machine, beside a checksum in the stack file."""
     return StackFileError.of(
         where,
-        expected=f"the file {path} on a host of the model's pool",
+        expected=f"{text} with SHA-256 {expected}, as `sha256` says",
+        got=got,
+        next_step=f"put the right file there, or write `sha256: {got}`",
+    )
+
+
+def no_file(path: str, where: str) -> StackFileError:
+    """/PATH means a file or folder on the hosts; ./PATH is one on this machine, and is brought there."""
+    here = os.path.exists(path)
+    own = f"write {os.path.join('.', os.path.basename(path))} and put it beside the stack file (or ../, ~/): `up` brings it there"
+    return StackFileError.of(
+        where,
+        expected=f"{path} on a host of the model's pool",
         got="none there; it is on this machine" if here else "none there, or its size is not known",
-        next_step=carry
-        if here
-        else "copy the file to that path on each host of the pool, or name a hub source",
+        next_step=own if here else "copy it to that path on each host of the pool, or name a hub source",
     )
 
 

@@ -11,7 +11,8 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import cached_property, partial
@@ -22,6 +23,7 @@ from hostler.errors import Exit, HostlerError
 TIMEOUT_S = 15.0
 ATTEMPTS = 4
 REDIRECTS = 6
+MOVED = (301, 302, 303, 307, 308)
 BODY_LIMIT = 32 * 2**20
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 
@@ -78,28 +80,47 @@ class Http:
             once = partial(self._once, method, url, sent, limit)
             answer = patiently(once, self.attempts, self.pause)
             target = answer.headers.get("location")
-            if answer.status not in (301, 302, 303, 307, 308) or not target:
+            if answer.status not in MOVED or not target:
                 return answer
             sent, url = _after_redirect(sent, url, urljoin(url, target))
-        raise UnreachableError.of(
-            urlsplit(url).netloc,
-            expected="an answer",
-            got=f"{REDIRECTS} redirects",
-            next_step="check the address",
-        )
+        raise _going_round(url)
+
+    @contextmanager
+    def stream(
+        self, url: str, headers: Mapping[str, str] | None = None
+    ) -> Generator[tuple[Answer, http.client.HTTPResponse | urllib.error.HTTPError]]:
+        """One request with redirects, and no other attempt; the body is to be read. Raises UnreachableError."""
+        sent = dict(headers or {})
+        for _ in range(REDIRECTS):
+            try:
+                body = self._opener.open(self._request("GET", url, sent), timeout=self.timeout)
+            except urllib.error.HTTPError as error:
+                body = error
+            except (OSError, http.client.HTTPException) as error:
+                raise unreachable(url, error) from error
+            with body:
+                answer = _answer(body.status or 0, body.headers, b"", url)
+                target = answer.headers.get("location")
+                if answer.status not in MOVED or not target:
+                    yield answer, body
+                    return
+            sent, url = _after_redirect(sent, url, urljoin(url, target))
+        raise _going_round(url)
 
     @cached_property
     def _opener(self) -> urllib.request.OpenerDirector:
         return urllib.request.build_opener(urllib.request.HTTPSHandler(context=certificates()), _Stay())
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
+    def _request(self, method: str, url: str, headers: Mapping[str, str]) -> urllib.request.Request:
         if urlsplit(url).scheme not in ("https", "http"):
             raise UnreachableError.of(
                 url, expected="an http address", got=urlsplit(url).scheme or "no scheme"
             )
-        request = urllib.request.Request(url, method=method, headers=dict(headers))  # noqa: S310 the scheme is checked
+        return urllib.request.Request(url, method=method, headers=dict(headers))  # noqa: S310 the scheme is checked
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
         try:
-            with self._opener.open(request, timeout=self.timeout) as response:
+            with self._opener.open(self._request(method, url, headers), timeout=self.timeout) as response:
                 answer = _answer(response.status, response.headers, response.read(limit), url)
         except urllib.error.HTTPError as error:
             with error:
@@ -109,6 +130,15 @@ class Http:
         if answer.status in _AGAIN:
             raise _AgainError(answer=answer)
         return answer
+
+
+def _going_round(url: str) -> UnreachableError:
+    return UnreachableError.of(
+        urlsplit(url).netloc,
+        expected="an answer",
+        got=f"{REDIRECTS} redirects",
+        next_step="check the address",
+    )
 
 
 def certificates() -> ssl.SSLContext:

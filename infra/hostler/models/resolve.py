@@ -6,18 +6,28 @@ One attempt that fails says what to do; nothing is guessed but memory, and then 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hostler.errors import StackFileError
-from hostler.models import denied, mirror
+from hostler.models import denied, host_files, lookup, lying, mirror
 from hostler.models import source as sources
 from hostler.models.denied import HUB_SECRET
-from hostler.models.gguf import Read
+from hostler.models.gguf import GgufError, Read
+from hostler.models.host_files import SeenFiles, SeenFolder
 from hostler.models.http import Answer, Http, unreachable
-from hostler.models.safetensors import INDEX, Checkpoint, indexed, names_of, read_checkpoint
-from hostler.models.source import Format, HubSource, Parsed, PathSource, RepoFile, UrlSource
+from hostler.models.lookup import OnHost
+from hostler.models.operator_files import OperatorFiles
+from hostler.models.safetensors import (
+    INDEX,
+    Checkpoint,
+    CheckpointError,
+    indexed,
+    names_of,
+    read_checkpoint,
+)
+from hostler.models.source import Format, HubSource, OperatorSource, Parsed, PathSource, RepoFile, UrlSource
 from hostler.models.types import ModelSource, WeightsFile
 
 if TYPE_CHECKING:
@@ -26,22 +36,13 @@ if TYPE_CHECKING:
 
 HUB_TIMEOUT_S = 20.0
 _HUB_ATTEMPTS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class SeenFile:
-    """A file that a probe saw on the hosts. `sha256` empty: nobody has counted it."""
-
-    size: int
-    sha256: str = ""
-
-
-SeenFiles = Mapping[str, SeenFile]  # by absolute path
+SMALL = 16 * 2**20  # bytes of the largest file beside weights that is read
 
 
 class Weights:
     """Resolves sources. `api` replaces the hub's client, for tests; `hub` is the stack file's `mirror.hub`, which is
-    asked instead, and which no release knows of."""
+    asked instead, and which no release knows of. `folders`: what lies on hosts, by path; `on_host` reads there; `files`
+    are those of this machine."""
 
     def __init__(
         self,
@@ -51,23 +52,46 @@ class Weights:
         api: HfApi | None = None,
         seen: SeenFiles | None = None,
         hub: str | None = None,
+        folders: Mapping[str, SeenFolder] | None = None,
+        on_host: OnHost | None = None,
+        files: OperatorFiles | None = None,
     ) -> None:
         self.token, self.http, self._api, self.seen = token, http or Http(), api, dict(seen or {})
         self.hub = hub
+        self.folders, self.on_host = dict(folders or {}), on_host
+        self.files = files or OperatorFiles()
 
-    def resolve(self, source: Parsed, *, where: str = "source", form: Format = "unknown") -> ModelSource:
-        """The exact files. `form`: which ones of a repository that has several. Raises StackFileError (wrong
-        name, no access) or UnreachableError."""
-        if isinstance(source, HubSource):
-            return self._hub(source, where, form)
-        if form == "safetensors":
-            raise denied.not_of_hub(str(source), where)
-        return self._url(source, where) if isinstance(source, UrlSource) else self._path(source, where)
+    def resolve(
+        self,
+        source: Parsed,
+        *,
+        where: str = "source",
+        form: Format = "unknown",
+        hosts: Collection[str] | None = None,
+    ) -> ModelSource:
+        """The exact files. `form`: which ones of a repository that has several; `hosts`: where a path has to lie, None:
+        wherever. Raises StackFileError (wrong name, no access) or UnreachableError."""
+        match source:
+            case HubSource():
+                return self._hub(source, where, form)
+            case OperatorSource():
+                return self._operators(source, where, form)
+            case PathSource() if source.path.rstrip("/") in self.folders:
+                return self._folder(source, where, form, hosts)
+            case UrlSource() if form != "safetensors":
+                return self._url(source, where)
+            case PathSource() if form != "safetensors" or source.path not in self.seen:
+                return self._path(source, where)
+            case _:
+                raise denied.not_of_hub(str(source), where)
 
     def reader(self, weights: ModelSource, file: WeightsFile | None = None) -> Read:
         """Reads parts of a resolved file (the first one) by HTTP ranges. Raises StackFileError or
         UnreachableError."""
-        url = mirror.hub(self.hub, (file or weights).url)
+        one = file or weights.files[0]
+        if one.url.startswith((lying.LOCAL, lying.OPERATOR)):
+            return lookup.reader(weights, one, self.files, self.on_host)
+        url = mirror.hub(self.hub, one.url)
         headers = {"Authorization": f"Bearer {self.token}"} if weights.secret and self.token else {}
 
         def read(offset: int, count: int) -> bytes:
@@ -157,10 +181,20 @@ class Weights:
     def read_checkpoint(self, weights: ModelSource, *, where: str = "source") -> Checkpoint:
         """What a resolved checkpoint tells of itself. Raises CheckpointError, StackFileError or UnreachableError."""
         there = {file.file: file for file in weights.files}
-        return read_checkpoint(
-            lambda name: self._small(there[name].url, bool(weights.secret), where) if name in there else None,
-            {name: file.size for name, file in there.items()},
-        )
+
+        def read(name: str) -> bytes | None:
+            return self._beside(weights, there[name], where) if name in there else None
+
+        return read_checkpoint(read, {name: file.size for name, file in there.items()})
+
+    def _beside(self, weights: ModelSource, file: WeightsFile, where: str) -> bytes:
+        """A small file of a checkpoint, whole."""
+        if not file.url.startswith((lying.LOCAL, lying.OPERATOR)):
+            return self._small(file.url, bool(weights.secret), where)
+        try:
+            return lookup.reader(weights, file, self.files, self.on_host)(0, file.size)
+        except GgufError as error:
+            raise CheckpointError(f"{file.file} could not be read: {error}") from error
 
     def _client(self) -> HfApi:
         # read at its import; else it asks huggingface.co about the environment, whatever the endpoint is
@@ -204,6 +238,40 @@ class Weights:
             sha256=source.sha256,
             revision=answer.headers.get("etag", "").strip('"'),
         )
+
+    def _operators(self, source: OperatorSource, where: str, form: Format) -> ModelSource:
+        """By content, which is the same wherever the file lies and whoever brings it."""
+        paths = self.files.chosen(source, form, where)
+        files = [
+            WeightsFile(
+                url="", file=path.name, size=path.stat().st_size, sha256=self.files.digest(path, where)
+            )
+            for path in paths
+        ]
+        if source.sha256 and source.sha256 != files[0].sha256:
+            raise denied.other_content(source.text, source.sha256, files[0].sha256, where)
+        url = lying.address(files)
+        return ModelSource(
+            source=source.text,
+            url=url,
+            file=files[0].file,
+            size=files[0].size,
+            sha256=files[0].sha256,
+            more=tuple(replace(file, url=f"{url}/{file.file}") for file in files[1:]),
+            format="gguf" if paths[0].suffix.lower() == ".gguf" else "safetensors",
+        )
+
+    def _folder(
+        self, source: PathSource, where: str, form: Format, hosts: Collection[str] | None
+    ) -> ModelSource:
+        def read(name: str) -> bytes:
+            path = f"{source.path.rstrip('/')}/{name}"
+            if not self.on_host:
+                raise CheckpointError(f"{path} could not be read")
+            return self.on_host(path, 0, SMALL)
+
+        seen = self.folders[source.path.rstrip("/")]
+        return host_files.of_folder(source, seen, hosts, read, form, where)
 
     def _path(self, source: PathSource, where: str) -> ModelSource:
         seen = self.seen.get(source.path)

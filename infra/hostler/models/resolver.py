@@ -61,9 +61,9 @@ class Resolver:
         """What the section means now. `pools`: where it may run; `live`: what it runs so far, whose
         weights and image stay where the section still names the same."""
         where = self.where(f"models.{name}.source")
-        weights = self._weights(name, model, live)
-        engine = engine_for(model.engine, weights.format, where=where)
         there = _there(self.rooms, pools)
+        weights = self._weights(name, model, live, there)
+        engine = engine_for(model.engine, weights.format, where=where)
         in_memory = is_in_memory(model, pools, self.rooms)
         if live and model.cards is None and not there:
             in_memory = live.in_memory  # no host answers: what it was is the best that is known
@@ -95,7 +95,7 @@ class Resolver:
             counts=sized.counts,
         )
 
-    def _weights(self, name: str, model: Model, live: Runs | None) -> ModelSource:
+    def _weights(self, name: str, model: Model, live: Runs | None, there: Sequence[Room]) -> ModelSource:
         where, text = self.where(f"models.{name}.source"), model.source or ""
         parsed = source.parse(text, sha256=model.sha256 or "", folder=self.folder, where=where)
         said = source.format_of(text)
@@ -104,7 +104,7 @@ class Resolver:
         same = live and live.weights.source == str(parsed) and form in ("unknown", live.weights.format)
         if live and same and model.sha256 in (None, live.weights.sha256):
             return live.weights
-        return self.weights.resolve(parsed, where=where, form=form)
+        return self.weights.resolve(parsed, where=where, form=form, hosts=[room.host for room in there])
 
     def _sized(
         self, name: str, model: Model, weights: ModelSource, rooms: Sequence[Room], in_memory: bool
@@ -206,11 +206,10 @@ def is_in_memory(model: Model, pools: Sequence[str], rooms: Sequence[Room]) -> b
     return model.cards == 0 or (model.cards is None and bool(there) and not any(room.cards for room in there))
 
 
-def host_paths(models: Mapping[str, Model], folder: str) -> tuple[str, ...]:
+def host_paths(models: Mapping[str, Model]) -> tuple[str, ...]:
     """The absolute paths of weights that have to lie on the hosts: to be asked for by the probe."""
     texts = [model.source or "" for model in models.values()]
-    parsed = [source.parse(text, folder=folder) for text in texts if text.startswith(("/", "."))]
-    return tuple(sorted({str(one) for one in parsed}))
+    return tuple(sorted({str(source.parse(text)) for text in texts if text.startswith("/")}))
 
 
 def _there(rooms: Sequence[Room], pools: Sequence[str]) -> list[Room]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +26,7 @@ _SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 _NOT_WEIGHTS = re.compile(r"mmproj|imatrix", re.IGNORECASE)  # vision projectors, calibration data
 _FULL_PRECISION = re.compile(r"awq|gptq|safetensors|fp8|bnb", re.IGNORECASE)
 DEFAULT_QUANTIZATION = "Q4_K_M"
+OWN = ("./", "../", "~/")  # how a source begins that is on the operator's machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,20 @@ class PathSource:
         return self.path
 
 
-Parsed = HubSource | UrlSource | PathSource
+@dataclass(frozen=True, slots=True)
+class OperatorSource:
+    """A file, or a folder, on the machine that runs Hostler. `text` is the stack file's, which is the same for every
+    operator; `path` is where that is on this one."""
+
+    text: str
+    path: str
+    sha256: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Parsed = HubSource | UrlSource | PathSource | OperatorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +98,18 @@ class RepoFile:
 
 
 def parse(text: str, *, sha256: str = "", folder: str = "/", where: str = "source") -> Parsed:
-    """The typed source. `folder`: what `./` stands for, the stack file's folder; the file itself has to
-    be on the hosts under the same path. Raises StackFileError."""
+    """The typed source. `folder`: what `./` stands for, the stack file's folder. Raises StackFileError."""
     if text.startswith("hf:"):
         return _hub(text, where)
     if text.startswith("https://"):
         return _url(text, sha256, where)
-    if text.startswith(("/", "./", "../")):
+    if text.startswith("/"):
         return PathSource(_absolute(text, folder), sha256)
+    if text.startswith(OWN):
+        return OperatorSource(text, own_path(text, folder), sha256)
     raise StackFileError.of(
         where,
-        expected="hf:ORG/REPO[:QUANT][@REVISION], an https address, or a path that starts with / or ./",
+        expected="hf:ORG/REPO[:QUANT][@REVISION], an https address, /PATH on the hosts, or ./PATH beside this file",
         got=repr(text),
         next_step="name a GGUF repository of the hub, such as hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M",
     )
@@ -122,6 +137,11 @@ def _url(text: str, sha256: str, where: str) -> UrlSource:
             next_step="give the address of the .gguf file itself",
         )
     return source
+
+
+def own_path(text: str, folder: str) -> str:
+    """Where a source of the operator's machine is on this one; `folder` is the stack file's."""
+    return _absolute(str(Path(text).expanduser()) if text.startswith("~") else text, folder)
 
 
 def _absolute(text: str, folder: str) -> str:
@@ -161,18 +181,23 @@ def weights_of(files: Iterable[RepoFile]) -> list[RepoFile]:
 def choose(source: HubSource, files: Sequence[RepoFile], *, where: str = "source") -> tuple[RepoFile, ...]:
     """The model that the source names: one file, or all parts of one that is split, in their order. Raises
     StackFileError with what is there instead."""
-    models = _models(weights_of(files))
+    models = models_of(weights_of(files))
     if not models:
         raise _no_gguf(source, files, where)
     found = _matches(source.quantization, models)
     if len(found) != 1:
         raise _not_one(source, [parts[0] for parts in found or models], where, several=bool(found))
-    if len(found[0]) not in (1, _count(found[0][0].name)):
+    if not is_whole(found[0]):
         raise _incomplete(source, found[0], where)
     return found[0]
 
 
-def _models(weights: Sequence[RepoFile]) -> list[tuple[RepoFile, ...]]:
+def is_whole(parts: Sequence[RepoFile]) -> bool:
+    """Whether all parts of a model are there."""
+    return len(parts) == _count(parts[0].name)
+
+
+def models_of(weights: Sequence[RepoFile]) -> list[tuple[RepoFile, ...]]:
     """Each model's files: the parts of a split one together."""
     stems: dict[str, list[RepoFile]] = {}
     for file in weights:

@@ -18,7 +18,7 @@ from hostler.models.memory import Shape
 from hostler.models.resolve import Weights
 from hostler.models.safetensors import Checkpoint, CheckpointError, read_checkpoint
 from hostler.models.shapes import as_served, shape_of
-from hostler.models.source import HubSource, Parsed, PathSource, format_of, label
+from hostler.models.source import HubSource, OperatorSource, Parsed, PathSource, format_of, label
 from hostler.models.types import ModelSource
 
 
@@ -59,7 +59,7 @@ def read_subject(
 
 
 def _read(name: str, source: Parsed, weights: Weights, wanted: Wanted, where: str) -> Subject:
-    here = Path(source.path) if isinstance(source, PathSource) else None
+    here = Path(source.path) if isinstance(source, PathSource | OperatorSource) else None
     if here and here.is_dir():
         return _of_checkpoint(name, source, _in_folder(here), wanted.args)
     if here and here.is_file():

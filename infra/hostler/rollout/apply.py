@@ -9,11 +9,11 @@ from hostler.configure import leftovers
 from hostler.configure.events import Event
 from hostler.configure.run import run_playbooks
 from hostler.configure.types import Change
-from hostler.configure.variables import secrets_named
+from hostler.configure.variables import GIVER, secrets_named
 from hostler.console.out import Out
 from hostler.errors import ConfigureError, HostlerError, RefusedError
 from hostler.hosts.trouble import AgentError
-from hostler.rollout import secret
+from hostler.rollout import carrying, secret
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
 
@@ -56,14 +56,15 @@ def prune(draft: Draft, run: Session) -> None:
 
 
 def _play(draft: Draft, run: Session, changes: tuple[Change, ...], *, cut: bool = False) -> None:
-    with _or_lost(run):
+    file, hosts = draft.observation.file, draft.observation.hosts
+    with _or_lost(run), carrying.giving(draft.plan, file, hosts, changes, run.out) as giving:
         run_playbooks(
-            manifests=draft.plan.manifests,
-            hosts=draft.observation.hosts,
+            manifests=giving.manifests,
+            hosts=hosts,
             changes=changes,
             run=run.run,
             cut=cut,
-            secrets=secret.values(draft.observation.file, secrets_named(draft.plan.manifests)),
+            secrets={**secret.values(file, secrets_named(giving.manifests)), GIVER: giving.token},
             on_event=Teller(run.out),
             lost=run.lock.lost,
         )

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostler.errors import UsageError
-from hostler.hosts.types import Host, Seen, Value
-from hostler.models import mirror
+from hostler.hosts.types import Host, Seen
 from hostler.models import source as sources
 from hostler.models.fit import Fit, Subject, fit
 from hostler.models.imagined import card_room, common_rooms
-from hostler.models.resolve import SeenFile, Weights
+from hostler.models.resolve import Weights
 from hostler.models.rooms import rooms_of
-from hostler.models.source import Parsed, PathSource
+from hostler.models.source import OperatorSource, Parsed, PathSource
 from hostler.models.subject import ANYTHING, Wanted, read_subject
-from hostler.rollout import secret
-from hostler.rollout.observe import look, questions_of
+from hostler.rollout import secret, seen_files
+from hostler.rollout.observe import look, of_paths, questions_of
+from hostler.rollout.seen_files import HostFiles
 from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.sections import Model, StackFile
 
@@ -45,7 +45,7 @@ class _Asked:
 
 def is_source(word: str) -> bool:
     """A source word, not the name of a model in the stack file."""
-    return word.startswith(("hf:", "http:", "https:", "/", "./", "../"))
+    return word.startswith(("hf:", "http:", "https:", "/", *sources.OWN))
 
 
 def answer(
@@ -56,11 +56,13 @@ def answer(
     rooms = [card_room(card) for card in cards]
     hosts = () if cards or file is None else _hosts(file, pool)
     seen: Mapping[str, Seen] = look(hosts, _questions(file, asked.source), LIMIT_S) if file and hosts else {}
-    if isinstance(asked.source, PathSource) and not hosts:
+    if isinstance(asked.source, OperatorSource) or (isinstance(asked.source, PathSource) and not hosts):
         _refuse_absent(asked.source.path)
-    subject = read_subject(asked.name, asked.source, _weights(file, seen), asked.wanted, where=asked.where)
+    with HostFiles(hosts, seen) as there:
+        weights = _weights(file, seen, there)
+        subject = read_subject(asked.name, asked.source, weights, asked.wanted, where=asked.where)
     found = fit(subject, rooms or rooms_of(hosts, seen))
-    notes = _notes(subject, asked.source)
+    notes = _notes(subject)
     if not cards and not any(one.reached for one in seen.values()):
         common = fit(subject, common_rooms(), brief=True)
         found = Fit(works=common.works, fails=(*found.fails, *common.fails))
@@ -110,29 +112,20 @@ def _refuse_absent(path: str) -> None:
 
 
 def _questions(file: StackFile | None, source: Parsed) -> tuple[str, ...]:
-    path = (f"path:{source.path}",) if isinstance(source, PathSource) else ()
+    path = of_paths((source.path,)) if isinstance(source, PathSource) else ()
     return tuple(dict.fromkeys((*(questions_of(file) if file else ()), *path)))
 
 
-def _weights(file: StackFile | None, seen: Mapping[str, Seen]) -> Weights:
-    token = secret.value(file, secret.HUB) if file else os.environ.get(secret.HUB, "")
-    files = {
-        key.removeprefix("path:"): SeenFile(int(value.value.get("size", 0)))
-        for one in seen.values()
-        for key, value in one.observed.items()
-        if key.startswith("path:") and isinstance(value, Value) and value.value.get("type") == "file"
-    }
-    return Weights(token=token, seen=files, hub=mirror.of(file.stack).hub if file else None)
+def _weights(file: StackFile | None, seen: Mapping[str, Seen], there: HostFiles) -> Weights:
+    if file is None:
+        return Weights(token=os.environ.get(secret.HUB, ""))
+    return seen_files.weights(file, secret.value(file, secret.HUB), seen, there)
 
 
-def _notes(subject: Subject, source: Parsed) -> list[str]:
+def _notes(subject: Subject) -> list[str]:
     notes: list[str] = []
     if subject.shape and subject.slots > 1:
         notes.append(f"each of {subject.slots} slots has the whole context")
     if subject.shape and subject.shape.how != "header":
         notes.append(f"memory is {subject.shape.how}")
-    if subject.checkpoint and isinstance(source, PathSource):
-        notes.append(
-            "`up` serves safetensors from a repository of the hub, not from a folder: this is for planning"
-        )
     return notes

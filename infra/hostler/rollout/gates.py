@@ -53,7 +53,12 @@ def notices(
 def refuse(plan: Plan, *, allow_downtime: bool) -> None:
     """Raises PlanRefused with everything that stops this plan."""
     problems = [
-        Problem(where=n.where or plan.stack, expected="a plan that can be carried out", got=n.text)
+        Problem(
+            where=n.where or plan.stack,
+            expected=n.expected or "a plan that can be carried out",
+            got=n.text,
+            next_step=n.next_step,
+        )
         for n in plan.notices
         if n.level == "refuse"
     ]

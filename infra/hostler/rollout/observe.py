@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostler.configure import ask
@@ -112,8 +111,12 @@ def look(
 
 def questions_of(file: StackFile) -> tuple[str, ...]:
     """The generic questions, and the weights that the file says lie on the hosts."""
-    folder = str(Path(file.path).resolve().parent)
-    return (*ask.generic(), *(f"path:{path}" for path in host_paths(file.stack.models, folder)))
+    return (*ask.generic(), *of_paths(host_paths(file.stack.models)))
+
+
+def of_paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """About files of weights, or folders of them."""
+    return tuple(f"{kind}:{path}" for path in paths for kind in ("path", "folder"))
 
 
 def gateway_host(file: StackFile, hosts: tuple[Host, ...]) -> Host:

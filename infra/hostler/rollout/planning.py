@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from hostler.console import status
 from hostler.hosts.types import Absent, Host, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models import mirror
+from hostler.models.operator_files import quiet
 from hostler.models.registry import Registry
 from hostler.models.release import next_release, wanted_of
-from hostler.models.resolve import SeenFile, Weights
 from hostler.models.resolver import Resolver
 from hostler.models.rooms import Room, rooms_of
 from hostler.models.types import Placement, Release, Replica
@@ -26,8 +26,9 @@ from hostler.placement.place import place
 from hostler.placement.vacate import Vacated, vacated
 from hostler.record import store
 from hostler.record.types import Expected, Record
-from hostler.rollout import gates, keys, secret, slots
+from hostler.rollout import carrying, gates, keys, secret, seen_files, slots
 from hostler.rollout.observe import Observation, refuse_renamed
+from hostler.rollout.seen_files import HostFiles
 from hostler.stackfile.asked import asked_digests
 
 SERVING = ("ready", "ready, route unknown")  # what is not known is not cut, either
@@ -44,16 +45,22 @@ class Draft:
     observation: Observation
 
 
-def make(observation: Observation, *, why: str = "up", release: Release | None = None) -> Draft:
+def make(
+    observation: Observation,
+    *,
+    why: str = "up",
+    release: Release | None = None,
+    tell: Callable[[str], None] = quiet,
+) -> Draft:
     """Resolves what floats and is new (network), everything else is pure. Changes nothing anywhere.
 
-    `release`: one that was resolved before, for the same record; it is kept as it is.
+    `release`: one that was resolved before, for the same record; it is kept as it is. `tell` hears what takes long.
     """
     record = observation.record or keys.first_record(observation.file.stack.stack, observation.gateway.name)
     store.refuse_foreign(observation.seen, record, observation.file.stack.stack)
     refuse_renamed(observation)
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
-    release = release or _release(observation, record, rooms, why)
+    release = release or _release(observation, record, rooms, why, tell)
     placement = place(wanted_of(observation.file.stack, release), rooms, record.replicas)
     return draft(observation, record, release, placement)
 
@@ -100,6 +107,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
             *slots.notices(observation),
             *too_old.notices(release, placement, observation.seen),
             *disk_room.notices(manifests, observation.seen),
+            *carrying.notices(observation.file, release, manifests, changes),
             *_unreached(observation.seen),
         ),
         manifests=manifests,
@@ -113,34 +121,25 @@ def draft(observation: Observation, record: Record, release: Release, placement:
     return Draft(plan=plan, record=wanted, observation=observation)
 
 
-def _release(observation: Observation, record: Record, rooms: Sequence[Room], why: str) -> Release:
+def _release(
+    observation: Observation, record: Record, rooms: Sequence[Room], why: str, tell: Callable[[str], None]
+) -> Release:
     file = observation.file
-    mirrors = mirror.of(file.stack)
-    resolver = Resolver(
-        rooms,
-        weights=Weights(token=secret.value(file, secret.HUB), seen=_files(observation), hub=mirrors.hub),
-        registry=Registry(mirror=mirrors.images),
-        where=file.where,
-        folder=str(Path(file.path).resolve().parent),
-    )
-    release = next_release(file.stack, record, asked_digests(file.stack), resolve=resolver)
+    with HostFiles(observation.hosts, observation.seen) as there:
+        resolver = Resolver(
+            rooms,
+            weights=seen_files.weights(file, secret.value(file, secret.HUB), observation.seen, there, tell),
+            registry=Registry(mirror=mirror.of(file.stack).images),
+            where=file.where,
+            folder=str(Path(file.path).resolve().parent),
+        )
+        release = next_release(file.stack, record, asked_digests(file.stack), resolve=resolver)
     for known in record.releases:  # one that an interrupted run began is gone on with
         if known.number == release.number or (known.models, known.parts) == (release.models, release.parts):
             return known
     # the first one is dated as its record is, so that a plan says the same each time until an `up` has kept it
     when = record.keys[0].made if record.keys and not record.releases else time.time()
     return replace(release, who=f"{getpass.getuser()}@{socket.gethostname()}", when=round(when), why=why)
-
-
-def _files(observation: Observation) -> dict[str, SeenFile]:
-    """Weights that lie on hosts already, by path."""
-    found: dict[str, SeenFile] = {}
-    for seen in observation.seen.values():
-        for key, value in seen.observed.items():
-            kind, _, path = key.partition(":")
-            if kind == "path" and isinstance(value, Value) and value.value.get("type") == "file":
-                found[path] = SeenFile(int(value.value.get("size", 0)), str(value.value.get("sha256") or ""))
-    return found
 
 
 def _with(releases: tuple[Release, ...], release: Release) -> tuple[Release, ...]:

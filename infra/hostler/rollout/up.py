@@ -44,7 +44,7 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
         out.say("nothing was changed")
         return None
     observation = renting.planned(observed, out)
-    draft = planning.make(observation, release=options.plan.release if options.plan else None)
+    draft = planning.make(observation, release=options.plan.release if options.plan else None, tell=out.live)
     if options.plan:
         planfile.refuse_moved(options.plan, draft.plan)
     if out.as_json:

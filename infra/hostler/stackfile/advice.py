@@ -44,10 +44,12 @@ def masked(text: str) -> str:
 
 
 def advice(spec: forms.Spec, text: str) -> str:
+    if spec is forms.FORMS["source"] and re.fullmatch(r"[\w.-][\w./-]*\.gguf", text):
+        return f"write ./{text} for a file beside this one, or /PATH for one on the hosts"
     if spec is forms.FORMS["source"] and re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+(?::[\w.-]+)?", text):
         return f"write hf:{text} for a repository of the Hugging Face hub"
     if spec is forms.FORMS["source"] and text.startswith("http://"):
-        return "use https; a file that is on the hosts already is named by its path"
+        return "use https; a file on this machine is ./PATH, one on the hosts /PATH"
     if text.startswith("-"):
         return "no name or address may begin with -, which programs read as an option"
     if spec is forms.FORMS["image"]:

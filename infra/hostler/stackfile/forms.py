@@ -246,10 +246,10 @@ FORMS: dict[str, Spec] = {
         longest=4096,
     ),
     "source": Spec(
-        expected="hf:ORG/REPO[:QUANT][@REVISION], an https address, or a path on the host that starts with / or ./",
+        expected="hf:ORG/REPO[:QUANT][@REVISION], an https address, /PATH on the hosts, or ./PATH on this machine",
         pattern=(
             r"(?:hf:[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*(?::[A-Za-z0-9_.-]+)?(?:@[A-Za-z0-9_.][A-Za-z0-9_./-]*)?"
-            r"|https://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?/[^\s\0@]+|\.{0,2}/[^\0\n]+)"
+            r"|https://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{1,5})?/[^\s\0@]+|(?:\.{0,2}|~)/[^\0\n]+)"
         ),
         longest=2048,
     ),

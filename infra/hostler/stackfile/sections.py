@@ -120,6 +120,11 @@ class Pool:
     start: Start | None = entry("when a rented machine is started on demand", None, built=False)
     idle: Idle | None = entry("what happens to idle machines", None, built=False)
     power: Power | None = entry("electrical power", None)
+    downloads: Literal["hosts", "operator"] = entry(
+        "who fetches weights from the hub and from https addresses. hosts: one of them, and the others copy it. operator: "
+        "the machine that runs Hostler, over whose SSH connection one host gets them; HF_TOKEN stays there",
+        "hosts",
+    )
     driver: Literal["keep", "install"] = entry(
         "NVIDIA's driver. keep: one that works stays, and where none is there `up` installs branch 580 and reboots the host",
         "keep",

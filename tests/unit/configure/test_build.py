@@ -11,6 +11,7 @@ import pytest
 from hostler.configure import ask, base, docker, driver, engine, systems, toolkit
 from hostler.hosts.types import Card, Driver, Value
 from hostler.manifest.items import MadeOnHost, MergedJson, Package, Part, Text
+from hostler.models import lying
 from hostler.models.types import ModelSource
 from worlds import configure_world as world
 
@@ -47,14 +48,14 @@ def test_another_question_is_no_other_container() -> None:
 
 def test_files_of_one_name_never_meet() -> None:
     one = ModelSource(source="", url="https://a/x.gguf", file="x.gguf", size=1, sha256="")
-    assert engine.model_path(one) != engine.model_path(replace(one, url="https://b/x.gguf"))
+    assert lying.on_host(one) != lying.on_host(replace(one, url="https://b/x.gguf"))
 
 
 def test_a_file_on_the_host_stays_where_it_is() -> None:
     local = ModelSource(
         source="/srv/x.gguf", url="file:/srv/x.gguf", file="x.gguf", size=1, sha256="", local=True
     )
-    assert engine.model_path(local) == "/srv/x.gguf"
+    assert lying.on_host(local) == "/srv/x.gguf"
 
 
 def test_the_gateways_host_has_an_edge_only_for_files() -> None:

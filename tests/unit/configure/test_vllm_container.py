@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from hostler.configure import ask, doors, engine, variables
+from hostler.configure import ask, doors, variables
 from hostler.configure.wish import Wish
 from hostler.engines.base import ContextAnswer
 from hostler.engines.registry import by_name
 from hostler.engines.vllm import CACHE
 from hostler.hosts.types import Card, Seen
 from hostler.manifest.items import Container, Directory, Manifest, Part
+from hostler.models import lying
 from hostler.models.types import Member, ModelSource, Need, Placement, Replica, WeightsFile
 from worlds import configure_world as world
 
@@ -76,7 +77,7 @@ def chat(found: Manifest) -> Container:
 
 def test_all_its_files_lie_in_one_folder_that_it_cannot_write() -> None:
     found = manifest()
-    folder = engine.model_path(weights()).rpartition("/")[0]
+    folder = lying.on_host(weights()).rpartition("/")[0]
     assert {model.path.rpartition("/")[0] for model in found.models} == {folder}
     assert [model.path.rpartition("/")[2] for model in found.models] == [f.file for f in weights().files]
     assert {model.secret for model in found.models} == {"HF_TOKEN"}

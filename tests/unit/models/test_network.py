@@ -13,9 +13,10 @@ from huggingface_hub import HfApi
 from hostler.configure import engine
 from hostler.errors import HostlerError, StackFileError
 from hostler.manifest.items import ImagePin, Part
+from hostler.models.host_files import SeenFile
 from hostler.models.http import Http, UnreachableError
 from hostler.models.registry import Registry, parse_reference
-from hostler.models.resolve import SeenFile, Weights
+from hostler.models.resolve import Weights
 from hostler.models.source import HubSource, PathSource, UrlSource
 
 from .web import COMMIT, DIGEST, INDEX, Web
@@ -254,4 +255,4 @@ def test_a_path_that_is_only_here_is_to_be_carried_there(tmp_path: Path) -> None
     (tmp_path / "my model.gguf").write_bytes(FILE)
     with pytest.raises(StackFileError, match="it is on this machine") as error:
         Weights(http=http()).resolve(PathSource(str(tmp_path / "my model.gguf")))
-    assert f"rsync -P --mkpath '{tmp_path}/my model.gguf' HOST:" in error.value.problems[0].next_step
+    assert "write ./my model.gguf" in error.value.problems[0].next_step

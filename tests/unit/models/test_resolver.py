@@ -12,9 +12,11 @@ from hostler.engines.base import Seat
 from hostler.engines.registry import by_name
 from hostler.errors import StackFileError
 from hostler.manifest.items import Part
+from hostler.models.host_files import SeenFile
 from hostler.models.http import Http
+from hostler.models.operator_files import OperatorFiles
 from hostler.models.registry import Registry
-from hostler.models.resolve import SeenFile, Weights
+from hostler.models.resolve import Weights
 from hostler.models.resolver import Resolver, host_paths, is_in_memory
 from hostler.models.rooms import CardRoom, Room
 from hostler.stackfile.sections import Model
@@ -39,7 +41,12 @@ def resolver(web: Web, *rooms: Room, seen: dict[str, SeenFile] | None = None, fo
     http = Http(timeout=5, pause=lambda _: None)
     return Resolver(
         rooms,
-        weights=Weights(http=http, api=HfApi(endpoint=web.base, token=False), seen=seen),
+        weights=Weights(
+            http=http,
+            api=HfApi(endpoint=web.base, token=False),
+            seen=seen,
+            files=OperatorFiles(folder, memory=Path(folder) / "memory.json"),
+        ),
         registry=Registry(http, {"ghcr.io": web.base}),
         where=lambda path: f"s.yaml:1:1 {path}",
         folder=folder,
@@ -130,9 +137,7 @@ def test_a_path_on_the_operators_own_machine_is_read(hub: Web, tmp_path: Path) -
     file = tmp_path / "m.gguf"
     file.write_bytes(data.ljust(size, b"\0"))
     seen = {str(file): SeenFile(size)}
-    runs = resolver(hub, room(24000), seen=seen, folder=str(tmp_path)).model(
-        "chat", model("./m.gguf"), ("rack",)
-    )
+    runs = resolver(hub, room(24000), seen=seen).model("chat", model(str(file)), ("rack",))
     assert (runs.weights.url, runs.need and runs.need.how) == (f"file:{file}", "header")
     far = resolver(hub, room(24000), seen={"/far/m.gguf": SeenFile(size)}).model(
         "chat", model("/far/m.gguf"), ("rack",)
@@ -143,7 +148,7 @@ def test_a_path_on_the_operators_own_machine_is_read(hub: Web, tmp_path: Path) -
 
 def test_paths_to_ask_the_probe_for() -> None:
     models = {"a": model(), "b": model("./m.gguf"), "c": model("/srv/m.gguf"), "d": Model(cloud="x/y")}
-    assert host_paths(models, "/home/me") == ("/home/me/m.gguf", "/srv/m.gguf")
+    assert host_paths(models) == ("/srv/m.gguf",)
 
 
 def test_each_image_is_asked_for_once(hub: Web) -> None:

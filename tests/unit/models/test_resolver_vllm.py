@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hostler.errors import StackFileError
-from hostler.models.resolve import SeenFile
+from hostler.models.host_files import SeenFile
 from hostler.models.safetensors import INDEX
 from hostler.models.types import Runs
 from hostler.stackfile.sections import Model
@@ -131,7 +131,7 @@ def test_the_engine_by_format_and_the_format_by_engine(
 @pytest.mark.parametrize(
     ("wanted", "key", "words"),
     [
-        (model("/srv/m", engine="vllm"), "source", "a repository of the hub: safetensors are many files; got /srv/m"),
+        (model("/srv/m", engine="vllm"), "source", "a repository of the hub, or a folder: safetensors are many files; got /srv/m"),
         (model("https://x.test/m", engine="vllm"), "source", "got https://x.test/m"),
         (model("hf:org/both:Q4_K_M", engine="vllm"), "source", "a source that vllm reads (safetensors); got gguf"),
         (model("hf:org/llama-3.1-8b", engine="llama.cpp"), "source", "only safetensors, which vLLM reads"),

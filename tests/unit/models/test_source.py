@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from hostler.errors import StackFileError
-from hostler.models.source import HubSource, RepoFile, choose, format_of, parse
+from hostler.models.source import HubSource, OperatorSource, RepoFile, choose, format_of, parse
 
 CASES = Path(__file__).parents[2] / "cases" / "models"
 
@@ -17,7 +17,8 @@ def load(name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", load("source"), ids=lambda case: case["text"])
-def test_parse(case: dict[str, Any]) -> None:
+def test_parse(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/you")
     if "error" in case:
         with pytest.raises(StackFileError) as error:
             parse(case["text"], where="s.yaml:1:1 models.chat.source")
@@ -29,6 +30,8 @@ def test_parse(case: dict[str, Any]) -> None:
     if isinstance(source, HubSource):
         assert [source.repo, source.quantization, source.revision] == case["is"]
         assert str(source) == case["text"]
+    elif isinstance(source, OperatorSource):
+        assert (str(source), source.path) == (case["text"], case["here"])
     else:
         assert (str(source), source.file) == (case["is"][0], case["file"])
 

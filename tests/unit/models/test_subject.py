@@ -9,8 +9,9 @@ import pytest
 from huggingface_hub import HfApi
 
 from hostler.errors import StackFileError
+from hostler.models.host_files import SeenFile
 from hostler.models.http import Http
-from hostler.models.resolve import SeenFile, Weights
+from hostler.models.resolve import Weights
 from hostler.models.safetensors import INDEX
 from hostler.models.source import parse
 from hostler.models.subject import Wanted, read_subject

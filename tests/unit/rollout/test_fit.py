@@ -97,14 +97,14 @@ def test_what_is_estimated_says_so(tmp_path: Path) -> None:
     assert "estimated from the file's size" in answer.notes[0]
 
 
-def test_a_folder_is_for_planning(tmp_path: Path) -> None:
+def test_a_folder(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(
         '{"num_attention_heads": 8, "num_hidden_layers": 2, "hidden_size": 64, "max_position_embeddings": 2048}'
     )
     (tmp_path / "model.safetensors").write_bytes(b"1" * 1000)
     answer = fitting.answer(str(tmp_path), cards=("RTX 3090",))
     assert [row.engine for row in answer.fit.works] == ["vllm"]
-    assert "not from a folder: this is for planning" in answer.notes[0]
+    assert answer.notes == ()
 
 
 def test_slots_of_the_stack_file(model: Path) -> None:

@@ -1,0 +1,1 @@
+"""Weights that the operator's machine gives to hosts."""
