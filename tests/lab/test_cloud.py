@@ -225,6 +225,8 @@ def test_a_spot_interruption(cloud: Cloud) -> None:
 def test_what_it_sells(cloud: Cloud, ask: Ask) -> None:
     for parameter, image in PARAMETERS.items():
         assert ask("ssm", "get_parameter", Name=parameter)["Parameter"]["Value"] == image
+    (image,) = ask("ec2", "describe_images", ImageIds=[DEEP_LEARNING])["Images"]
+    assert image["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 75
     kinds = ask("ec2", "describe_instance_types", InstanceTypes=["g5.12xlarge"])["InstanceTypes"]
     assert kinds[0]["GpuInfo"]["Gpus"][0]["Count"] == 4
     cloud.spot_price(0.31, "g5.*", "eu-west-1b")

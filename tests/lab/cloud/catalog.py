@@ -70,22 +70,43 @@ QUOTAS: dict[str, tuple[str, tuple[str, ...], bool, int]] = {
     ),
 }
 
-# USD an hour in Frankfurt for the smallest of a family; not Amazon's price list, but near it
+# USD an hour in Frankfurt on demand; not Amazon's price list, but near it
 HOURLY = {
     "g4dn.xlarge": 0.658,
     "g4dn.2xlarge": 0.94,
+    "g4dn.4xlarge": 1.505,
+    "g4dn.8xlarge": 2.72,
+    "g4dn.12xlarge": 4.89,
     "g5.xlarge": 1.258,
     "g5.2xlarge": 1.516,
     "g5.4xlarge": 2.031,
+    "g5.8xlarge": 3.06,
     "g5.12xlarge": 7.09,
+    "g5.16xlarge": 5.12,
+    "g5.24xlarge": 10.18,
+    "g5.48xlarge": 20.36,
     "g6.xlarge": 1.006,
     "g6.2xlarge": 1.222,
+    "g6.4xlarge": 1.654,
+    "g6.8xlarge": 2.518,
+    "g6.12xlarge": 5.752,
+    "g6.16xlarge": 4.247,
+    "g6.24xlarge": 8.344,
+    "g6.48xlarge": 16.688,
     "g6e.xlarge": 2.326,
     "g6e.2xlarge": 2.803,
+    "g6e.4xlarge": 3.757,
+    "g6e.8xlarge": 5.665,
+    "g6e.12xlarge": 13.117,
+    "g6e.24xlarge": 18.835,
+    "g6e.48xlarge": 37.67,
     "t3.micro": 0.012,
     "t3.medium": 0.048,
+    "t3.large": 0.096,
     "c6i.large": 0.097,
+    "c6i.xlarge": 0.194,
     "m6i.large": 0.115,
+    "m6i.xlarge": 0.23,
 }
 IN_IRELAND = 0.9  # of the price in Frankfurt
 SPOT = 0.4  # of the price on demand

@@ -7,6 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
+from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress, ElasticAddressBackend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceBackend
@@ -15,7 +16,7 @@ from moto.ec2.responses.general import General
 from moto.ec2.responses.spot_instances import SpotInstances
 from moto.ssm.models import Parameter, ssm_backends
 
-from .catalog import ACCOUNT, PARAMETERS, REGIONS, SPOT, hourly, matches
+from .catalog import ACCOUNT, PARAMETERS, REGIONS, ROOT_SIZE, SPOT, hourly, matches
 from .compute import Compute
 from .faults import Faults
 from .machines import Machines
@@ -28,6 +29,14 @@ class Told:
     def __init__(self, machines: Machines, faults: Faults) -> None:
         self.machines, self.faults = machines, faults
         self.prices = SpotInstances.describe_spot_price_history
+        self.disks: Callable[[Any], list[dict[str, Any]]] = Ami.block_device_mappings.fget  # pyright: ignore[reportAttributeAccessIssue]
+
+    def disks_of_image(self, image: Any) -> list[dict[str, Any]]:
+        """moto's are of 15 GiB."""
+        found = self.disks(image)
+        for one in found:
+            one["Ebs"]["VolumeSize"] = ROOT_SIZE[image.id]
+        return found
 
     def console(self, response: Any) -> ActionResult:
         """The host's own console, as GetConsoleOutput gives it."""
@@ -79,6 +88,7 @@ def put_in_place(machines: Machines, faults: Faults, cidr: str) -> None:
         setattr(where, name, _method(call))
     for name in ("instance_status", "system_status"):
         setattr(Instance, name, property(compute.status))
+    setattr(Ami, "block_device_mappings", property(told.disks_of_image))  # noqa: B010
 
 
 def write_parameters() -> None:
