@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
 
 READY_S = 300.0  # from the instance's start to its first answer
+AGAIN_S = 20.0  # from the exchange of its key to the next one
 EVERY_S = 1.0
 AT_ONCE = 32
 
@@ -61,7 +62,7 @@ def meet(
     for host, public in met:
         agent_call_of(host, "hostkey-use", public=public)
         fresh = replace(host, ssh=replace(host.ssh, host_key=public))
-        agent_call_of(fresh, "adopt", uid=record.uid)
+        _patiently(fresh, "adopt", uid=record.uid)
         found[host.name] = {**found[host.name], "keys": [public], "met": True}
         out.say(f"{host.name}: met; it has a host key of its own now")
     fleet.keep(rented.HOSTS, found)
@@ -79,6 +80,18 @@ def _first_answer(machine: Rented, document: Mapping[str, Any], key: str) -> tup
             except HostlerError as error:
                 if time.monotonic() > until:
                     raise _silent(machine, error) from error
+        time.sleep(EVERY_S)
+
+
+def _patiently(host: Host, op: str, **request: Any) -> dict[str, Any]:
+    """An sshd that reads its keys anew takes no connection for a moment."""
+    until = time.monotonic() + AGAIN_S
+    while True:
+        try:
+            return agent_call_of(host, op, **request)
+        except HostlerError:
+            if time.monotonic() > until:
+                raise
         time.sleep(EVERY_S)
 
 

@@ -30,6 +30,7 @@ class World:
         self.shown, self.next, self.adopted = BORN, "", False
         self.paper: dict[str, Any] = {"burst-0": {"keys": [BORN], "user": "ubuntu"}}
         self.dies_at = ""
+        self.deaf = 0  # calls that find nobody there
 
     def keep(self, name: str, data: Mapping[str, Any]) -> None:
         assert name == rented.HOSTS
@@ -37,6 +38,9 @@ class World:
         self.paper = dict(data)
 
     def call(self, host: Host, op: str, **request: Any) -> dict[str, Any]:
+        if op == "adopt" and self.deaf:
+            self.deaf -= 1
+            raise HostError.of(host.name, expected="an SSH server", got="connection refused")
         if host.ssh.host_key != self.shown:
             raise HostError.of(host.name, expected="its key", got="another key")
         self._die(op)
@@ -90,6 +94,12 @@ def test_whatever_breaks_the_next_run_goes_on(world: World, where: str) -> None:
     world.meet()
     assert world.adopted
     assert world.paper["burst-0"]["keys"] == [world.shown] == [NEW]
+
+
+def test_an_sshd_that_reads_its_keys_is_waited_for(world: World) -> None:
+    world.deaf = 2
+    world.meet()
+    assert world.adopted
 
 
 def test_a_host_with_another_key_is_not_met(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
