@@ -116,6 +116,7 @@ def test_an_instance_lives_and_ends_itself(cloud: Cloud, operator: Operator, tmp
     assert cloud.account() == {}
 
 
+@pytest.mark.soak
 def test_a_bare_image_has_cards_and_no_driver(cloud: Cloud) -> None:
     made = launched(
         cloud, "g6.xlarge", BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 30}}]
@@ -277,6 +278,7 @@ def test_what_a_person_does_by_hand(cloud: Cloud) -> None:
     assert cloud.instance(name)["Tags"] == [{"Key": "hostler:stack", "Value": "other"}]
 
 
+@pytest.mark.soak
 def test_a_cloud_ends_with_its_owner() -> None:
     name = f"cloud-{os.getpid()}"
     code = f"from lab import Lab; c = Lab.start({name!r}).cloud(); from lab.test_cloud import launched; "

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from .types import Type
 from .values import Values, flatten, top, truth
 
+DATA = ("userData", "userDataBase64")
+
 type Change = tuple[str, str]  # property path, and ADD, DELETE or UPDATE, with _REPLACE
 
 
@@ -22,6 +24,6 @@ def changes(
         if same or top(path) in ignored:
             continue
         what = "ADD" if path not in have else "DELETE" if path not in want else "UPDATE"
-        by_data = top(path).startswith("userData") and truth(new.get("userDataReplaceOnChange"))
+        by_data = top(path) in DATA and truth(new.get("userDataReplaceOnChange"))
         found.append((path, f"{what}_REPLACE" if kind.replaces(path) or by_data else what))
     return found
