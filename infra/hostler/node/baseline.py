@@ -2,7 +2,7 @@
 
 baseline {} -> {"changed": bool, "baseline": {...}}
   packages, holds, automatic: names; accounts, groups: names; daemon_json: text or null;
-  apt: {path: sha256}, of dnf as well; keys: those that rpm trusts; history: dnf's newest transaction; services: {name: {"enabled", "active"} | null}; sysctl: {key: value}; paths: those that exist
+  apt: {path: sha256}, of dnf as well; keys: those that rpm trusts; history: dnf's newest transaction; services: {name: {"enabled", "active"} | null}; sysctl: {key: value}; paths: those that exist; empty: folders among them
 """
 
 from __future__ import annotations
@@ -67,8 +67,17 @@ def take() -> Dict[str, Any]:
         **(({"keys": rpm.trusted(), "history": rpm.last()}) if packages.manager() is rpm else {}),
         "services": {name: known(state) for name, state in units.states(SERVICES).items()},
         "sysctl": {key: value for key, value in ((key, sysctl(key)) for key in SYSCTL) if value},
+        "empty": [path for path in PATHS if is_empty(path)],
         "paths": [path for path in PATHS if os.path.lexists(files.at(path))],
     }
+
+
+def is_empty(path: str) -> bool:
+    """A folder with nothing in it: a mount point for what is to come."""
+    try:
+        return os.listdir(files.at(path)) == []
+    except OSError:
+        return False
 
 
 def known(state: Any) -> Any:

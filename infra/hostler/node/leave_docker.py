@@ -32,6 +32,7 @@ ENGINE_FOLDERS = (
     "/var/lib/containerd",
     "/etc/docker",
     "/etc/containerd",
+    "/opt/containerd",
     "/etc/cni",
     "/opt/cni",
 )
@@ -99,17 +100,27 @@ def _less(values: Json, key: str) -> Json:
 
 
 def folders(before: Json, told: Told, engine_stays: str) -> None:
-    """Folders that came with packages that are gone by now (dry: that would be)."""
-    there = set(before.get("paths", ()))
+    """Folders that came with packages that are gone by now (dry: that would be); what was there and empty is so again."""
+    there, empty = set(before.get("paths", ())), set(before.get("empty", ()))
     here = set(installed.now()) - set(told.would["packages"])
     stays = bool(engine_stays) or any(name in here for name in ENGINE)
     for path in OTHER_FOLDERS if stays else (*ENGINE_FOLDERS, *OTHER_FOLDERS):
         if path not in there and os.path.isdir(files.at(path)):
             told.take("folders", path, lambda path=path: shutil.rmtree(files.at(path)))
+        elif path in empty and os.path.isdir(files.at(path)):
+            for name in sorted(os.listdir(files.at(path))):
+                told.take("folders", path + "/" + name, lambda p=path + "/" + name: _remove(files.at(p)))
     if not stays:
         _network(before, told)
     elif engine_stays and "/var/lib/docker" not in there and os.path.isdir(files.at("/var/lib/docker")):
         told.keep("/var/lib/docker", engine_stays)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _network(before: Json, told: Told) -> None:

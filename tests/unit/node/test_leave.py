@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from hostler.node import certs, files, installed, leave, leave_docker, leave_packages, pull, purge, tenants
+from hostler.node import (
+    baseline,
+    certs,
+    files,
+    installed,
+    leave,
+    leave_docker,
+    leave_packages,
+    pull,
+    purge,
+    tenants,
+)
 from hostler.node.protocol import NodeError
 from hostler.node.shell import Result
 from hostler.node.told import Told
@@ -280,3 +291,24 @@ def test_links_to_units_that_went_with_their_packages_go(short_root: Path) -> No
     leave._services({"services": {"docker.service": None, "theirs.service": None}}, told)
     assert told.removed == ["/etc/systemd/system/multi-user.target.wants/docker.service"]
     assert sorted(os.listdir(wants)) == ["nvidia-persistenced.service", "theirs.service"]
+
+
+def test_a_folder_that_was_empty_is_empty_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk of its own for Docker is a mount point before Docker is there."""
+    status("bash")
+    (host.root / "var/lib/docker").mkdir(parents=True)
+    files.write("/var/lib/containerd/theirs", b"x")
+    before = {"paths": baseline.take()["paths"], "empty": baseline.take()["empty"], "groups": ["docker"]}
+    assert before["empty"] == ["/var/lib/docker"]
+    for path in ("/var/lib/docker/engine-id", "/var/lib/docker/overlay2/x"):
+        files.write(path, b"x")
+    monkeypatch.setattr(leave.shell, "run", lambda argv, *_rest, **_more: Result(argv, 1, "", ""))
+    dry, told = Told(dry=True), Told()
+    leave_docker.folders(before, dry, "")
+    assert dry.would["folders"] == ["/var/lib/docker/engine-id", "/var/lib/docker/overlay2"]
+    leave_docker.folders(before, told, "other volumes are here")
+    assert told.removed == []
+    leave_docker.folders(before, told, "")
+    assert told.removed == dry.would["folders"]
+    assert os.listdir(host.root / "var/lib/docker") == []
+    assert files.read("/var/lib/containerd/theirs") == b"x"
