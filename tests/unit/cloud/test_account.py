@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from hostler.cloud import account, kinds, removal
 from hostler.cloud.identity import identity
@@ -112,8 +113,6 @@ def test_what_cannot_be_listed_is_not_absent(ec2: Any, monkeypatch: pytest.Monke
 
     def pages(client: Any, name: str, key: str, **question: Any) -> list[Any]:
         if name == operation:
-            from botocore.exceptions import ClientError
-
             raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}, name)
         return real(client, name, key, **question)
 
@@ -131,6 +130,21 @@ def test_all_of_a_stack_goes_and_nothing_of_another(ec2: Any) -> None:
     }
     assert {one.kind for one in account.holdings((REGION,), "u1")} == {"bucket"}
     assert account.holdings((REGION,), "u2") == before
+
+
+def test_groups_that_name_each_other(monkeypatch: pytest.MonkeyPatch, ec2: Any) -> None:
+    """moto ends a group that others name; EC2 does not."""
+    real = removal.ENDS["security group"]
+
+    def end(client: Any, name: str) -> None:
+        named = [{"Name": "ip-permission.group-id", "Values": [name]}]
+        if client.describe_security_groups(Filters=named)["SecurityGroups"]:
+            raise ClientError({"Error": {"Code": "DependencyViolation", "Message": "is named"}}, "x")
+        real(client, name)
+
+    monkeypatch.setitem(removal.ENDS, "security group", end)
+    groups = [one for one in account.holdings((REGION,), "u1", buckets=False) if one.kind == "security group"]
+    assert all(one.gone for one in removal.remove(groups, pause=0))
 
 
 def test_what_is_gone_already_is_gone(ec2: Any) -> None:
@@ -156,8 +170,6 @@ def test_the_disk_of_a_machine_that_stays(ec2: Any) -> None:
 
 
 def test_what_is_still_used_is_tried_again(monkeypatch: pytest.MonkeyPatch, ec2: Any) -> None:
-    from botocore.exceptions import ClientError
-
     real, tries = removal.ENDS["network"], iter(range(2))
 
     def end(client: Any, name: str) -> None:
