@@ -75,6 +75,23 @@ def chat(found: Manifest) -> Container:
     return container
 
 
+@pytest.mark.parametrize("local", [True, False], ids=["on the hosts", "of the operator"])
+def test_a_folder_of_ones_own(local: bool) -> None:
+    """One on the hosts is served where it lies; one of the operator's machine from a folder by its content."""
+    url = "file:/srv/llama" if local else "operator:0123"
+    source = "/srv/llama" if local else "./llama"
+    first, *more = (replace(file, url=f"{url}/{file.file}") for file in weights().files)
+    own = replace(weights(), source=source, url=first.url, more=tuple(more), local=local, secret="")
+    found = world.manifests(seen(1), placed=placed(1), **{**runs(), "weights": own})["gpu-1"]
+    folder = "/srv/llama" if local else lying.on_host(own).rpartition("/")[0]
+    assert [model.path for model in found.models] == [f"{folder}/{file.file}" for file in own.files]
+    assert [model.url for model in found.models] == [file.url for file in own.files]
+    container = chat(found)
+    assert container.argv[0] == folder
+    assert (folder, folder, True) in [(m.source, m.target, m.read_only) for m in container.mounts]
+    assert folder.startswith("/srv" if local else "/var/lib/hostler/models/")
+
+
 def test_all_its_files_lie_in_one_folder_that_it_cannot_write() -> None:
     found = manifest()
     folder = lying.on_host(weights()).rpartition("/")[0]
