@@ -121,7 +121,12 @@ def quiet() -> Generator[None]:
         yield
     finally:
         if sys.exc_info()[0] is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)  # the SDK's event loop of the failed run
-                gc.collect()
+            collect()
         sys.unraisablehook = before
+
+
+def collect() -> None:
+    """Takes away what a failed run left, once its exception is gone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the SDK's event loop of the failed run
+        gc.collect()

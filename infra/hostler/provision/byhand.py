@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hostler.errors import HostlerError
+from hostler.errors import HostlerError, StackFileError
 from hostler.hosts.types import Host, Seen, Ssh
 
 
@@ -30,10 +30,19 @@ def run() -> None:
 
 
 def stack_hosts(path: str | None) -> Sequence[Host]:
+    """Raises StackFileError for a stack that rents: this program would end what it does not declare."""
     from hostler.stackfile.hosts import hosts_of
     from hostler.stackfile.load import find, load
 
-    return hosts_of(load(find(path or os.environ.get("HOSTLER_STACK"))))
+    file = load(find(path or os.environ.get("HOSTLER_STACK")))
+    if renting := [name for name, pool in file.stack.pools.items() if pool.aws]:
+        raise StackFileError.of(
+            f"pools {', '.join(renting)}",
+            expected="owned hosts, where the Pulumi CLI is driven by hand",
+            got="machines that are rented",
+            next_step="hostler plan, or hostler pulumi -- preview",
+        )
+    return hosts_of(file)
 
 
 def look(inputs: Mapping[str, Any], hosts: Sequence[Host] | None = None) -> Seen:

@@ -5,12 +5,16 @@ Imports pulumi_aws (0.9 s): only imported where a command is about to run.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import pulumi
-from pulumi_aws import Provider, ec2
 
 from hostler.provision.launch import Launch, Launches, slot_tags, subnet_cidr, tags
+
+with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of types that nobody asked for
+    from pulumi_aws import Provider, ec2
+    from pulumi_aws.ec2 import Instance  # loads what is lazy until it is used
 
 PROVIDER = "aws"
 RETRIES = 2  # the provider's own, for each call; its default of 25 waits half an hour for capacity
@@ -42,7 +46,7 @@ class Cloud:
         self.tables = {region: self._routes(region) for region in launches.regions}
         self.subnets = {zone: self._subnet(zone, region) for zone, region in launches.zones.items()}
         self.groups: dict[str, ec2.SecurityGroup] = {}
-        self.instances: dict[str, ec2.Instance] = {}
+        self.instances: dict[str, Instance] = {}
         for launch in sorted(launches.slots, key=lambda launch: not self._is_gateway(launch)):
             self.instances[launch.slot.slot] = self._instance(launch)
 
@@ -124,10 +128,10 @@ class Cloud:
 
     # -- a slot ---------------------------------------------------------------------------------------------
 
-    def _instance(self, launch: Launch) -> ec2.Instance:
+    def _instance(self, launch: Launch) -> Instance:
         slot, candidate = launch.slot, launch.candidate
         named = slot_tags(self.wish, slot)
-        return ec2.Instance(
+        return Instance(
             slot.slot,
             region=candidate.region,
             availability_zone=candidate.zone,

@@ -92,6 +92,15 @@ class Renting:
     # -- an attempt -------------------------------------------------------------------------------------------
 
     def _attempt(self, refresh: bool) -> Outcome:
+        from hostler.provision.automation import collect, quiet
+
+        outcome = self._run(refresh)
+        if outcome.failures or outcome.late:
+            with quiet():
+                collect()
+        return outcome
+
+    def _run(self, refresh: bool) -> Outcome:
         from hostler.provision.events import Collector
         from hostler.provision.program import program
 
@@ -108,7 +117,7 @@ class Renting:
         except ProvisionError as error:
             if not collector.failures:
                 raise
-            return Outcome(failures=collector.failures, error=error)
+            return Outcome(failures=collector.failures, error=ProvisionError(*error.problems))
         return Outcome()
 
     def _launches(self) -> Launches:

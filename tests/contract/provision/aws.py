@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import threading
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,26 @@ from werkzeug.serving import make_server
 from contract.provision.scene import host, seen
 from hostler.cloud.types import Candidate, CloudWish, Holding, RentResult, SlotWish
 from hostler.hosts.types import Host, Seen
+from hostler.provision import state
 from hostler.provision.fleet import Fleet
 from hostler.provision.stores import ACCOUNT
 from hostler.provision.types import ProvisionEvent, ProvisionPreview
 from lab.cloud.api import Api
 from lab.cloud.faults import Fault, Faults
+from lab.cloud.releases import VERSION, archive
 
 REGION = "eu-central-1"
 AMI = "ami-12c6146b"  # one of moto's
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPN7mNHqIueO2LcOIeEsHz2ICOi7H1S/gCADWVc6Drwl lab"
 SECRET = "the-first-host-key"
 NO_ROOM = "We currently do not have sufficient capacity in the Availability Zone you requested."
+
+
+def install_plugin(base: Path) -> None:
+    """The stand-in, where the CLI would have put what it fetches."""
+    folder = base / "pulumi/plugins" / f"resource-aws-v{VERSION}"
+    with tarfile.open(fileobj=io.BytesIO(archive())) as packed:
+        packed.extractall(folder, filter="data")
 
 
 class Quiet(MotoRequestHandler):
@@ -130,13 +140,13 @@ class Rents:
     account: Account
     base: Path
     uid: str = "uid-1"
-    state: str = ACCOUNT
+    bucket: str = ACCOUNT
     hosts: Sequence[Host] = (host("gpu-1"),)
     said: list[str] = field(default_factory=list)
     events: list[ProvisionEvent] = field(default_factory=list)
 
     def fleet(self, **more: Any) -> Fleet:
-        given: dict[str, Any] = {"uid": self.uid, "state": self.state, "region": REGION, "base": self.base, "notice": self.said.append,
+        given: dict[str, Any] = {"uid": self.uid, "state": self.bucket, "region": REGION, "base": self.base, "notice": self.said.append,
                  "on_event": self.events.append}  # fmt: skip
         return Fleet("lab", **given | more)
 
@@ -146,6 +156,18 @@ class Rents:
             ssh_from={"burst": ("203.0.113.7/32",)}, edge_from={"burst": ("203.0.113.8/32", "2001:db8::/64")},
         )  # fmt: skip
         return replace(wish, **more)
+
+    def elsewhere(self, base: Path, **more: Any) -> Rents:
+        """The same stack on another machine."""
+        install_plugin(base)
+        return replace(self, base=base, said=[], events=[], **more)
+
+    def resources(self) -> set[str]:
+        """Of AWS, in the state."""
+        return {
+            f"{item['type'].rpartition(':')[2]} {state.name_of(item)}"
+            for item in state.cloud(self.fleet().export())
+        }
 
     def seen(self, name: str) -> Seen:
         return seen(name)
@@ -162,12 +184,3 @@ class Rents:
         return {
             f"{change.op} {change.name}": change.details for change in self.preview(*slots, **more).changes
         }
-
-
-@contextmanager
-def account() -> Iterator[Account]:
-    made = Account()
-    try:
-        yield made
-    finally:
-        made.close()

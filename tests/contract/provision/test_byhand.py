@@ -112,3 +112,12 @@ def test_our_own_state_with_the_cli_by_hand(office: Scene, cli: Path) -> None:
     words = [str(cli), "stack", "export", "--stack", "organization/hostler/lab"]
     done = subprocess.run(words, cwd=office.base, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_by_hand_nothing_rented_is_ended(pulumi, tmp_path: Path) -> None:
+    rents = "  burst: {aws: {regions: [eu-central-1], instances: [g5.xlarge]}, count: 1}"
+    (tmp_path / "rents.yaml").write_text(FILE.replace("{home: [local]}", f"\n  home: [local]\n{rents}"))
+    pulumi("stack", "init", "lab")
+    shown = pulumi("preview", "--stack", "lab", HOSTLER_STACK=str(tmp_path / "rents.yaml"))
+    assert shown.returncode != 0
+    assert "pools burst: expected owned hosts" in shown.stdout + shown.stderr

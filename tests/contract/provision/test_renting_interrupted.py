@@ -1,0 +1,68 @@
+"""Killed in the middle of renting, and two at once; each followed by a run that converges."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+
+import pytest
+
+from contract.provision.aws import Account, Rents, slot
+from contract.provision.scene import Background, wait_for
+from hostler.errors import LockedError, ProvisionError
+from hostler.provision import state
+
+
+def begun(account: Account, rents: Rents) -> tuple[Background, int]:
+    """A rent whose RunInstances waits for its answer; the CLI's pid, by the lock in the bucket."""
+    account.fault("RunInstances", delay=4.0)
+    running = Background(lambda: rents.rent(slot("burst-0")))
+    wait_for(lambda: account.faults.calls["ec2:RunInstances"])
+    (lock,) = rents.fleet().store.locks()
+    return running, lock.pid
+
+
+def test_a_killed_cli_and_the_instance_that_nobody_was_told_of(account: Account, rents: Rents) -> None:
+    running, pid = begun(account, rents)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ProvisionError, match="got -9"):
+        running.result()
+    assert state.pending(rents.fleet().export())
+    wait_for(account.living)
+    result = rents.rent(slot("burst-0"))
+    said = " | ".join(rents.said)
+    assert (
+        f"lifting the lock of a process that is gone ({getpass.getuser()}@{os.uname().nodename}, process {pid}"
+        in said
+    )
+    assert "taking over" in said
+    assert [one.id for one in result.rented] == [one["InstanceId"] for one in account.living()]
+    assert rents.lines(slot("burst-0")) == {}
+    assert (rents.fleet().store.locks(), state.pending(rents.fleet().export())) == ((), ())
+
+
+@pytest.mark.soak
+def test_two_at_once(account: Account, rents: Rents) -> None:
+    running, pid = begun(account, rents)
+    for call in (lambda: rents.rent(slot("burst-0")), rents.fleet().forget, rents.fleet().destroy):
+        with pytest.raises(LockedError, match=f"process {pid}"):
+            call()
+    assert [one.slot for one in running.result().rented] == ["burst-0"]
+    assert len(account.living()) == 1
+
+
+@pytest.mark.soak
+def test_one_sigint_finishes_what_is_in_flight(account: Account, rents: Rents) -> None:
+    account.fault("RunInstances", delay=2.0)
+    fleet = rents.fleet()
+    running = Background(
+        lambda: fleet.rent(rents.hosts, rents.seen, rents.wish(slot("burst-0")), holdings=account.holdings)
+    )
+    wait_for(lambda: account.faults.calls["ec2:RunInstances"])
+    assert fleet.interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        running.result()
+    assert rents.fleet().store.locks() == ()
+    assert [one.slot for one in rents.rent(slot("burst-0")).rented] == ["burst-0"]
+    assert len(account.living()) == 1
