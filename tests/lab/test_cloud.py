@@ -269,6 +269,35 @@ def test_the_account_says_what_is_there(cloud: Cloud, ask: Ask, operator: Operat
     assert operator.run(probe).stdout.startswith("SSH-2.0")
 
 
+def test_what_is_needed_stays(cloud: Cloud) -> None:
+    ec2 = cloud.ec2()
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    used, named, free = (
+        ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
+        for name in ("used", "named", "free")
+    )
+    other = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "UserIdGroupPairs": [{"GroupId": named}]}
+    ec2.authorize_security_group_ingress(GroupId=used, IpPermissions=[other])
+    cloud.never_boots()
+    name = launched(cloud, SubnetId=subnet, SecurityGroupIds=[used])["InstanceId"]
+    ec2.delete_security_group(GroupId=free)
+    for call, words in (
+        (ec2.delete_security_group, {"GroupId": used}),
+        (ec2.delete_security_group, {"GroupId": named}),
+        (ec2.delete_subnet, {"SubnetId": subnet}),
+        (ec2.delete_vpc, {"VpcId": vpc}),
+    ):
+        with pytest.raises(ClientError, match="DependencyViolation"):
+            call(**words)
+    cloud.wait(name, "terminated")
+    for group in (used, named):
+        ec2.delete_security_group(GroupId=group)
+    ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_vpc(VpcId=vpc)
+    assert cloud.account() == {}
+
+
 def test_what_a_person_does_by_hand(cloud: Cloud) -> None:
     cloud.expire()
     with pytest.raises((ClientError, HTTPClientError)):

@@ -161,7 +161,7 @@ class Cloud:
         self._ask("price", price=price, type=type, zone=zone)
 
     def never_boots(self, times: int = 1) -> None:
-        """The next instances are terminated a second after their launch, as when EC2 has an internal error."""
+        """The next instances are terminated two seconds after their launch, as when EC2 has an internal error."""
         self._ask("birth", how="never", times=times)
 
     def boots_without_network(self, times: int = 1) -> None:

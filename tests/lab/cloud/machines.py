@@ -79,7 +79,7 @@ class Machine:
         """Starts it; does not wait."""
         self.asked = self.ssh = False
         if self.birth == "never":
-            threading.Timer(1, self.end, ("terminate", FAILED)).start()
+            threading.Timer(2, self.end, ("terminate", FAILED)).start()
             return
         if self.birth == "cut":
             self.host.network_cut()

@@ -11,6 +11,8 @@ from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress, ElasticAddressBackend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceBackend
+from moto.ec2.models.security_groups import SecurityGroupBackend
+from moto.ec2.models.subnets import SubnetBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.general import General
 from moto.ec2.responses.spot_instances import SpotInstances
@@ -18,6 +20,7 @@ from moto.ssm.models import Parameter, ssm_backends
 
 from .catalog import ACCOUNT, PARAMETERS, REGIONS, ROOT_SIZE, SPOT, hourly, matches
 from .compute import Compute
+from .dependencies import Dependencies
 from .faults import Faults
 from .machines import Machines
 from .networks import Networks
@@ -70,6 +73,7 @@ def _method(call: Callable[..., Any]) -> Any:
 def put_in_place(machines: Machines, faults: Faults, cidr: str) -> None:
     """Changes moto's classes."""
     compute, networks, told = Compute(machines, faults), Networks(machines, cidr), Told(machines, faults)
+    needed = Dependencies()
     places: dict[tuple[type, str], Callable[..., Any]] = {
         (InstanceBackend, "run_instances"): compute.launch,
         (Instance, "stop"): compute.stop,
@@ -81,6 +85,8 @@ def put_in_place(machines: Machines, faults: Faults, cidr: str) -> None:
         (ElasticAddress, "__init__"): networks.elastic_address,
         (ElasticAddressBackend, "associate_address"): networks.associate_address,
         (ElasticAddressBackend, "disassociate_address"): networks.disassociate_address,
+        (SecurityGroupBackend, "delete_security_group"): needed.group,
+        (SubnetBackend, "delete_subnet"): needed.subnet,
         (General, "get_console_output"): told.console,
         (SpotInstances, "describe_spot_price_history"): told.spot_prices,
     }

@@ -136,11 +136,26 @@ def _check(inputs: Values) -> dict[str, str]:
     return bad
 
 
+def _delete(call: Call, id: str, state: Values) -> None:
+    """Waits, as the AWS provider does, for what still needs it."""
+
+    def gone() -> bool:
+        try:
+            call.ec2.delete_security_group(GroupId=id)
+        except ClientError as error:
+            if error.response["Error"].get("Code") != "DependencyViolation":
+                raise
+            return False
+        return True
+
+    call.wait(gone, f"{id} to be deleted")
+
+
 GROUP = Type(
     "EC2 Security Group",
     _create,
     _read,
-    lambda call, id, _: call.ec2.delete_security_group(GroupId=id),
+    _delete,
     _update,
     replace=("name", "namePrefix", "description", "vpcId"),
     name="name",
