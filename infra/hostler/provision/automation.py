@@ -5,9 +5,11 @@ This module imports the SDK (0.25 s); only import it where a command is about to
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ from pulumi.automation.errors import create_command_error
 from hostler.provision import locks
 from hostler.provision.engine import Command, Process, search_path, words_of
 from hostler.provision.locations import PROJECT, Locations, environment, inherited
+
+LOOP_ENDS_S = 5.0  # for the SDK's thread to end after its CLI has
 
 
 class Cli(auto.PulumiCommand):
@@ -123,6 +127,38 @@ def quiet() -> Generator[None]:
         if sys.exc_info()[0] is not None:
             collect()
         sys.unraisablehook = before
+
+
+@contextmanager
+def closing(program: Callable[[], None]) -> Generator[Callable[[], None]]:
+    """The program, whose event loop is closed at the end: after a failure the SDK may leave it open."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def run() -> None:
+        loops.append(asyncio.get_running_loop())
+        program()
+
+    try:
+        yield run
+    finally:
+        for loop in loops:
+            _close(loop)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    until = time.monotonic() + LOOP_ENDS_S
+    while loop.is_running() and time.monotonic() < until:
+        time.sleep(0.01)
+    if loop.is_running() or loop.is_closed():
+        return
+    if left := asyncio.all_tasks(loop):
+        for task in left:
+            task.cancel()
+        ended, _ = loop.run_until_complete(asyncio.wait(left, timeout=LOOP_ENDS_S))
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # seen: the CLI's events have said it
+    loop.close()
 
 
 def collect() -> None:

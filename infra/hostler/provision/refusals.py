@@ -103,3 +103,9 @@ def kind_of(code: str) -> Trouble:
     if code in CODES["forbidden"]:
         return "forbidden"
     return found[0] if found else "other"
+
+
+def told(reasons: Mapping[str, Reason]) -> Mapping[str, Reason]:
+    """Where the cloud said why, what lacks the cloud's word is a consequence: a subnet without its network."""
+    said = {urn: reason for urn, reason in reasons.items() if reason.code}
+    return said or reasons

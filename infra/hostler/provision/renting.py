@@ -5,7 +5,7 @@ Not inside the program: a choice that is made there flips back at the next run, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hostler.cloud.types import Candidate, CloudWish, Holding, Refusal, Rented, RentResult, SlotWish
@@ -13,7 +13,7 @@ from hostler.errors import ProvisionError
 from hostler.hosts.types import Host
 from hostler.provision import orphans, state
 from hostler.provision.launch import Launch, Launches, pinned
-from hostler.provision.refusals import Reason, error_of, reason_of
+from hostler.provision.refusals import Reason, error_of, reason_of, told
 from hostler.provision.runner import Failing, Runner, TimedOut, empty, unseen
 from hostler.provision.types import HoldingsOf, OnEvent, SeenOf
 
@@ -134,8 +134,8 @@ class Renting:
         """Moves the slots on; whether the next attempt must ask the cloud what there is."""
         self._read()
         reasons = told({urn: reason_of(message) for urn, message in outcome.failures if urn})
-        slots = {urn.rsplit("::", 1)[-1]: reason for urn, reason in reasons.items() if is_slot(urn)}
-        others = {urn: reason for urn, reason in reasons.items() if not is_slot(urn)}
+        slots = {urn.rsplit("::", 1)[-1]: reason for urn, reason in reasons.items() if state.is_slot(urn)}
+        others = {urn: reason for urn, reason in reasons.items() if not state.is_slot(urn)}
         if outcome.failures and not reasons and outcome.error:
             raise outcome.error
         for urn, reason in others.items():
@@ -291,13 +291,3 @@ class Renting:
             refusals=tuple(self.refusals),
             unfilled=unfilled,
         )
-
-
-def told(reasons: Mapping[str, Reason]) -> Mapping[str, Reason]:
-    """Where the cloud said why, what lacks the cloud's word is a consequence: a subnet without its network."""
-    said = {urn: reason for urn, reason in reasons.items() if reason.code}
-    return said or reasons
-
-
-def is_slot(urn: str) -> bool:
-    return urn.split("::")[2:3] == [state.INSTANCE]

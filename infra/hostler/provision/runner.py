@@ -62,6 +62,7 @@ class Runner:
         **options: Any,
     ) -> None:
         """`scratch`: against an empty state that is thrown away. Raises TimedOut after `limit` seconds."""
+        from hostler.provision.automation import closing
         from hostler.provision.provider import served
 
         where = self.own_places.scratch() if scratch else None
@@ -69,11 +70,12 @@ class Runner:
             served(failed) as port,
             self.stack({"PULUMI_DEBUG_PROVIDERS": f"hostler:{port}"}, where) as (stack, cli),
             watched(cli, limit),
+            closing(program) as run,
         ):
             quiet = {"on_event": collector, "color": "never"}
             progress = {} if verb == "refresh" else {"suppress_progress": True}
             self._call(
-                lambda: getattr(stack, verb)(program=program, **quiet, **progress, **options),
+                lambda: getattr(stack, verb)(program=run, **quiet, **progress, **options),
                 cli,
                 collector,
                 failed,

@@ -139,6 +139,10 @@ def secrets_provider(document: Document) -> dict[str, str]:
     return {}
 
 
+def is_slot(urn: str) -> bool:
+    return urn.split("::")[2:3] == [INSTANCE]
+
+
 def name_of(item: Document) -> str:
     return str(item["urn"]).rsplit("::", 1)[-1]
 

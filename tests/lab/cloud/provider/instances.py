@@ -154,6 +154,12 @@ def _asked_one_by_one(call: Call, id: str, found: Values) -> Values:
     )
 
 
+def _as_known(groups: list[str], state: Values) -> list[str]:
+    """A set: in the state's order where it is the same."""
+    known: list[str] = state.get("vpcSecurityGroupIds") or []
+    return known if set(known) == set(groups) else sorted(groups)
+
+
 def _read(call: Call, id: str, state: Values) -> Values | None:
     found = raw(call, id)
     if found["State"]["Name"] in GONE:
@@ -175,7 +181,7 @@ def _read(call: Call, id: str, state: Values) -> Values | None:
         iamInstanceProfile=(found.get("IamInstanceProfile") or {}).get("Arn", "").rpartition("/")[2],
         instanceLifecycle=found.get("InstanceLifecycle"),
         spotInstanceRequestId=found.get("SpotInstanceRequestId"),
-        vpcSecurityGroupIds=sorted(group["GroupId"] for group in found.get("SecurityGroups", [])),
+        vpcSecurityGroupIds=_as_known([group["GroupId"] for group in found.get("SecurityGroups", [])], state),
         primaryNetworkInterfaceId=(found.get("NetworkInterfaces") or [{}])[0].get("NetworkInterfaceId"),
         metadataOptions={
             key[:1].lower() + key[1:]: value
