@@ -116,7 +116,9 @@ def test_our_own_state_with_the_cli_by_hand(office: Scene, cli: Path) -> None:
 
 def test_by_hand_nothing_rented_is_ended(pulumi, tmp_path: Path) -> None:
     rents = "  burst: {aws: {regions: [eu-central-1], instances: [g5.xlarge]}, count: 1}"
-    (tmp_path / "rents.yaml").write_text(FILE.replace("{home: [local]}", f"\n  home: [local]\n{rents}"))
+    file = FILE.replace("{home: [local]}", f"\n  home: [local]\n{rents}")
+    file = file.replace('chat: "hf', 'chat: {pool: home, source: "hf').replace('"}', '"}}')
+    (tmp_path / "rents.yaml").write_text(file)
     pulumi("stack", "init", "lab")
     shown = pulumi("preview", "--stack", "lab", HOSTLER_STACK=str(tmp_path / "rents.yaml"))
     assert shown.returncode != 0
