@@ -9,13 +9,14 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hostler.cloud import account, catalogue, egress, live, offer, predicted, userdata
 from hostler.cloud import wish as wishes
+from hostler.cloud.candidates import LeftOut
 from hostler.cloud.offer import Offer
 from hostler.cloud.types import CloudWish, Holding, RentResult
 from hostler.console.out import Out
@@ -76,7 +77,8 @@ def _predicted(observation: Observation, cloud: Cloud, offers: Mapping[str, Offe
     found: dict[str, Seen] = {}
     for name in cloud.slots.fill:
         slot = cloud.slots.slots[name]
-        kind = catalogue.kind(offers[slot.pool].choice.candidates[0].instance)
+        way = offers[slot.pool].choice.candidates[0]
+        kind = catalogue.describe(way.instance, way.region)
         questions = questions_of(observation.file)
         found[name] = predicted.seen(name, kind, slot.disk_gib, questions, time.time())
     return found
@@ -121,10 +123,9 @@ def _expand(observation: Observation, cloud: Cloud, out: Out, *, partial: bool) 
     fleet = _fleet(observation, out)
     wish = _wish(observation, cloud, fleet, first := _first_keys(cloud))
     stackkey.share(observation.file, fleet)
-    documents = {
-        **cloud.documents,
-        **{slot: {"keys": [key.public], "user": rented.USER} for slot, key in first.items()},
-    }
+    users = {slot: _user(observation, cloud, slot) for slot in first}
+    born = {slot: {"keys": [key.public], "user": users[slot]} for slot, key in first.items()}
+    documents = {**cloud.documents, **born}
     fleet.keep(rented.HOSTS, documents)
     regions = {way.region for slot in wish.slots for way in slot.candidates}
     fleet.keep(rented.REGIONS, {"regions": sorted({*cloud.regions, *regions})})
@@ -133,7 +134,7 @@ def _expand(observation: Observation, cloud: Cloud, out: Out, *, partial: bool) 
     _tell(result, out)
     if result.unfilled and not partial:
         _give_back(fleet, cloud, result, out)
-        raise _unfilled(result)
+        raise _unfilled(observation, result)
     for slot in result.unfilled:
         out.say(f"note: goes on without {slot}")
     fresh = [m for m in result.rented if not documents.get(m.slot, {}).get("met")]
@@ -146,6 +147,12 @@ def _expand(observation: Observation, cloud: Cloud, out: Out, *, partial: bool) 
 
 def _first_keys(cloud: Cloud) -> dict[str, userdata.HostKey]:
     return {slot: userdata.host_key() for slot in cloud.slots.fill}
+
+
+def _user(observation: Observation, cloud: Cloud, slot: str) -> str:
+    """Who may log in, by the image."""
+    images = (observation.offers or {})[cloud.slots.slots[slot].pool].images
+    return next(iter(images.values())).user
 
 
 def _rent(observation: Observation, fleet: Fleet, wish: CloudWish) -> RentResult:
@@ -199,19 +206,22 @@ def _fleet(observation: Observation, out: Out) -> Fleet:
 
 
 def _tell(result: RentResult, out: Out) -> None:
-    for refusal in result.refusals:
-        out.say(f"{refusal.slot}: refused {refusal.candidate}: {refusal.code}: {refusal.text}")
     for machine in result.rented:
         out.say(f"{machine.slot}: {machine.candidate} ({machine.id})")
 
 
-def _unfilled(result: RentResult) -> ProvisionError:
-    """Every candidate with its own reason."""
-    return ProvisionError(*(_nothing(slot, result) for slot in result.unfilled))
+def _unfilled(observation: Observation, result: RentResult) -> ProvisionError:
+    """Every candidate with its own reason, and what was not tried."""
+    cloud, offers = observation.cloud, observation.offers or {}
+    pools = {slot: cloud.slots.slots[slot].pool for slot in result.unfilled} if cloud else {}
+    return ProvisionError(
+        *(_nothing(slot, result, offers[pools[slot]].choice.left_out) for slot in result.unfilled)
+    )
 
 
-def _nothing(slot: str, result: RentResult) -> Problem:
+def _nothing(slot: str, result: RentResult, left_out: Sequence[LeftOut]) -> Problem:
     reasons = [f"{one.candidate}: {one.code}: {one.text}" for one in result.refusals if one.slot == slot]
+    reasons += [f"{one.what}: {one.why}" for one in left_out]
     return Problem(
         where=slot,
         expected=f"one of {len(reasons)} machines",

@@ -60,7 +60,7 @@ def _pools(pools: Mapping[str, Pool], notes: Notes) -> None:
                 "none",
                 "add one, such as hosts: [basement]; `local` is this machine",
             )
-        rented.check(path, name, pool, notes)
+        rented.check(path, pool, notes)
 
 
 def _all_hosts(pools: Mapping[str, Pool]) -> Iterator[tuple[str, HostEntry]]:

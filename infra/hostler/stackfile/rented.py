@@ -21,7 +21,7 @@ def is_slot(name: str, pool: str) -> bool:
     return bool(re.fullmatch(rf"{re.escape(pool)}-[0-9]+", name))
 
 
-def check(path: str, name: str, pool: Pool, notes: Notes) -> None:
+def check(path: str, pool: Pool, notes: Notes) -> None:
     if pool.aws is None:
         if f"{path}.count" in notes.given and pool.hosts:
             got = "count without aws"

@@ -120,7 +120,10 @@ def test_a_pool_that_left_retires() -> None:
     kept, rented = after(decide(stack(1, 1), {}, {}))
     gone = Stack(stack="office", pools={"rack": Pool()}, models={})
     decided = decide(gone, kept, rented)
-    assert (decided.retire, decided.why) == (("burst-0",), {"burst-0": "its pool is no longer in the stack file"})
+    assert (decided.retire, decided.why) == (
+        ("burst-0",),
+        {"burst-0": "its pool is no longer in the stack file"},
+    )
     assert decide(gone, kept, {}).slots == {}
 
 

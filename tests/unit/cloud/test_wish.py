@@ -12,7 +12,9 @@ from hostler.cloud.types import Candidate, Rented
 from hostler.stackfile.fields import Range
 from hostler.stackfile.sections import Aws, Pool, Stack
 
-AWS = Aws(regions=("eu-central-1",), instances=("g5.xlarge", "g6.xlarge"), ssh_from=("auto", "198.51.100.0/24"))
+AWS = Aws(
+    regions=("eu-central-1",), instances=("g5.xlarge", "g6.xlarge"), ssh_from=("auto", "198.51.100.0/24")
+)
 STACK = Stack(stack="office", pools={"burst": Pool(aws=AWS, count=Range(1, 2))}, models={})
 G5 = Candidate(region="eu-central-1", zone="eu-central-1a", instance="g5.xlarge", market="on-demand")
 G6 = Candidate(region="eu-central-1", zone="eu-central-1b", instance="g6.xlarge", market="on-demand")
@@ -22,14 +24,26 @@ NOW = 1_800_000_000.0
 
 def machine(has: Candidate, lease: float = NOW + wish.LEASE_S) -> dict[str, Rented]:
     there = Rented(
-        slot="burst-0", pool="burst", id="i-1", candidate=has, public_ip="", private_ip="", uid="u", lease=lease
+        slot="burst-0",
+        pool="burst",
+        id="i-1",
+        candidate=has,
+        public_ip="",
+        private_ip="",
+        uid="u",
+        lease=lease,
     )
     return {"burst-0": there}
 
 
 def wished(rented: dict[str, Rented]) -> wish.CloudWish:
     around = wish.Around(
-        uid="u", owner="ada@desk", public_key="ssh-ed25519 A", ours=("203.0.113.7/32",), gateway_slot="", now=NOW
+        uid="u",
+        owner="ada@desk",
+        public_key="ssh-ed25519 A",
+        ours=("203.0.113.7/32",),
+        gateway_slot="",
+        now=NOW,
     )
     decided = decide(STACK, {}, rented)
     data = dict.fromkeys(decided.fill, "#cloud-config")
@@ -48,7 +62,8 @@ def test_a_machine_that_stands_is_its_own_first_candidate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "renewed"), [(wish.LEASE_S, False), (wish.LEASE_S / 2 + 1, False), (wish.LEASE_S / 2, True), (60, True)]
+    ("left", "renewed"),
+    [(wish.LEASE_S, False), (wish.LEASE_S / 2 + 1, False), (wish.LEASE_S / 2, True), (60, True)],
 )
 def test_a_lease_is_renewed_when_half_of_it_is_over(left: float, renewed: bool) -> None:
     (slot,) = wished(machine(G5, NOW + left)).slots

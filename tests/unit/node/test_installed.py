@@ -134,7 +134,12 @@ def test_a_look_changes_nothing(short_root: Path, monkeypatch: pytest.MonkeyPatc
     status("bash")
     coming(monkeypatch)
     status("bash", "runc")
-    assert before(DOCKER, dry=True) == {"changed": False, "missing": ["docker.io"], "unheld": [], "broken": []}
+    assert before(DOCKER, dry=True) == {
+        "changed": False,
+        "missing": ["docker.io"],
+        "unheld": [],
+        "broken": [],
+    }
     assert files.read(installed.INSTALLED) is None
     assert files.read(installed.COMING) is not None
 

@@ -18,7 +18,13 @@ from hostler.rollout import meeting, rented
 
 HAS = Candidate(region="eu-central-1", zone="eu-central-1a", instance="g5.xlarge", market="spot")
 MACHINE = Rented(
-    slot="burst-0", pool="burst", id="i-1", candidate=HAS, public_ip="203.0.113.9", private_ip="10.0.0.9", uid="u"
+    slot="burst-0",
+    pool="burst",
+    id="i-1",
+    candidate=HAS,
+    public_ip="203.0.113.9",
+    private_ip="10.0.0.9",
+    uid="u",
 )
 BORN, NEW = "ssh-ed25519 BORN", "ssh-ed25519 NEW"
 
@@ -62,9 +68,9 @@ class World:
 
     def meet(self) -> None:
         record: Any = SimpleNamespace(uid="u", stack="office")
-        meeting.meet(
-            None, self, [MACHINE], self.paper, record=record, out=Out(stderr=StringIO())  # type: ignore[arg-type]
-        )
+        file: Any = None
+        fleet: Any = self
+        meeting.meet(file, fleet, [MACHINE], self.paper, record=record, out=Out(stderr=StringIO()))
 
 
 @pytest.fixture

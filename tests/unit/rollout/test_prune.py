@@ -45,7 +45,9 @@ class World:
             release=SimpleNamespace(models={}),
             placement=SimpleNamespace(replicas=()),
         )
-        observation = SimpleNamespace(hosts=(), file=SimpleNamespace(), seen={}, every={}, record=None, cloud=None)
+        observation = SimpleNamespace(
+            hosts=(), file=SimpleNamespace(), seen={}, every={}, record=None, cloud=None
+        )
         observation.gateway = SimpleNamespace(name="gpu-1")
         self.draft: Any = SimpleNamespace(plan=plan, observation=observation, record=None)
         lock = SimpleNamespace(lost=None, check=lambda: None)

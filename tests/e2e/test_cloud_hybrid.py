@@ -1,0 +1,158 @@
+"""A rack at home and a pool that is rented: woken, given back, exchanged, mended, and never lost."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from e2e.desk import Desk, Done
+from lab.lab import Lab
+from lab.machine import trouble
+from lab.shell import wait_for
+from lab.spec import HostSpec
+
+if TYPE_CHECKING:
+    from lab.cloud.client import Cloud
+
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
+HOME = HostSpec("gpu-1", suite="bookworm", gpus=("RTX 3090",))
+REGION = "eu-central-1"
+STACK = """
+stack: hybrid
+pools:
+  rack: [gpu-1]
+  burst:
+    aws: {regions: [eu-central-1, eu-west-1], instances: [g5.xlarge, g6.xlarge], spot: prefer, disk: 100 GiB}
+    count: 0-1
+models:
+  chat:
+    source: "hf:HuggingFaceTB/SmolLM2-135M-Instruct-GGUF:Q4_1"
+    pool: [rack, burst]
+    replicas: 2
+    context: 2k
+    args: ["--threads", "1"]
+    smoke: {prompt: What is the capital of France? Answer in one short sentence., expect: Paris}
+mirror: {toolkit_key: ~/.config/hostler/toolkit.asc}
+"""
+
+
+@pytest.fixture(scope="module")
+def sky() -> Iterator[Lab]:
+    if why := trouble():
+        pytest.fail(f"this machine cannot host a lab: {why}")
+    with Lab.start("e2e-hybrid") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cloud(sky: Lab) -> Iterator[Cloud]:
+    with sky.cloud() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def office(sky: Lab, cloud: Cloud, wheel: Path, pulumi: Path) -> Desk:
+    """A stack whose rack is up, with a parked pool."""
+    sky.hosts(HOME)
+    desk = Desk(sky, cloud.admit(sky.operator("dave")), wheel, pulumi)
+    desk.write(STACK)
+    desk.first = desk.up()
+    return desk
+
+
+@pytest.fixture(autouse=True)
+def clear(cloud: Cloud) -> Iterator[None]:
+    yield
+    cloud.mend()
+
+
+def instances(cloud: Cloud, region: str = REGION) -> list[dict[str, Any]]:
+    """Those that are not ended."""
+    answers = cloud.ec2(region).describe_instances()["Reservations"]
+    found = [one for answer in answers for one in answer["Instances"]]
+    return [one for one in found if one["State"]["Name"] not in ("terminated", "shutting-down")]
+
+
+def ready(desk: Desk) -> int:
+    return desk("status", "--json").json["models"][0]["ready"]
+
+
+def parked(done: Done) -> bool:
+    return "parked, and no drift: burst-0" in done.err
+
+
+def test_what_is_parked_costs_nothing_and_is_no_drift(office: Desk, cloud: Cloud) -> None:
+    assert office.first
+    assert parked(office.first)
+    assert instances(cloud) == []
+    assert "i-" not in office("plan", "--check").out
+
+
+def test_nothing_is_to_be_had(office: Desk, cloud: Cloud) -> None:
+    cloud.no_capacity()
+    done = office("wake", "burst", "--yes", code=5)
+    assert "g5.xlarge spot in eu-central-1a: InsufficientInstanceCapacity" in done.err
+    assert "g6.xlarge on-demand in eu-central-1c: InsufficientInstanceCapacity" in done.err
+    assert "g6.xlarge in eu-west-1" in done.err  # it is not offered there
+    assert "--partial" in done.err
+    assert instances(cloud) == []
+    assert office("plan", "--check").out == ""
+
+
+def test_a_killed_wake_leaves_one_machine_and_goes_on(office: Desk, cloud: Cloud) -> None:
+    cloud.no_capacity("g5.*")
+    running = office.start("wake", "burst", "--yes")
+    wait_for("an instance", lambda: instances(cloud), 120)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    done = office("wake", "burst", "--yes")
+    assert "answered" in done.err
+    (machine,) = instances(cloud)
+    assert machine["InstanceType"] == "g6.xlarge"
+    assert ready(office) == 2
+    assert office("plan", "--check").out == ""
+
+
+def test_what_was_changed_by_hand_is_shown_and_mended(office: Desk, cloud: Cloud) -> None:
+    (machine,) = instances(cloud)
+    ec2, group = cloud.ec2(), machine["SecurityGroups"][0]["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    ec2.create_tags(Resources=[machine["InstanceId"]], Tags=[{"Key": "hostler:owner", "Value": "nobody"}])
+    plan = office("plan")
+    assert "hostler:owner" in plan.out
+    assert "0.0.0.0/0" in plan.out
+    office.up()
+    opened = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    assert "0.0.0.0/0" not in str(opened)
+    assert office("plan", "--check").out == ""
+
+
+def test_one_that_was_ended_by_hand_is_replaced(office: Desk, cloud: Cloud) -> None:
+    (machine,) = instances(cloud)
+    cloud.ec2().terminate_instances(InstanceIds=[machine["InstanceId"]])
+    cloud.wait(machine["InstanceId"], "terminated")
+    assert "ended outside of hostler" in office("plan").err
+    office.up()
+    (another,) = instances(cloud)
+    assert another["InstanceId"] != machine["InstanceId"]
+    assert ready(office) == 2
+
+
+def test_asleep_it_is_given_back(office: Desk, cloud: Cloud) -> None:
+    done = office("sleep", "burst", "--yes")
+    assert "gone: burst-0" in done.err
+    assert instances(cloud) == []
+    assert "Paris" in office.ask()
+    again = office.up("--json")
+    assert again.json["changes"] == []
+    assert parked(again)
+
+
+def test_down_leaves_the_rack_as_found_and_the_account_empty(office: Desk, cloud: Cloud) -> None:
+    office("down", "--yes")
+    assert cloud.account() == {}
