@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.desk import Desk, Done
+from e2e.load import Load
 from lab.lab import Lab
 from lab.machine import trouble
 from lab.shell import wait_for
@@ -77,12 +78,17 @@ def instances(cloud: Cloud, region: str = REGION) -> list[dict[str, Any]]:
     return [one for one in found if one["State"]["Name"] not in ("terminated", "shutting-down")]
 
 
+def named(instance: dict[str, Any]) -> str:
+    """The slot that it is in."""
+    return next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "hostler:slot")
+
+
 def ready(desk: Desk) -> int:
     return desk("status", "--json").json["models"][0]["ready"]
 
 
 def parked(done: Done) -> bool:
-    return "parked, and no drift: burst-0" in done.err
+    return "parked, and no drift: burst-" in done.err
 
 
 def test_what_is_parked_costs_nothing_and_is_no_drift(office: Desk, cloud: Cloud) -> None:
@@ -143,9 +149,28 @@ def test_one_that_was_ended_by_hand_is_replaced(office: Desk, cloud: Cloud) -> N
     assert ready(office) == 2
 
 
-def test_asleep_it_is_given_back(office: Desk, cloud: Cloud) -> None:
-    done = office("sleep", "burst", "--yes")
+def test_another_type_comes_beside_the_old_one_and_cuts_nothing(office: Desk, cloud: Cloud) -> None:
+    (old,) = instances(cloud)
+    kept = "g6.xlarge" if old["InstanceType"] == "g5.xlarge" else "g5.xlarge"
+    office.edit("instances: [g5.xlarge, g6.xlarge]", f"instances: [{kept}]")
+    assert f"{old['InstanceType']} is no longer among {kept}" in office("plan").out
+    with Load(office) as load:
+        done = office.up()
+        whole, broken = load.end()
+    assert (broken, whole > 0) == ("", True)
     assert "gone: burst-0" in done.err
+    (new,) = instances(cloud)
+    assert (new["InstanceType"], named(new)) == (kept, "burst-1")
+    assert ready(office) == 2
+    assert office("plan", "--check").out == ""
+
+
+def test_asleep_it_is_given_back_and_cuts_nothing(office: Desk, cloud: Cloud) -> None:
+    with Load(office) as load:
+        done = office("sleep", "burst", "--yes")
+        whole, broken = load.end()
+    assert (broken, whole > 0) == ("", True)
+    assert "gone: burst-1" in done.err
     assert instances(cloud) == []
     assert "Paris" in office.ask()
     again = office.up("--json")
