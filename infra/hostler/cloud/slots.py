@@ -38,27 +38,23 @@ def decide(
     wake: Collection[str] = (),
     park: Collection[str] = (),
     leave: Collection[str] = (),
+    filled: Collection[str] = (),
 ) -> Slots:
     """`known`: the record's; `rented`: machines in the state, by slot. `wake`: pools of which all slots are wanted;
-    `park`: slots that are given back now; `leave`: slots that could not be filled, and are gone on without."""
+    `park`: slots that are given back now; `leave`: slots that could not be filled, and are gone on without; `filled`:
+    parked ones that this run has filled already, which the record does not know yet."""
     found: dict[str, Slot] = {}
     why: dict[str, str] = {}
     for name, pool in stack.pools.items():
         mine = _of_pool(name, pool, known, rented)
         if pool.aws and pool.count:
             without = [slot for slot in leave if _order(slot)[0] == name and slot not in rented]
-            mine = {n: slot for n, slot in mine.items() if n not in without}
+            stood = [n for n, s in known.items() if s.pool == name and s.state == "wanted" and n not in park]
+            mine = {n: _woken(s, filled, pool.aws) for n, s in mine.items() if n not in without}
             found |= _pool(
-                name,
-                pool.aws,
-                pool.count,
-                mine,
-                rented,
-                wake=name in wake,
-                park=park,
-                without=len(without),
-                why=why,
-            )
+                name, pool.aws, pool.count, mine, rented, wake=name in wake, park=park, why=why,
+                have=len(stood) if known else None, without=len(without),
+            )  # fmt: skip
         else:
             found |= _leaving(mine, rented, f"pool {name} rents nothing any more", why)
     stray = {n: s for n, s in _known(known, rented).items() if s.pool not in stack.pools}
@@ -132,9 +128,11 @@ def _pool(
     *,
     wake: bool,
     park: Collection[str],
-    without: int,
     why: dict[str, str],
+    have: int | None,
+    without: int,
 ) -> dict[str, Slot]:
+    """`have`: how many the record wants; None: nobody knows, and those that are there are as many."""
     found: dict[str, Slot] = {}
     wanted: list[Slot] = []
     replaced = 0
@@ -154,7 +152,8 @@ def _pool(
             wanted.append(replace(slot, state="wanted", given_back=False))
     asleep = sum(slot.given_back for slot in found.values() if slot.state == "parked")
     low = max(0, count.low - asleep)
-    target = count.high if wake else min(max(len(wanted) + replaced, low), count.high)
+    have = len(wanted) + replaced if have is None else have
+    target = count.high if wake else min(max(have, low), count.high)
     target = max(0, target - without)
     for slot in _too_many(wanted, rented, target):
         wanted.remove(slot)
@@ -169,6 +168,13 @@ def _pool(
         found[slot.name] = slot
     found |= {slot.name: slot if slot.name in rented else _asked(slot, aws) for slot in wanted}
     return _parked(name, aws, found, rented, max(0, count.high - len(wanted)))
+
+
+def _woken(slot: Slot, filled: Collection[str], aws: Aws) -> Slot:
+    """What this run filled is wanted, and as the file asks now."""
+    if slot.name not in filled:
+        return slot
+    return _asked(replace(slot, state="wanted", given_back=False), aws)
 
 
 def _too_many(wanted: Collection[Slot], rented: Mapping[str, Rented], target: int) -> Iterator[Slot]:

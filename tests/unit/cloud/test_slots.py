@@ -116,6 +116,21 @@ def test_a_higher_low_number_starts_what_never_ran() -> None:
     assert decide(stack(2, 2), kept, rented).fill == ("burst-0", "burst-1")
 
 
+@pytest.mark.parametrize("aws", [AWS, replace(AWS, image="ubuntu-24.04")])
+@pytest.mark.parametrize("count", [(1, 2), (2, 2), (0, 2)])
+def test_what_was_just_filled_is_not_ended(count: tuple[int, int], aws: Aws) -> None:
+    """Between the renting and the record a run looks again, with the record of before."""
+    kept, rented = after(decide(stack(1, 2), {}, {}))
+    first = decide(stack(*count, aws), kept, rented)
+    there = {**rented, **machines(*first.fill)}
+    second = decide(stack(*count, aws), kept, there, filled=first.fill)
+    assert (second.slots, second.fill, second.retire) == (first.slots, (), first.retire)
+
+
+def test_without_a_record_what_is_there_stays() -> None:
+    assert decide(stack(0, 2), {}, machines("burst-0", "burst-1")).retire == ()
+
+
 def test_a_pool_that_left_retires() -> None:
     kept, rented = after(decide(stack(1, 1), {}, {}))
     gone = Stack(stack="office", pools={"rack": Pool()}, models={})
@@ -149,6 +164,12 @@ def test_always(steps: list[tuple[tuple[int, int], str]]) -> None:
             wake=("burst",) if act == "wake" else (),
             park=tuple(rented) if act == "sleep" else (),
         )
+        if act != "sleep":  # a run looks again when it has filled them, and the record is still the old one
+            there = {**rented, **machines(*decided.fill, has=HAS)}
+            second = decide(
+                stack(low, high, aws), kept, there, wake=("burst",) if act == "wake" else (), filled=decided.fill
+            )
+            assert (second.slots, second.fill, second.retire) == (decided.slots, (), decided.retire)
         assert len(decided.of("wanted")) <= high
         assert len(decided.of("wanted")) + len(decided.of("parked")) == high or act == "sleep"
         assert not set(decided.fill) & set(rented)
