@@ -10,7 +10,7 @@ from hostler.console import status
 from hostler.errors import HostlerError
 from hostler.hosts.types import Facts, Seen, Value
 from hostler.record.types import Record
-from hostler.rollout import strays
+from hostler.rollout import home, strays
 from hostler.rollout.findings import Finding, bad, good
 from hostler.rollout.observe import Observation, lost, observe
 from hostler.stackfile.find import find
@@ -65,14 +65,17 @@ def _pulumi() -> Finding:
 
 
 def _stack(observation: Observation) -> Iterator[Finding]:
-    record = observation.record
+    record, gateway = observation.record, observation.gateway.name
+    if home.unknown(observation):
+        what = "it keeps the stack's record, and does not answer: whether the stack is up is not known"
+        yield bad(gateway, what, observation.seen[gateway].next_step or f"bring {gateway} back")
+        return
+    if copy := lost(observation):
+        has = "an older record" if record else "no record"
+        yield bad(gateway, f"{has}, and a copy on {copy}", "hostler up --restore")
     if record is None:
-        home = lost(observation)
-        yield (
-            bad(observation.gateway.name, f"no record, and a copy on {home}", "hostler up --restore")
-            if home
-            else good(observation.file.stack.stack, "not up yet")
-        )
+        if not copy:
+            yield good(observation.file.stack.stack, "not up yet")
         return
     yield good(record.gateway_host, f"record {record.number} of stack {record.stack} (epoch {record.epoch})")
     if record.journal:

@@ -22,7 +22,7 @@ from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models.types import Placement, Release, Replica
 from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import gates, keys
+from hostler.rollout import gates, home
 from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.rollout.planning import serves
 from hostler.rollout.session import Session, session
@@ -116,7 +116,7 @@ def strangers(observation: Observation, waiting: Sequence[Host]) -> dict[str, in
 
 
 def _record(observation: Observation) -> Record:
-    return observation.record or keys.first_record(observation.file.stack.stack, observation.gateway.name)
+    return home.record_or_first(observation)
 
 
 def _reboot(host: Host) -> Change:

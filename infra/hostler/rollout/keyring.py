@@ -6,11 +6,10 @@ import time
 from dataclasses import replace
 
 from hostler.console.out import Out
-from hostler.errors import RefusedError, UsageError
+from hostler.errors import UsageError
 from hostler.gateway.render import keys_map
-from hostler.record import store
 from hostler.record.types import Key, Record
-from hostler.rollout import keys
+from hostler.rollout import home, keys
 from hostler.rollout.observe import Observation, home_of, observe
 from hostler.rollout.session import session
 from hostler.stackfile.sections import StackFile
@@ -65,15 +64,7 @@ def listed(file: StackFile) -> list[dict[str, str]]:
 
 def _running(file: StackFile) -> tuple[Observation, Record]:
     observation = observe(file, pulumi=False)
-    if not observation.record:
-        raise RefusedError.of(
-            file.stack.stack,
-            expected="a stack that is up",
-            got="no record on its hosts",
-            next_step="run `hostler up` first",
-        )
-    store.refuse_foreign(observation.seen, observation.record, file.stack.stack)
-    return observation, observation.record
+    return observation, home.running(observation)
 
 
 def _change(observation: Observation, record: Record, new: tuple[Key, ...], out: Out, why: str) -> None:

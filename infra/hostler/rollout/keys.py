@@ -42,14 +42,15 @@ def forget(stack: str, name: str) -> None:
 
 
 def first_record(stack: str, gateway_host: str) -> Record:
-    """The record of a stack that is nowhere yet, with its first key.
+    """The record of a stack that is nowhere yet, with its first key; home.record_or_first knows whether it is one.
 
-    The same at each call until an `up` has written it to the gateway's host: a saved plan stays valid.
+    The same at each call until an `up` has written it to the gateway's host: a saved plan stays valid. A first key that
+    this machine has already is taken, and never replaced: it may be the only copy of one that clients use.
     """
     pending = operator.stack_home(stack) / "first.json"
     data = operator.read_json(pending)
     if not data:
-        key = make_key()
+        key = mine(stack).get(FIRST) or make_key()
         data: dict[str, Any] = {"uid": store.new_uid(), "key": hashed(key), "made": round(time.time())}
         keep(stack, FIRST, key)
         operator.write_json(pending, data)

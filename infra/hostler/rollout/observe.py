@@ -46,6 +46,15 @@ class Observation:
         return (*self.hosts, *self.gone)
 
     @property
+    def home_known(self) -> bool:
+        """Whether the gateway's host answered, or is a rented one that no `up` has set up yet: then `record` None means
+        that there is none. Otherwise it means that nobody knows."""
+        home = self.gateway.name
+        if self.cloud and (home in self.cloud.slots.fill or home in self.cloud.unmet):
+            return True
+        return home in self.seen and self.seen[home].reached
+
+    @property
     def owned(self) -> tuple[Host, ...]:
         return tuple(host for host in self.hosts if host.owned)
 

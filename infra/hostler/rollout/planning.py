@@ -26,7 +26,7 @@ from hostler.placement.place import place
 from hostler.placement.vacate import Vacated, vacated
 from hostler.record import store
 from hostler.record.types import Expected, Record
-from hostler.rollout import carrying, gates, keys, secret, seen_files, slots
+from hostler.rollout import carrying, gates, home, secret, seen_files, slots
 from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.rollout.seen_files import HostFiles
 from hostler.stackfile.asked import asked_digests
@@ -56,7 +56,7 @@ def make(
 
     `release`: one that was resolved before, for the same record; it is kept as it is. `tell` hears what takes long.
     """
-    record = observation.record or keys.first_record(observation.file.stack.stack, observation.gateway.name)
+    record = home.record_or_first(observation)
     store.refuse_foreign(observation.seen, record, observation.file.stack.stack)
     refuse_renamed(observation)
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)

@@ -24,7 +24,7 @@ from hostler.errors import Problem, ProvisionError
 from hostler.hosts.types import Seen
 from hostler.models.types import Placement
 from hostler.record.types import Record
-from hostler.rollout import keys, meeting, rented, stackkey
+from hostler.rollout import home, meeting, rented, stackkey
 from hostler.rollout.observe import Observation, questions_of
 from hostler.rollout.rented import Cloud
 from hostler.rollout.session import session
@@ -198,7 +198,7 @@ def ours(observation: Observation) -> tuple[str, ...]:
 
 
 def _record(observation: Observation) -> Record:
-    return observation.record or keys.first_record(observation.file.stack.stack, observation.gateway.name)
+    return home.record_or_first(observation)
 
 
 def _fleet(observation: Observation, out: Out) -> Fleet:

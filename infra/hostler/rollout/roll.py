@@ -6,9 +6,8 @@ from hostler.console.out import Out
 from hostler.errors import RefusedError, RolledBackError, UsageError
 from hostler.hosts.trouble import AgentError
 from hostler.models.types import Replica
-from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import keys, planning, verify
+from hostler.rollout import home, planning, verify
 from hostler.rollout.observe import home_of, observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
@@ -20,8 +19,7 @@ LIMIT_S = 3600.0  # the drain and the load have limits of their own
 def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bool) -> list[dict[str, str]]:
     """What became of each replica, in order. Stops at the first that does not come back."""
     observation = observe(file, pulumi=False)
-    record = observation.record or keys.first_record(file.stack.stack, observation.gateway.name)
-    store.refuse_foreign(observation.seen, record, file.stack.stack)
+    record = home.running(observation)
     replicas = _replicas(record, model)
     # what does not serve first: when it stays so, nothing else is touched
     replicas.sort(key=lambda replica: planning.serves(observation.seen, record.gateway_host, replica))

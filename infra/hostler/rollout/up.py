@@ -10,11 +10,11 @@ from hostler.configure.types import Change, Plan
 from hostler.console import memory
 from hostler.console import plan as show
 from hostler.console.out import Out
-from hostler.errors import HostlerError, RefusedError
+from hostler.errors import HostlerError
 from hostler.record.types import Record
-from hostler.rollout import drivers, gates, keys, planfile, planning, rented, renting, verify
+from hostler.rollout import drivers, gates, home, keys, planfile, planning, rented, renting, verify
 from hostler.rollout.apply import apply, prune
-from hostler.rollout.observe import Observation, lost, observe, refuse_unreached, restore
+from hostler.rollout.observe import Observation, observe, refuse_unreached, restore
 from hostler.rollout.planning import Draft
 from hostler.rollout.rented import Turn
 from hostler.rollout.session import Session, journal, session
@@ -102,17 +102,12 @@ def rented_pools(file: StackFile) -> tuple[str, ...]:
 
 
 def look(file: StackFile, options: Options) -> Observation:
-    """Observes, and refuses to begin a new record where an old one was lost."""
+    """Observes, and refuses to begin a new record where an old one was lost, or may be on a host that is off."""
     observation = observe(file, turn=options.turn)
+    home.refuse_unknown(observation)
     if options.restore:
         return restore(observation)
-    if (home := lost(observation)) and observation.gateway.name in observation.seen:
-        raise RefusedError.of(
-            observation.gateway.name,
-            expected="the stack's record on the gateway's host",
-            got=f"none there, and a copy on {home}",
-            next_step="run `hostler up --restore` to go on with the newest copy; the old keys stay valid",
-        )
+    home.refuse_lost(observation)
     return observation
 
 
