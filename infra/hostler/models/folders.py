@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from hostler.errors import StackFileError
 from hostler.models.safetensors import INDEX, CheckpointError, indexed, names_of
-from hostler.models.source import Format, RepoFile, is_whole, models_of, weights_of
+from hostler.models.source import Format, RepoFile, first_part, lacking, models_of, weights_of
 
 Kind = str  # gguf or safetensors
 
@@ -32,8 +32,16 @@ def chosen(
 
 
 def of_file(path: str, sizes: Mapping[str, int], *, where: str) -> tuple[str, ...]:
-    """The file that is named, with its other parts where it is split. `sizes`: of all files beside it."""
+    """The file that is named, with its other parts where it is split; of one that is split, the first part is to be
+    named. `sizes`: of all files beside it, and of itself. Raises StackFileError."""
     name = posixpath.basename(path)
+    if name != first_part(name):
+        raise StackFileError.of(
+            where,
+            expected=f"the first part, {first_part(name)}",
+            got=path,
+            next_step=f"write {posixpath.join(posixpath.dirname(path), first_part(name))}",
+        )
     if not name.lower().endswith(".gguf"):
         raise StackFileError.of(
             where,
@@ -50,11 +58,12 @@ def of_file(path: str, sizes: Mapping[str, int], *, where: str) -> tuple[str, ..
 
 
 def _whole(path: str, parts: tuple[RepoFile, ...], where: str) -> tuple[str, ...]:
-    if not is_whole(parts):
+    if missing := lacking(parts):
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise StackFileError.of(
             where,
             expected=f"all parts of {parts[0].name}",
-            got=f"{len(parts)} of them at {path}",
+            got=f"{len(parts)} of them at {path}, no {', '.join(missing[:3])}{more}",
             next_step="put the others beside it",
         )
     return tuple(part.name for part in parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hostler.errors import StackFileError
 from hostler.models import denied, folders
@@ -43,15 +43,52 @@ def of_folder(
     """`hosts`: those of the model's pools that answer, None: all; `read` gives a small file of the folder. Raises
     StackFileError with the hosts that lack it, or have something else there."""
     path = source.path.rstrip("/")
-    asked = {name: files for name, files in seen.hosts.items() if hosts is None or name in hosts}
+    asked = _asked(seen, hosts)
     there = {name: files for name, files in asked.items() if files is not None}
     if not there:
         raise denied.no_file(path, where)
-    first = next(iter(sorted(there)))
+    first = min(there)
+    names = folders.chosen(path, _sizes(there[first]), read, form, where=where)
+    return _of_names(source, path, f"{path}/", names, first, asked, where)
+
+
+def of_parts(source: PathSource, seen: SeenFolder, hosts: Collection[str] | None, where: str) -> ModelSource:
+    """A split file by the name of its first part; `seen` is the folder that it lies in. Raises StackFileError as
+    `of_folder`, and for parts that are not there."""
+    path, _, name = source.path.rpartition("/")
+    asked = _asked(seen, hosts)
+    there = {host: files for host, files in asked.items() if files and name in files}
+    if not there:
+        raise denied.no_file(source.path, where)
+    first = min(there)
+    names = folders.of_file(source.path, _sizes(there[first]), where=where)
+    copied = f"{path}/{name.replace('-00001-of-', '-*-of-')}"
+    found = _of_names(source, path, copied, names, first, asked, where)
+    return replace(found, sha256=source.sha256 or found.sha256)
+
+
+def _asked(seen: SeenFolder, hosts: Collection[str] | None) -> dict[str, SeenFiles | None]:
+    return {name: files for name, files in seen.hosts.items() if hosts is None or name in hosts}
+
+
+def _sizes(files: SeenFiles) -> dict[str, int]:
+    return {name: file.size for name, file in files.items()}
+
+
+def _of_names(
+    source: PathSource,
+    path: str,
+    copied: str,
+    names: tuple[str, ...],
+    first: str,
+    asked: Mapping[str, SeenFiles | None],
+    where: str,
+) -> ModelSource:
+    """Those files of the folder `path`, as they are on the host `first`; `copied`: what others have to get of it."""
+    there = {name: files for name, files in asked.items() if files is not None}
     listing = there[first]
-    names = folders.chosen(path, {name: file.size for name, file in listing.items()}, read, form, where=where)
     _refuse_links(path, [name for name in names if listing[name].out], where)
-    _refuse_others(path, first, names, asked, where)
+    _refuse_others(path, copied, first, names, asked, where)
     files = [
         WeightsFile(url=f"{LOCAL}{path}/{name}", file=name, size=listing[name].size, sha256=_sha(name, there))
         for name in names
@@ -84,7 +121,12 @@ def _refuse_links(path: str, names: list[str], where: str) -> None:
 
 
 def _refuse_others(
-    path: str, first: str, names: tuple[str, ...], asked: Mapping[str, SeenFiles | None], where: str
+    path: str,
+    copied: str,
+    first: str,
+    names: tuple[str, ...],
+    asked: Mapping[str, SeenFiles | None],
+    where: str,
 ) -> None:
     model = asked[first] or {}
     wrong: list[str] = []
@@ -100,7 +142,7 @@ def _refuse_others(
             where,
             expected=f"the same files in {path} on each host of the model's pools, as on {first}",
             got="; ".join(wrong),
-            next_step=f"copy it from {first} (`rsync -aP {path}/ HOST:{path}/` for {others}), or name a pool whose hosts have it",
+            next_step=f"copy it from {first} (`rsync -aP {copied} HOST:{path}/` for {others}), or name a pool whose hosts have it",
         )
 
 

@@ -6,6 +6,7 @@ One attempt that fails says what to do; nothing is guessed but memory, and then 
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,8 @@ class Weights:
                 return self._operators(source, where, form)
             case PathSource() if source.path.rstrip("/") in self.folders:
                 return self._folder(source, where, form, hosts)
+            case PathSource() if sources.is_split(source.path) and form != "safetensors":
+                return self._parts(source, where, hosts)
             case UrlSource() if form != "safetensors":
                 return self._url(source, where)
             case PathSource() if form != "safetensors" or source.path not in self.seen:
@@ -272,6 +275,10 @@ class Weights:
 
         seen = self.folders[source.path.rstrip("/")]
         return host_files.of_folder(source, seen, hosts, read, form, where)
+
+    def _parts(self, source: PathSource, where: str, hosts: Collection[str] | None) -> ModelSource:
+        seen = self.folders.get(posixpath.dirname(source.path).rstrip("/"), SeenFolder())
+        return host_files.of_parts(source, seen, hosts, where)
 
     def _path(self, source: PathSource, where: str) -> ModelSource:
         seen = self.seen.get(source.path)

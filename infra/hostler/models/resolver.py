@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -102,6 +103,7 @@ class Resolver:
         engine_for(model.engine, said, where=where)  # what its words say is refused before anybody is asked
         form = format_named(model.engine, said, where=self.where(f"models.{name}.engine"))
         same = live and live.weights.source == str(parsed) and form in ("unknown", live.weights.format)
+        same = same and not (there and _lacks_parts(live.weights))
         if live and same and model.sha256 in (None, live.weights.sha256):
             return live.weights
         return self.weights.resolve(parsed, where=where, form=form, hosts=[room.host for room in there])
@@ -209,7 +211,20 @@ def is_in_memory(model: Model, pools: Sequence[str], rooms: Sequence[Room]) -> b
 def host_paths(models: Mapping[str, Model]) -> tuple[str, ...]:
     """The absolute paths of weights that have to lie on the hosts: to be asked for by the probe."""
     texts = [model.source or "" for model in models.values()]
-    return tuple(sorted({str(source.parse(text)) for text in texts if text.startswith("/")}))
+    paths = [str(source.parse(text)) for text in texts if text.startswith("/")]
+    return tuple(sorted({path for named in paths for path in with_folder(named)}))
+
+
+def _lacks_parts(weights: ModelSource) -> bool:
+    """Resolved by a Hostler that took the first part of a split file for all of it."""
+    return source.is_split(weights.file) and not source.is_whole(
+        [source.RepoFile(file.file, file.size) for file in weights.files]
+    )
+
+
+def with_folder(path: str) -> tuple[str, ...]:
+    """What of an absolute path is to be asked for: of a split file the folder too, which holds its other parts."""
+    return (path, posixpath.dirname(path)) if source.is_split(path) else (path,)
 
 
 def _there(rooms: Sequence[Room], pools: Sequence[str]) -> list[Room]:

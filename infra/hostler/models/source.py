@@ -192,9 +192,24 @@ def choose(source: HubSource, files: Sequence[RepoFile], *, where: str = "source
     return found[0]
 
 
+def first_part(name: str) -> str:
+    """The name of the first part of the split file that this is a part of; another name as it is."""
+    return _SPLIT.sub(lambda found: f"-00001-of-{found[2]}{found[0][-5:]}", name)
+
+
+def lacking(parts: Sequence[RepoFile]) -> list[str]:
+    """Names of the parts of a model that are not there."""
+    name = parts[0].name
+    if not is_split(name):
+        return []
+    there = {int(found[1]) for part in parts if (found := _SPLIT.search(part.name))}
+    wanted = (number for number in range(1, _count(name) + 1) if number not in there)
+    return [_SPLIT.sub(rf"-{number:05}-of-\2.gguf", name) for number in wanted]
+
+
 def is_whole(parts: Sequence[RepoFile]) -> bool:
     """Whether all parts of a model are there."""
-    return len(parts) == _count(parts[0].name)
+    return not lacking(parts)
 
 
 def models_of(weights: Sequence[RepoFile]) -> list[tuple[RepoFile, ...]]:

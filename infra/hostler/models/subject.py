@@ -11,14 +11,14 @@ from pathlib import Path
 from hostler.engines.registry import format_named
 from hostler.engines.vllm import asked_part
 from hostler.errors import StackFileError
-from hostler.models import memory, sizing
+from hostler.models import folders, memory, sizing
 from hostler.models.fit import Subject, scaled
-from hostler.models.gguf import GgufError, read_header
+from hostler.models.gguf import GgufError, joined, read_header
 from hostler.models.memory import Shape
 from hostler.models.resolve import Weights
 from hostler.models.safetensors import Checkpoint, CheckpointError, read_checkpoint
 from hostler.models.shapes import as_served, shape_of
-from hostler.models.source import HubSource, OperatorSource, Parsed, PathSource, format_of, label
+from hostler.models.source import HubSource, OperatorSource, Parsed, PathSource, format_of, is_split, label
 from hostler.models.types import ModelSource
 
 
@@ -63,7 +63,8 @@ def _read(name: str, source: Parsed, weights: Weights, wanted: Wanted, where: st
     if here and here.is_dir():
         return _of_checkpoint(name, source, _in_folder(here), wanted.args)
     if here and here.is_file():
-        subject = Subject(name=name, source=str(source), shape=_of_file(here), weights=label(here.name))
+        shape = _of_files(_parts(here, str(source), where))
+        subject = Subject(name=name, source=str(source), shape=shape, weights=label(here.name))
         return _as_served(subject, wanted, where)
     form = format_named(wanted.engine, format_of(str(source)), where=where)
     found = weights.resolve(source, where=where, form=form)
@@ -111,12 +112,21 @@ def _in_folder(folder: Path) -> Checkpoint:
     return read_checkpoint(lambda name: (folder / name).read_bytes() if name in sizes else None, sizes)
 
 
-def _of_file(path: Path) -> Shape:
-    size = path.stat().st_size
+def _parts(path: Path, named: str, where: str) -> list[Path]:
+    """The file; of a split one, all parts."""
+    if not is_split(path.name):
+        return [path]
+    sizes = {other.name: other.stat().st_size for other in path.parent.iterdir() if other.is_file()}
+    return [path.parent / name for name in folders.of_file(named, sizes, where=where)]
+
+
+def _of_files(paths: Sequence[Path]) -> Shape:
+    sizes = [path.stat().st_size for path in paths]
     try:
-        return memory.shape_of(read_header(partial(_part, path), size))
+        headers = [read_header(partial(_part, path), size) for path, size in zip(paths, sizes, strict=True)]
+        return memory.shape_of(joined(headers))
     except GgufError as error:
-        return memory.shape_from_size(size, str(error))
+        return memory.shape_from_size(sum(sizes), str(error))
 
 
 def _part(path: Path, offset: int, count: int) -> bytes:

@@ -86,3 +86,48 @@ def test_a_header_that_no_host_gives() -> None:
     found = resolved({"a": LLAMA})
     with pytest.raises(ValueError, match=r"config\.json could not be read"):
         Weights().read_checkpoint(found)
+
+
+PARTS: SeenFiles = {
+    **{f"m-0000{number}-of-00003.gguf": SeenFile(10 * 2**30) for number in (1, 2, 3)},
+    "n.gguf": SeenFile(5),
+}
+FIRST = "/srv/m-00001-of-00003.gguf"
+
+
+def of_parts(hosts: dict[str, SeenFiles | None], path: str = FIRST, sha: str = "") -> ModelSource:
+    """As they are seen: the named file, and the folder that it is in."""
+    seen = {path: SeenFile(10 * 2**30)}
+    return Weights(seen=seen, folders={"/srv": SeenFolder(hosts=hosts)}).resolve(PathSource(path, sha))
+
+
+def parts_refused(hosts: dict[str, SeenFiles | None], path: str = FIRST) -> str:
+    with pytest.raises(StackFileError) as error:
+        of_parts(hosts, path)
+    return f"{error.value}; next: {error.value.problems[0].next_step}"
+
+
+def test_all_parts_of_a_split_file() -> None:
+    found = of_parts({"a": PARTS, "b": {**PARTS, "o.gguf": SeenFile(7)}}, sha="a" * 64)
+    assert (found.total, found.local, found.format) == (30 * 2**30, True, "gguf")
+    assert [lying.on_host(found, file) for file in found.files] == [
+        f"/srv/m-0000{number}-of-00003.gguf" for number in (1, 2, 3)
+    ]
+    assert (found.source, found.sha256, found.more[0].sha256) == (FIRST, "a" * 64, "")
+
+
+def test_parts_that_are_not_there_are_named() -> None:
+    some = {name: file for name, file in PARTS.items() if "00002" not in name}
+    assert "got 2 of them at /srv/m-00001-of-00003.gguf, no m-00002-of-00003.gguf" in parts_refused(
+        {"a": some}
+    )
+    said = parts_refused({"a": PARTS, "b": some})
+    assert "b has not the same m-00002-of-00003.gguf" in said
+    assert "rsync -aP /srv/m-*-of-00003.gguf HOST:/srv/` for b" in said
+    assert "/srv/m-00001-of-00003.gguf on a host" in parts_refused({"a": {"n.gguf": SeenFile(5)}, "b": None})
+
+
+def test_the_first_part_is_to_be_named() -> None:
+    said = parts_refused({"a": PARTS}, "/srv/m-00003-of-00003.gguf")
+    assert "the first part, m-00001-of-00003.gguf" in said
+    assert f"next: write {FIRST}" in said

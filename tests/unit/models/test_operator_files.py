@@ -85,7 +85,16 @@ def test_all_parts_of_a_split_one(tmp_path: Path) -> None:
     assert len({lying.on_host(found, file).rpartition("/")[0] for file in found.files}) == 1
     assert lying.on_operator(found, str(tmp_path), found.files[1]) == str(tmp_path / "m-00002-of-00002.gguf")
     (tmp_path / "m-00002-of-00002.gguf").unlink()
-    assert "all parts of m-00001-of-00002.gguf; got 1 of them" in refused(tmp_path, "./m-00001-of-00002.gguf")
+    said = refused(tmp_path, "./m-00001-of-00002.gguf")
+    assert "all parts of m-00001-of-00002.gguf; got 1 of them at ./m-00001-of-00002.gguf" in said
+    assert "no m-00002-of-00002.gguf" in said
+
+
+def test_another_part_than_the_first_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "w", "m-00001-of-00002.gguf", "m-00002-of-00002.gguf")
+    said = refused(tmp_path, "./w/m-00002-of-00002.gguf")
+    assert "expected the first part, m-00001-of-00002.gguf; got ./w/m-00002-of-00002.gguf" in said
+    assert "next: write ./w/m-00001-of-00002.gguf" in said
 
 
 def test_a_folder_with_one_gguf_model(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hostler.engines.base import Seat
 from hostler.engines.registry import by_name
 from hostler.errors import StackFileError
 from hostler.manifest.items import Part
-from hostler.models.host_files import SeenFile
+from hostler.models.host_files import SeenFile, SeenFolder
 from hostler.models.http import Http
 from hostler.models.operator_files import OperatorFiles
 from hostler.models.registry import Registry
@@ -149,6 +150,22 @@ def test_a_path_on_the_operators_own_machine_is_read(hub: Web, tmp_path: Path) -
 def test_paths_to_ask_the_probe_for() -> None:
     models = {"a": model(), "b": model("./m.gguf"), "c": model("/srv/m.gguf"), "d": Model(cloud="x/y")}
     assert host_paths(models) == ("/srv/m.gguf",)
+    split = {"a": model("/srv/w/m-00001-of-00002.gguf")}
+    assert host_paths(split) == ("/srv/w", "/srv/w/m-00001-of-00002.gguf"), (
+        "the other parts are in the folder"
+    )
+
+
+def test_all_parts_on_the_hosts_are_counted(hub: Web) -> None:
+    """Also where a release took the first part for all of it."""
+    path = "/srv/m-00001-of-00003.gguf"
+    listing = {f"m-0000{number}-of-00003.gguf": SeenFile(10 * 2**30) for number in (1, 2, 3)}
+    one = resolver(hub, room(40000), seen={path: listing["m-00001-of-00003.gguf"]})
+    one.weights.folders["/srv"] = SeenFolder(hosts={"h1": listing})
+    runs = one.model("chat", model(path), ("rack",))
+    assert runs.need_mib > 30 * 1024
+    first = replace(runs, weights=replace(runs.weights, more=()))
+    assert one.model("chat", model(path), ("rack",), first).weights.total == 30 * 2**30
 
 
 def test_each_image_is_asked_for_once(hub: Web) -> None:

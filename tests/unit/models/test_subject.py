@@ -81,16 +81,34 @@ def test_a_checkpoint_that_cannot_be_read(web: Web) -> None:
         read_subject("r", parse("hf:o/r"), weights(web))
 
 
-def test_a_file_here(tmp_path: Path) -> None:
-    data, size = headers.made("llama-3-8b")
-    path = tmp_path / "m.gguf"
+def sparse(path: Path, data: bytes, size: int) -> None:
     path.write_bytes(data)
     with path.open("r+b") as file:
         file.truncate(size)
+
+
+def test_a_file_here(tmp_path: Path) -> None:
+    data, size = headers.made("llama-3-8b")
+    path = tmp_path / "m.gguf"
+    sparse(path, data, size)
     subject = read_subject("m", parse(str(path)), Weights())
     assert subject.shape
     assert subject.shape.how == "header"
     assert subject.shape.cache(1, "f16") == 128 * 1024
+
+
+def test_all_parts_of_a_split_file_here(tmp_path: Path) -> None:
+    made = headers.parts("llama-3-8b", 3, "")
+    for number, (data, size) in enumerate(made, 1):
+        sparse(tmp_path / f"m-0000{number}-of-00003.gguf", data, size)
+    shape = read_subject("m", parse(str(tmp_path / "m-00001-of-00003.gguf")), Weights()).shape
+    assert shape
+    assert sum(size for _, size in made) * 0.9 < shape.weights <= sum(size for _, size in made)
+    with pytest.raises(StackFileError, match=r"the first part, m-00001-of-00003\.gguf"):
+        read_subject("m", parse("./m-00003-of-00003.gguf", folder=str(tmp_path)), Weights())
+    (tmp_path / "m-00002-of-00003.gguf").unlink()
+    with pytest.raises(StackFileError, match=r"no m-00002-of-00003\.gguf"):
+        read_subject("m", parse(str(tmp_path / "m-00001-of-00003.gguf")), Weights())
 
 
 def test_a_folder_here(tmp_path: Path) -> None:
