@@ -36,5 +36,7 @@ def on_host(weights: ModelSource, file: WeightsFile | None = None) -> str:
 def on_operator(weights: ModelSource, folder: str, file: WeightsFile | None = None) -> str:
     """Where it is on this machine, if it is here. `folder` is the stack file's."""
     named = own_path(weights.source, folder)
-    within = posixpath.dirname(named) if posixpath.basename(named) == weights.file else named
+    # a release of before `folder` was kept tells a folder by its name alone
+    is_folder = weights.folder or posixpath.basename(named) != weights.file
+    within = named if is_folder else posixpath.dirname(named)
     return posixpath.join(within, (file or weights).file)

@@ -9,6 +9,7 @@ import os
 import posixpath
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hostler.errors import StackFileError
@@ -260,6 +261,7 @@ class Weights:
             file=files[0].file,
             size=files[0].size,
             sha256=files[0].sha256,
+            folder=paths[0].parent == Path(source.path),
             more=tuple(replace(file, url=f"{url}/{file.file}") for file in files[1:]),
             format="gguf" if paths[0].suffix.lower() == ".gguf" else "safetensors",
         )

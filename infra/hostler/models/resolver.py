@@ -103,9 +103,9 @@ class Resolver:
         engine_for(model.engine, said, where=where)  # what its words say is refused before anybody is asked
         form = format_named(model.engine, said, where=self.where(f"models.{name}.engine"))
         same = live and live.weights.source == str(parsed) and form in ("unknown", live.weights.format)
-        same = same and not (there and _lacks_parts(live.weights))
         if live and same and model.sha256 in (None, live.weights.sha256):
-            return live.weights
+            if not (there and _lacks_parts(live.weights)):
+                return live.weights
         return self.weights.resolve(parsed, where=where, form=form, hosts=[room.host for room in there])
 
     def _sized(
@@ -217,9 +217,8 @@ def host_paths(models: Mapping[str, Model]) -> tuple[str, ...]:
 
 def _lacks_parts(weights: ModelSource) -> bool:
     """Resolved by a Hostler that took the first part of a split file for all of it."""
-    return source.is_split(weights.file) and not source.is_whole(
-        [source.RepoFile(file.file, file.size) for file in weights.files]
-    )
+    files = [source.RepoFile(file.file, file.size) for file in weights.files]
+    return weights.local and not source.is_whole(files)
 
 
 def with_folder(path: str) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class ModelSource:
     revision: str = ""  # commit id of the hub
     secret: str = ""
     local: bool = False  # a path on the host
+    folder: bool = False  # of the operator's machine: the source is a folder, whatever its name
     more: tuple[WeightsFile, ...] = ()
     format: Literal["gguf", "safetensors"] = "gguf"
 

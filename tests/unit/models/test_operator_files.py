@@ -106,6 +106,13 @@ def test_a_folder_with_one_gguf_model(tmp_path: Path) -> None:
     assert "one GGUF model in ./m; got m.gguf, n.gguf; next: name the file itself" in refused(tmp_path, "./m")
 
 
+def test_a_folder_with_the_name_of_its_file(tmp_path: Path) -> None:
+    put(tmp_path / "n.gguf", "n.gguf")
+    for text in ("./n.gguf/", "./n.gguf"):
+        found = resolved(tmp_path, text)
+        assert lying.on_operator(found, str(tmp_path)) == str(tmp_path / "n.gguf/n.gguf")
+
+
 def test_a_folder_of_safetensors(tmp_path: Path) -> None:
     checkpoint(tmp_path / "llama")
     found = resolved(tmp_path, "./llama/")
