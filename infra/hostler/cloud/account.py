@@ -13,8 +13,10 @@ YOUNG = 1800.0  # seconds in which something without a lease may still be on its
 
 def holdings(regions: Sequence[str], uid: str | None = None, *, buckets: bool = True) -> tuple[Holding, ...]:
     """Everything with our tags in the regions (and the account's buckets, which have a permission of their own), of one
-    stack by its uid, in the order in which it can be removed. Raises ProvisionError: what cannot be listed is not
-    absent."""
+    stack by its uid (None: of all), in the order in which it can be removed. Raises ProvisionError: what cannot be
+    listed is not absent; ValueError for an empty uid, which would mean everybody's."""
+    if uid == "":
+        raise ValueError("an empty uid is no stack's")
     answers = side_by_side(lambda region: _of_region(region, uid), regions)
     found = [one for held in answers.values() for one in held]
     found += kinds.buckets(uid) if buckets else []

@@ -40,6 +40,7 @@ def _region(region: str, machines: list[Rented]) -> list[Rented]:
             state=one["State"]["Name"],
             public_ip=one.get("PublicIpAddress", ""),
             private_ip=one.get("PrivateIpAddress", ""),
+            since=one["LaunchTime"].timestamp() if one.get("LaunchTime") else None,
         )
         for machine in machines
         if (one := seen.get(machine.id)) and one["State"]["Name"] not in GONE

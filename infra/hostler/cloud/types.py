@@ -107,6 +107,7 @@ class Rented:
     uid: str
     lease: float = 0.0  # of its tag, in seconds since 1970
     state: str = ""  # as last refreshed: running, stopped, ...
+    since: float | None = None  # its last start, in seconds since 1970; None: it was not asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

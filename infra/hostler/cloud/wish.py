@@ -54,7 +54,7 @@ def wish(
         },
         gateway_slot=around.gateway_slot,
         gateway_port=stack.gateway.port,
-        clients_from=around.ours,
+        clients_from=networks(stack.gateway.clients_from, around.ours),
     )
 
 

@@ -47,6 +47,10 @@ class Out:
             self.stdout.write(line + "\n")
         self.stdout.flush()
 
+    def narrating(self) -> Out:
+        """The same, with tables as part of the story: where standard output has its one JSON value already."""
+        return Out(stdout=self.stderr, stderr=self.stderr) if self.as_json else self
+
     def say(self, text: str, *, colour: str = "") -> None:
         """A line of the story."""
         with self._lock:

@@ -82,6 +82,10 @@ class Fleet:
         """The instances in the state, by slot; read directly, without the CLI."""
         return state.rented(self._document())
 
+    def state_uid(self) -> str:
+        """The stack's uid as the state has it; empty: it has none yet."""
+        return state.uid_of(self._document())
+
     def rent(
         self,
         hosts: Sequence[Host],

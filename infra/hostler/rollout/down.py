@@ -242,6 +242,6 @@ def identity(observation: Observation) -> str:
     copy = store.best_copy(observation.seen)
     record = observation.record or (copy[1] if copy else None)
     if record is None:
-        return _uid(observation)
+        return _uid(observation) or (observation.cloud.uid if observation.cloud else "")
     store.refuse_foreign(observation.seen, record, observation.file.stack.stack)
     return record.uid

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hostler.cloud import account, removal
 from hostler.cloud.types import Holding
 from hostler.console.out import Out
-from hostler.errors import Problem, ProvisionError
+from hostler.errors import Problem, ProvisionError, RefusedError
 from hostler.rollout import rented
 from hostler.rollout.apply import or_refused
 from hostler.rollout.observe import Observation, home_of
@@ -53,15 +53,22 @@ def rows(held: Held) -> list[tuple[str, str, str]]:
 
 def drain(observation: Observation, out: Out, *, cut: bool) -> None:
     """The replicas on rented hosts answer what they have, and get nothing new. Raises RefusedError (exit 9) with what
-    would be cut."""
+    would be cut: what cannot be asked may be busy. A machine that was never met serves nobody."""
     record, cloud = observation.record, observation.cloud
-    if record is None or cloud is None:
+    if cloud is None:
+        return
+    serving = [r for r in record.replicas if r.members[0].host in cloud.rented] if record else []
+    hosts = {r.members[0].host for r in serving} if record else {*cloud.rented} - {*cloud.unmet}
+    home = home_of(observation)
+    silent = {host for host in hosts if not observation.seen[host].reached}
+    if record is None or not observation.seen[home.name].reached:
+        silent = hosts
+    if silent and not cut:
+        raise RefusedError(*(_may_be_busy(host, observation.seen[host].error) for host in sorted(silent)))
+    there = [replica for replica in serving if replica.members[0].host not in silent]
+    if record is None or not there:
         return
     reached = [name for name, seen in observation.seen.items() if seen.reached]
-    home = home_of(observation)
-    there = [r for r in record.replicas if r.members[0].host in cloud.rented and r.members[0].host in reached]
-    if not there or home.name not in reached:
-        return
     with session(record, home, observation.every, reached, out, why="down") as run:
         for replica in there:
             host = replica.members[0].host
@@ -70,8 +77,24 @@ def drain(observation: Observation, out: Out, *, cut: bool) -> None:
                 run.call(host, "retire", RETIRE_S, id=replica.id, force=cut)
 
 
+def _may_be_busy(host: str, error: str) -> Problem:
+    return Problem(
+        where=host,
+        expected="a host that can be drained before its machine ends",
+        got=error or "no lock, since the gateway's host does not answer",
+        next_step="run it again when it answers, or `hostler down --cut` to end it with whatever it does",
+    )
+
+
 def end(observation: Observation, uid: str, held: Held, out: Out) -> None:
     """By Pulumi what the state has, then what only the tags know. Raises ProvisionError (exit 5) with what is left."""
+    if not uid:  # nothing is asked of the account without it: no tag would mean everybody's
+        raise ProvisionError.of(
+            observation.file.stack.stack,
+            expected="the stack's uid, in its record or its state",
+            got="neither",
+            next_step="look with `hostler doctor`; what is tagged hostler:stack in AWS's console is yours to judge",
+        )
     out.live("pulumi: ending what is rented")
     rented.fleet_of(observation.file, uid=uid, notice=out.say).destroy()
     left = things(account.holdings(held.regions, uid))

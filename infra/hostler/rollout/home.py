@@ -10,7 +10,7 @@ from dataclasses import replace
 from hostler.errors import HostError, RefusedError
 from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import keys
+from hostler.rollout import keys, rented
 from hostler.rollout.observe import Observation, lost, unreached
 
 
@@ -20,7 +20,8 @@ def record_or_first(observation: Observation) -> Record:
     if observation.record:
         return observation.record
     refuse_unknown(observation)
-    return keys.first_record(observation.file.stack.stack, observation.gateway.name)
+    first = keys.first_record(observation.file.stack.stack, observation.gateway.name)
+    return rented.with_uid(first, observation.cloud)
 
 
 def running(observation: Observation) -> Record:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hostler.cloud import egress
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
 
 READY_S = 300.0  # from the instance's start to its first answer
+TRIAL_S = (
+    2 * 3600.0
+)  # the lease until it serves (`stays`): a run that dies in between costs no more than that
 AGAIN_S = 20.0  # from the exchange of its key to the next one
 EVERY_S = 1.0
 AT_ONCE = 32
@@ -42,30 +46,49 @@ def meet(
     record: Record,
     out: Out,
 ) -> None:
-    """All of them side by side. Raises HostError: one that does not answer in READY_S ends itself half an hour after
-    its start, and the next `up` goes on."""
+    """Each by itself, side by side; those that answer are adopted whatever becomes of the others. Raises HostError with
+    those that do not answer in READY_S: they end themselves half an hour after their start."""
     if not machines:
         return
-    found = dict(documents)
+    paper = _Paper(fleet, documents)
     key = str(stackkey.path(file, fleet))
 
-    def work(machine: Rented) -> tuple[Host, str]:
+    def work(machine: Rented) -> HostlerError | None:
         out.live(f"{machine.slot}: waiting for its first answer")
-        return _first_answer(machine, found[machine.slot], key)
+        try:
+            _meet(machine, paper, key, record.uid)
+        except HostlerError as error:
+            return error
+        out.say(f"{machine.slot}: met; it has a host key of its own now")
+        return None
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        met = list(threads.map(work, machines))
-    for host, public in met:
-        keys = dict.fromkeys((public, *found[host.name]["keys"]))
-        found[host.name] = {**found[host.name], "keys": list(keys)}
-    fleet.keep(rented.HOSTS, found)
-    for host, public in met:
-        agent_call_of(host, "hostkey-use", public=public)
-        fresh = replace(host, ssh=replace(host.ssh, host_key=public))
-        _patiently(fresh, "adopt", uid=record.uid)
-        found[host.name] = {**found[host.name], "keys": [public], "met": True}
-        out.say(f"{host.name}: met; it has a host key of its own now")
-    fleet.keep(rented.HOSTS, found)
+        failed = [error for error in threads.map(work, machines) if error]
+    if failed:
+        raise HostError(*(problem for error in failed for problem in error.problems))
+
+
+class _Paper:
+    """The document of the hosts, written by several threads, whole each time."""
+
+    def __init__(self, fleet: Fleet, documents: Mapping[str, Any]) -> None:
+        self._fleet, self._lock = fleet, Lock()
+        self.hosts = dict(documents)
+
+    def write(self, slot: str, **entry: Any) -> None:
+        with self._lock:
+            self.hosts[slot] = {**self.hosts[slot], **entry}
+            self._fleet.keep(rented.HOSTS, self.hosts)
+
+
+def _meet(machine: Rented, paper: _Paper, key: str, uid: str) -> None:
+    host, public = _first_answer(machine, paper.hosts[machine.slot], key)
+    paper.write(machine.slot, keys=list(dict.fromkeys((public, *paper.hosts[machine.slot]["keys"]))))
+    agent_call_of(host, "hostkey-use", public=public)
+    fresh = replace(host, ssh=replace(host.ssh, host_key=public))
+    now = time.time()
+    _patiently(fresh, "adopt", uid=uid, lease=now + TRIAL_S, now=now)
+    paper.write(machine.slot, keys=[public], met=True)
 
 
 def _first_answer(machine: Rented, document: Mapping[str, Any], key: str) -> tuple[Host, str]:
@@ -75,7 +98,7 @@ def _first_answer(machine: Rented, document: Mapping[str, Any], key: str) -> tup
     while True:
         for host in hosts:
             try:
-                answer = agent_call_of(host, "hostkey-make", old=document["keys"][-1])
+                answer = agent_call_of(host, "hostkey-make", old=host.ssh.host_key)
                 return host, str(answer["public"])
             except HostlerError as error:
                 if time.monotonic() > until:
@@ -111,4 +134,13 @@ def agent_call_of(host: Host, op: str, **request: Any) -> dict[str, Any]:
 
 def egress_of(host: Host) -> str:
     """The network from which a host reaches AWS. Raises HostError."""
-    return egress.network(str(agent_call_of(host, "egress")["address"]))
+    said = str(agent_call_of(host, "egress")["address"])
+    try:
+        return egress.network(said)
+    except ValueError as error:
+        raise HostError.of(
+            host.name,
+            expected=f"{egress.ASK} to tell it the address by which AWS sees it",
+            got=repr(said),
+            next_step="name its network instead of `auto` under gateway_from and ssh_from",
+        ) from error

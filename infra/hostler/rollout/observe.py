@@ -84,7 +84,10 @@ def observe(
             waiting.set_exception(error)
             raise
         waiting.set_result(seen)
-        return _with_record(file, hosts, seen, limit_s, preview.result() if preview else None)
+        found = _with_record(file, hosts, seen, limit_s, preview.result() if preview else None)
+    if found.record and found.record.slots:  # it rented, though neither its file nor this machine says so
+        return _with_rented(file, hosts, limit_s, after_first, turn or Turn())
+    return found
 
 
 def _with_rented(
@@ -95,7 +98,7 @@ def _with_rented(
     turn: Turn,
 ) -> Observation:
     """Where machines are is asked first; which of them are wanted says the record, on the gateway's host. Pulumi's
-    preview needs to know that, and comes later (renting.previewed)."""
+    preview needs to know that, and comes later (renting.planned)."""
     cloud = rented.known(file)
     seen = look((*owned, *cloud.hosts.values()), questions_of(file), limit_s, after_first)
     home = store.at_home(seen)
@@ -128,8 +131,16 @@ def of_paths(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{kind}:{path}" for path in paths for kind in ("path", "folder"))
 
 
-def gateway_host(file: StackFile, hosts: tuple[Host, ...]) -> Host:
-    wanted = file.stack.gateway.host or rented.gateway_slot(file, hosts)
+def gateway_host(file: StackFile, hosts: tuple[Host, ...], before: str = "") -> Host:
+    """`before`: the host that has it now. Raises RefusedError where the stack has no host at all."""
+    wanted = file.stack.gateway.host or rented.gateway_slot(file, hosts, before)
+    if not hosts:
+        raise RefusedError.of(
+            file.stack.stack,
+            expected="a host for the gateway",
+            got="none: all slots are parked, or could not be filled",
+            next_step="hostler wake POOL",
+        )
     return next((host for host in hosts if host.name == wanted), hosts[0])
 
 
@@ -167,7 +178,7 @@ def _with_record(
         gone=gone,
         seen=seen,
         record=record,
-        gateway=gateway_host(file, hosts),
+        gateway=gateway_host(file, hosts, record.gateway_host if record else ""),
         preview=preview,
     )
 

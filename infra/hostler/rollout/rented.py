@@ -5,6 +5,7 @@ The state is asked first (which machines are ours), then AWS (do they run, and w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -30,23 +31,28 @@ REGIONS = "regions"  # another: {"regions": [all that were ever used]}
 MARK = "rented.json"  # on this machine: that the stack has a state in a bucket, and where
 USER = "ubuntu"  # of all images by name
 NOT_RENTED = "not rented yet"
+DEAD_S = 40 * 60.0  # after its start: ten minutes more than an instance has that nobody adopts
 ACCOUNT = "s3://"  # the account's own bucket of the stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """What one run does beside the file: pools whose machines all are wanted (`wake`), or none (`park`), and slots that
-    could not be filled and are gone on without (`leave`)."""
+    could not be filled and are gone on without (`leave`), or were filled by it (`filled`)."""
 
     wake: tuple[str, ...] = ()
     park: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """`stood`: slots of the state; `rented`: those whose machine is there."""
+    """`stood`: slots of the state; `rented`: those whose machine is there; `dead`: those whose machine never answered
+    and should have ended itself. `uid`: the state's."""
 
+    uid: str
+    dead: tuple[str, ...]
     stood: tuple[str, ...]
     rented: Mapping[str, Rented]
     hosts: Mapping[str, Host]
@@ -62,7 +68,7 @@ class Cloud:
     @property
     def lost(self) -> tuple[str, ...]:
         """Ended outside of hostler: by hand, by the spot market, or by themselves."""
-        return tuple(slot for slot in self.stood if slot not in self.rented)
+        return tuple(slot for slot in self.stood if slot not in (*self.rented, *self.dead))
 
 
 def rents(file: StackFile) -> bool:
@@ -104,17 +110,26 @@ def known(file: StackFile) -> Cloud:
     """Of a stack that rents. Raises ProvisionError where AWS cannot be asked: what is not known is not gone."""
     fleet = fleet_of(file)
     stood = {machine.slot: machine for machine in fleet.rented()}
-    documents = dict(fleet.document(HOSTS) or {}) if stood else {}
-    used = (fleet.document(REGIONS) or {}).get("regions", ()) if stood else ()
-    rented = live.live(stood.values())
+    documents = dict(fleet.document(HOSTS) or {})
+    used = (fleet.document(REGIONS) or {}).get("regions", ())
+    there = live.live(stood.values())
+    dead = [slot for slot, machine in there.items() if _dead(machine, documents.get(slot, {}), time.time())]
+    rented = {slot: machine for slot, machine in there.items() if slot not in dead}
     key = str(stackkey.path(file, fleet)) if rented else ""
     return Cloud(
+        uid=fleet.state_uid(),
+        dead=tuple(dead),
         stood=tuple(stood),
         rented=rented,
         hosts={slot: _host(file, machine, documents.get(slot, {}), key) for slot, machine in rented.items()},
         documents=documents,
         regions=tuple(used),
     )
+
+
+def _dead(machine: Rented, document: Mapping[str, Any], now: float) -> bool:
+    """It was never met, so it serves nobody; and its birth's lease did not end it: user data never ran."""
+    return not document.get("met") and machine.since is not None and now - machine.since > DEAD_S
 
 
 def host_of(
@@ -145,7 +160,9 @@ def decided(file: StackFile, cloud: Cloud, record: Record | None, turn: Turn) ->
     """With what becomes of each slot."""
     known: Mapping[str, Slot] = record.slots if record else {}
     park = [name for name, slot in {**known, **_pools(cloud)}.items() if slot.pool in turn.park]
-    slots = decide(file.stack, known, cloud.rented, wake=turn.wake, park=park, leave=turn.leave)
+    slots = decide(
+        file.stack, known, cloud.rented, wake=turn.wake, park=park, leave=turn.leave, filled=turn.filled
+    )
     return replace(cloud, slots=slots)
 
 
@@ -180,10 +197,16 @@ def absent(cloud: Cloud, at: float) -> dict[str, Seen]:
     }
 
 
-def gateway_slot(file: StackFile, hosts: Sequence[Host]) -> str:
-    """The rented host that has the gateway where no owned one does; empty: an owned host has it."""
-    name = file.stack.gateway.host
-    if name:
-        return name if any(host.name == name and not host.owned for host in hosts) else ""
+def gateway_slot(file: StackFile, hosts: Sequence[Host], before: str = "") -> str:
+    """The rented host that has the gateway where no owned one does; empty: an owned host has it. `before`: the host
+    that has it now, which keeps it as long as it is wanted."""
+    if file.stack.gateway.host:
+        return ""
     staying = {name for name, pool in file.stack.pools.items() if not ends(pool)}
-    return next((host.name for host in hosts if host.pool in staying), "")
+    names = [host.name for host in hosts if host.pool in staying and not host.owned]
+    return before if before in names else next(iter(names), "")
+
+
+def with_uid(record: Record, cloud: Cloud | None) -> Record:
+    """A first record of a stack whose state knows its uid: another would not be let near it."""
+    return replace(record, uid=cloud.uid) if cloud and cloud.uid else record

@@ -6,33 +6,28 @@ it (`expand`), it is met for the first time (meeting.py), and the plan is made a
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hostler.cloud import account, catalogue, egress, live, offer, predicted, userdata
+from hostler.cloud import account, catalogue, live, offer, predicted, userdata
 from hostler.cloud import wish as wishes
 from hostler.cloud.candidates import LeftOut
 from hostler.cloud.offer import Offer
-from hostler.cloud.types import CloudWish, Holding, RentResult
+from hostler.cloud.types import CloudWish, Holding, Rented, RentResult
 from hostler.console.out import Out
-from hostler.errors import Problem, ProvisionError
+from hostler.errors import HostlerError, Problem, ProvisionError, RefusedError
 from hostler.hosts.types import Seen
 from hostler.models.types import Placement
-from hostler.record.types import Record
-from hostler.rollout import home, meeting, rented, stackkey
+from hostler.rollout import home, meeting, networks, rented, stackkey
 from hostler.rollout.observe import Observation, questions_of
 from hostler.rollout.rented import Cloud
-from hostler.rollout.session import session
+from hostler.rollout.session import Session, session
 
 if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
-
-MIB = 2**20
 
 
 def planned(observation: Observation, tell: Out) -> Observation:
@@ -93,7 +88,7 @@ def due(observation: Observation) -> bool:
     changed = (
         any(change.op != "delete" for change in observation.preview.changes) if observation.preview else False
     )
-    return bool(cloud.slots.fill or cloud.unmet) or stopped or changed
+    return bool(cloud.slots.fill or cloud.unmet or cloud.dead) or stopped or changed
 
 
 # -- after the yes ----------------------------------------------------------------------------------------
@@ -102,7 +97,7 @@ def due(observation: Observation) -> bool:
 def expand(observation: Observation, out: Out, *, partial: bool) -> tuple[str, ...]:
     """Makes what is added and mends what was changed by hand; retiring machines stay. Where a slot could not be filled:
     returns it with `partial`; else ends what this run made, and raises ProvisionError with every candidate's reason."""
-    cloud, record = observation.cloud, _record(observation)
+    cloud, record = observation.cloud, home.record_or_first(observation)
     if cloud is None:
         return ()
     reached = [
@@ -114,45 +109,70 @@ def expand(observation: Observation, out: Out, *, partial: bool) -> tuple[str, .
         if at_home
         else nullcontext()
     ):
+        cloud = _unmoved(observation, cloud)
         rented.remember(observation.file)
         live.start(cloud.rented.values(), out.say)
         return _expand(observation, cloud, out, partial=partial)
 
 
+def _unmoved(observation: Observation, cloud: Cloud) -> Cloud:
+    """What was planned on still stands: somebody may have rented or ended machines between the plan and the lock, and
+    what is not wished would be ended. With the documents of now."""
+    now = rented.known(observation.file)
+    if {s: m.id for s, m in now.rented.items()} != {s: m.id for s, m in cloud.rented.items()}:
+        raise RefusedError.of(
+            observation.file.stack.stack,
+            expected="the machines on which the plan was made",
+            got=f"others: {', '.join(now.rented) or 'none'} instead of {', '.join(cloud.rented) or 'none'}",
+            next_step="run it again: somebody else changed what is rented meanwhile",
+        )
+    return replace(cloud, documents=now.documents, regions=now.regions)
+
+
 def _expand(observation: Observation, cloud: Cloud, out: Out, *, partial: bool) -> tuple[str, ...]:
     fleet = _fleet(observation, out)
-    wish = _wish(observation, cloud, fleet, first := _first_keys(cloud))
     stackkey.share(observation.file, fleet)
-    users = {slot: _user(observation, cloud, slot) for slot in first}
-    born = {slot: {"keys": [key.public], "user": users[slot]} for slot, key in first.items()}
-    documents = {**cloud.documents, **born}
+    networks.note(observation, fleet)
+    if cloud.dead:
+        out.say(f"ending {', '.join(cloud.dead)}: never answered since the start")
+        fleet.retire(cloud.dead)
+    wish = _wish(observation, cloud, fleet, first := _first_keys(cloud))
+    documents = {
+        **cloud.documents,
+        **{slot: _born(observation, cloud, slot, key) for slot, key in first.items()},
+    }
     fleet.keep(rented.HOSTS, documents)
     regions = {way.region for slot in wish.slots for way in slot.candidates}
     fleet.keep(rented.REGIONS, {"regions": sorted({*cloud.regions, *regions})})
     out.live("pulumi: renting")
     result = _rent(observation, fleet, wish)
     _tell(result, out)
-    if result.unfilled and not partial:
-        _give_back(fleet, cloud, result, out)
+    if result.unfilled and (not partial or not (result.rented or observation.owned)):
+        _give_back(observation, cloud, fleet, result, out)
         raise _unfilled(observation, result)
     for slot in result.unfilled:
         out.say(f"note: goes on without {slot}")
     fresh = [m for m in result.rented if not documents.get(m.slot, {}).get("met")]
-    meeting.meet(observation.file, fleet, fresh, documents, record=_record(observation), out=out)
+    meeting.meet(observation.file, fleet, fresh, documents, record=home.record_or_first(observation), out=out)
     if fresh:  # they are adopted: their lease is that of a host that serves
-        there = replace(cloud, rented={machine.slot: machine for machine in result.rented})
-        _rent(observation, fleet, _wish(observation, there, fleet, {}))
+        _rent(observation, fleet, _wish(observation, _with(cloud, result.rented), fleet, {}))
     return result.unfilled
+
+
+def _with(cloud: Cloud, machines: Sequence[Rented]) -> Cloud:
+    return replace(cloud, rented={machine.slot: machine for machine in machines})
+
+
+def _born(observation: Observation, cloud: Cloud, slot: str, key: userdata.HostKey) -> dict[str, Any]:
+    """A slot's entry on paper. A key of before stays on it as long as its host may be an orphan that is adopted."""
+    before: Mapping[str, Any] = cloud.documents.get(slot, {})
+    keys: list[str] = [] if before.get("met") else before.get("keys", [])
+    images = (observation.offers or {})[cloud.slots.slots[slot].pool].images
+    return {"keys": [key.public, *keys], "user": next(iter(images.values())).user}
 
 
 def _first_keys(cloud: Cloud) -> dict[str, userdata.HostKey]:
     return {slot: userdata.host_key() for slot in cloud.slots.fill}
-
-
-def _user(observation: Observation, cloud: Cloud, slot: str) -> str:
-    """Who may log in, by the image."""
-    images = (observation.offers or {})[cloud.slots.slots[slot].pool].images
-    return next(iter(images.values())).user
 
 
 def _rent(observation: Observation, fleet: Fleet, wish: CloudWish) -> RentResult:
@@ -168,13 +188,13 @@ def _wish(
     observation: Observation, cloud: Cloud, fleet: Fleet, first: Mapping[str, userdata.HostKey]
 ) -> CloudWish:
     stack = observation.file.stack
-    record = _record(observation)
+    record = home.record_or_first(observation)
     public = stackkey.public(observation.file, fleet)
     around = wishes.Around(
         uid=record.uid,
-        owner=f"{getpass.getuser()}@{socket.gethostname()}",
+        owner=networks.owner(),
         public_key=public,
-        ours=ours(observation),
+        ours=networks.ours(observation, fleet),
         gateway_slot="" if observation.gateway.owned else observation.gateway.name,
         now=time.time(),
     )
@@ -185,24 +205,8 @@ def _wish(
     return wishes.wish(stack, cloud.slots, cloud.rented, observation.offers or {}, data, around)
 
 
-def ours(observation: Observation) -> tuple[str, ...]:
-    """This machine's and the gateway's host's networks, where a pool says `auto`."""
-    pools = [pool.aws for pool in observation.file.stack.pools.values() if pool.aws]
-    if not any("auto" in (*aws.ssh_from, *aws.gateway_from) for aws in pools):
-        return ()
-    here = egress.here()
-    gateway, seen = observation.gateway, observation.seen.get(observation.gateway.name)
-    if not gateway.owned or gateway.ssh.local or not seen or not seen.reached:
-        return (here,)
-    return tuple(dict.fromkeys((here, meeting.egress_of(gateway))))
-
-
-def _record(observation: Observation) -> Record:
-    return home.record_or_first(observation)
-
-
 def _fleet(observation: Observation, out: Out) -> Fleet:
-    return rented.fleet_of(observation.file, uid=_record(observation).uid, notice=out.say)
+    return rented.fleet_of(observation.file, uid=home.record_or_first(observation).uid, notice=out.say)
 
 
 def _tell(result: RentResult, out: Out) -> None:
@@ -230,12 +234,32 @@ def _nothing(slot: str, result: RentResult, left_out: Sequence[LeftOut]) -> Prob
     )
 
 
-def _give_back(fleet: Fleet, cloud: Cloud, result: RentResult, out: Out) -> None:
-    """What this run made is not kept half."""
+def _give_back(observation: Observation, cloud: Cloud, fleet: Fleet, result: RentResult, out: Out) -> None:
+    """What this run made is not kept half. What goes wrong with that is said, and does not hide why."""
     fresh = [machine.slot for machine in result.rented if machine.slot in cloud.slots.fill]
-    if fresh:
-        out.say(f"giving back {', '.join(fresh)}: not all were to be had (`--partial` keeps them)")
-        fleet.retire(fresh)
+    if not fresh:
+        return
+    out.say(f"giving back {', '.join(fresh)}: not all were to be had (`--partial` keeps them)")
+    try:
+        _without(observation, cloud, fleet, [m for m in result.rented if m.slot not in fresh])
+    except HostlerError as error:
+        out.say(
+            f"warning: {', '.join(fresh)} still there: {error.problems[0]}; half an hour after its start it ends itself"
+        )
+
+
+def _without(observation: Observation, cloud: Cloud, fleet: Fleet, kept: Sequence[Rented]) -> None:
+    """Only these stay, and what hangs on the others (groups, networks) goes with them."""
+    stays = {machine.slot: cloud.slots.slots[machine.slot] for machine in kept}
+    slots = replace(cloud.slots, slots=stays, fill=(), retire=())
+    _rent(observation, fleet, _wish(observation, replace(_with(cloud, kept), slots=slots), fleet, {}))
+
+
+def stays(observation: Observation, run: Session) -> None:
+    """Hosts that serve are not ended by the lease of their trial any more."""
+    for host in observation.hosts:
+        if not host.owned and host.name in run.transports:
+            run.call(host.name, "adopt", uid=run.record.uid)
 
 
 def contract(observation: Observation, out: Out) -> None:
@@ -253,7 +277,8 @@ def contract(observation: Observation, out: Out) -> None:
     past = [slot for slot in cloud.lost if slot not in cloud.slots.fill]  # only the state still has them
     if gone or past:
         out.live(f"pulumi: giving back {', '.join((*gone, *past))}")
-        _fleet(observation, out).retire([*gone, *past])
+        kept = [machine for slot, machine in cloud.rented.items() if slot not in gone]
+        _without(observation, cloud, _fleet(observation, out), kept)
     for slot in gone:
         out.say(f"gone: {slot}")
 

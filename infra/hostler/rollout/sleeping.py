@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hostler.errors import RefusedError, UsageError
 from hostler.stackfile.defaults import ends
+from hostler.stackfile.rented import is_slot
 from hostler.stackfile.sections import StackFile
 
 
@@ -17,11 +18,7 @@ def pool_of(file: StackFile, name: str, *, sleep: bool) -> str:
             got=name,
             next_step="owned machines are not given back",
         )
-    if (
-        sleep
-        and file.stack.gateway.host is None
-        and name == next(p for p in pools if not ends(file.stack.pools[p]))
-    ):
+    if sleep and name == _home(file):
         raise RefusedError.of(
             f"pool {name}",
             expected="a pool without the gateway",
@@ -29,3 +26,11 @@ def pool_of(file: StackFile, name: str, *, sleep: bool) -> str:
             next_step="`hostler down` takes the whole stack away",
         )
     return name
+
+
+def _home(file: StackFile) -> str:
+    """The rented pool with the gateway's host; empty: an owned host has it."""
+    rented = {pool: section for pool, section in file.stack.pools.items() if section.aws}
+    if named := file.stack.gateway.host:
+        return next((pool for pool in rented if is_slot(named, pool)), "")
+    return next((pool for pool, section in rented.items() if not ends(section)), "")

@@ -58,6 +58,9 @@ def notices(observation: Observation) -> Iterator[Notice]:
                 "its instance was ended outside of hostler (by hand, or taken back); another takes its place"
             )
             yield Notice(level="warning", where=name, text=text)
+    for name in cloud.dead:
+        text = "its instance never answered since its start; it is ended, and another takes its place"
+        yield Notice(level="warning", where=name, text=text)
     for name, machine in cloud.rented.items():
         if machine.state in ("stopped", "stopping"):
             text = f"{machine.id} was stopped outside of hostler; it is started again"

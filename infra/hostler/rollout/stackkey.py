@@ -20,20 +20,19 @@ NAME = "id_ed25519"
 
 
 def path(file: StackFile, fleet: Fleet) -> Path:
-    """The private key's file on this machine; from beside the state where it is not here yet. Raises ProvisionError
-    where neither has it."""
+    """The private key's file on this machine: the shared one, whatever an earlier plan made here. Raises
+    ProvisionError where there is none."""
     place = _place(file)
-    if place.exists():
-        return place
     document = fleet.document(DOCUMENT)
-    if not document:
+    if document and _public(place) != document["public"]:
+        _write(place, _opened(document["private"].encode(), fleet.phrase().encode(), file))
+    if not place.exists():
         raise ProvisionError.of(
             f"stack {file.stack.stack}",
             expected="its SSH key beside its state",
             got="none",
             next_step="run this where the stack was made, or `hostler down` with AWS's console at hand",
         )
-    _write(place, _opened(document["private"].encode(), fleet.phrase().encode(), file))
     return place
 
 
@@ -43,26 +42,33 @@ def public(file: StackFile, fleet: Fleet) -> str:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     place = _place(file)
+    if fleet.document(DOCUMENT):
+        path(file, fleet)
+    elif not place.exists():
+        _write(place, _text(Ed25519PrivateKey.generate(), serialization.NoEncryption()))
+    return _public(place)
+
+
+def share(file: StackFile, fleet: Fleet) -> str:
+    """Keeps it beside the state, encrypted, where there is none yet; the public half that is shared now."""
+    from cryptography.hazmat.primitives import serialization
+
+    if not fleet.document(DOCUMENT):
+        key = serialization.load_ssh_private_key(_place(file).read_bytes(), None)
+        locked = serialization.BestAvailableEncryption(fleet.phrase().encode())
+        fleet.keep(DOCUMENT, {"private": _text(key, locked).decode(), "public": public(file, fleet)})
+    return public(file, fleet)
+
+
+def _public(place: Path) -> str:
+    """Of the key in this file; empty where there is none."""
+    from cryptography.hazmat.primitives import serialization
+
     if not place.exists():
-        if fleet.document(DOCUMENT):
-            path(file, fleet)
-        else:
-            fresh = Ed25519PrivateKey.generate()
-            _write(place, _text(fresh, serialization.NoEncryption()))
+        return ""
     key = serialization.load_ssh_private_key(place.read_bytes(), None)
     form = serialization.PublicFormat.OpenSSH
     return key.public_key().public_bytes(serialization.Encoding.OpenSSH, form).decode()
-
-
-def share(file: StackFile, fleet: Fleet) -> None:
-    """Keeps it beside the state, encrypted, where it is not there yet."""
-    from cryptography.hazmat.primitives import serialization
-
-    if fleet.document(DOCUMENT):
-        return
-    key = serialization.load_ssh_private_key(_place(file).read_bytes(), None)
-    locked = serialization.BestAvailableEncryption(fleet.phrase().encode())
-    fleet.keep(DOCUMENT, {"private": _text(key, locked).decode(), "public": public(file, fleet)})
 
 
 def _place(file: StackFile) -> Path:

@@ -59,8 +59,7 @@ def uid_of(observation: Observation) -> str:
     """The record's, or the state's where no host has a record; empty: the stack was never up."""
     if observation.record:
         return observation.record.uid
-    machines = observation.cloud.rented.values() if observation.cloud else ()
-    return next((machine.uid for machine in machines), "")
+    return observation.cloud.uid if observation.cloud else ""
 
 
 def named(holding: Holding) -> str:

@@ -61,7 +61,9 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
         return None
     if renting.due(observation):
         left = renting.expand(observation, out, partial=options.partial)
-        options = replace(options, turn=replace(options.turn, leave=left))
+        cloud = observation.cloud
+        filled = tuple(slot for slot in cloud.slots.fill if slot not in left) if cloud else ()
+        options = replace(options, turn=replace(options.turn, leave=left, filled=filled))
         again = _expanded(draft, out, options)
         if again is None:
             return None
@@ -89,7 +91,7 @@ def _expanded(draft: Draft, out: Out, options: Options) -> Draft | None:
     fresh = planning.make(observation, release=draft.plan.release)
     if not renting.as_predicted(draft.plan.placement, fresh.plan.placement):
         out.say("note: the rented machines are not as predicted; this is the plan now")
-        show.show(fresh.plan, out, details=options.details)
+        show.show(fresh.plan, out.narrating(), details=options.details)
         gates.refuse(fresh.plan, allow_downtime=options.allow_downtime)
         if not out.confirm("Apply?", yes=options.yes):
             out.say(STAYS)
@@ -150,9 +152,10 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         models = changed_models(draft.plan.changes, draft)
         verify.routed(run, [r for r in draft.plan.placement.replicas if r.model in models])
         answers = verify.smoke(draft, run, models)
+        renting.stays(draft.observation, run)
         _finish(run, draft)
         prune(draft, run)
-        renting.contract(observation, out)
+        renting.contract(draft.observation, out)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
     touched = {change.replica for change in draft.plan.changes}
     replicas = [replica for replica in draft.plan.placement.replicas if replica.id in touched]
@@ -179,7 +182,7 @@ def _still_true(draft: Draft, run: Session, out: Out, options: Options) -> Draft
     if options.plan or not options.yes:
         planfile.refuse_moved(draft.plan, fresh.plan)
     out.say("note: the hosts changed since the plan was made; this is the plan now")
-    show.show(fresh.plan, out)
+    show.show(fresh.plan, out.narrating())
     gates.refuse(fresh.plan, allow_downtime=options.allow_downtime)
     run.record = again.record or run.record
     return fresh
@@ -210,7 +213,7 @@ def _accept(draft: Draft, out: Out) -> None:
         return
     out.live("pulumi: writing down what is expected of the hosts")
     observation = draft.observation
-    fleet = rented.fleet_of(observation.file, notice=out.say)
+    fleet = rented.fleet_of(observation.file, uid=draft.record.uid, notice=out.say)
     fleet.up(observation.owned, lambda name: observation.seen[name], observation.preview)
 
 

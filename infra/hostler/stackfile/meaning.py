@@ -21,6 +21,7 @@ def check(stack: Stack, notes: Notes) -> None:
     _pools(stack.pools, notes)
     _hosts(stack.pools, notes)
     rented.check_state(stack, notes)
+    rented.check_clients(stack, notes)
     for name, model in stack.models.items():
         _model(f"models.{name}", model, stack, notes)
     if not stack.models and not notes.troubled("models"):

@@ -54,8 +54,13 @@ def _words(path: str, words: tuple[str, ...], form: re.Pattern[str], expected: s
             notes.about(f"{path}[{index}]", expected, word, "look at AWS's list of them")
 
 
-def _networks(path: str, words: tuple[str, ...], notes: Notes) -> None:
-    """`auto` alone, or networks; never everybody."""
+def check_clients(stack: Stack, notes: Notes) -> None:
+    """Everybody may be let in here: the gateway has TLS and keys."""
+    _networks("gateway.clients_from", stack.gateway.clients_from, notes, everybody=True)
+
+
+def _networks(path: str, words: tuple[str, ...], notes: Notes, *, everybody: bool = False) -> None:
+    """`auto`, or networks."""
     import ipaddress
 
     for index, word in enumerate(words):
@@ -67,7 +72,7 @@ def _networks(path: str, words: tuple[str, ...], notes: Notes) -> None:
             got, step = word, "write an address with its length, such as 203.0.113.7/32"
             notes.about(f"{path}[{index}]", "auto, or a network", got, step)
             continue
-        if network in EVERYBODY:
+        if network in EVERYBODY and not everybody:
             got, step = f"{word}, which is everybody", "write auto, or your own network"
             notes.about(f"{path}[{index}]", "networks that you know", got, step)
 

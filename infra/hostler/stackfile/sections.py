@@ -220,6 +220,11 @@ class Gateway:
         "the name or IP that clients use; the host's address if not given", None, example="llm.office.example"
     )
     port: int = entry("TCP port", 8000, least=1024, most=65535)
+    clients_from: tuple[Word, ...] = entry(
+        "networks that may reach a gateway on a rented host; auto: this machine. An owned one is your network's to guard",
+        ("auto",),
+        example="[203.0.113.0/24]",
+    )
     tls: Literal["none", "private-ca"] | TlsFiles | None = entry(
         "encryption; private addresses default to none", None, example="private-ca"
     )

@@ -167,7 +167,11 @@ def test_always(steps: list[tuple[tuple[int, int], str]]) -> None:
         if act != "sleep":  # a run looks again when it has filled them, and the record is still the old one
             there = {**rented, **machines(*decided.fill, has=HAS)}
             second = decide(
-                stack(low, high, aws), kept, there, wake=("burst",) if act == "wake" else (), filled=decided.fill
+                stack(low, high, aws),
+                kept,
+                there,
+                wake=("burst",) if act == "wake" else (),
+                filled=decided.fill,
             )
             assert (second.slots, second.fill, second.retire) == (decided.slots, (), decided.retire)
         assert len(decided.of("wanted")) <= high

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,11 +67,13 @@ class World:
         if where == self.dies_at:
             raise KeyboardInterrupt
 
-    def meet(self) -> None:
+    def meet(self, *machines: Rented) -> None:
         record: Any = SimpleNamespace(uid="u", stack="office")
         file: Any = None
         fleet: Any = self
-        meeting.meet(file, fleet, [MACHINE], self.paper, record=record, out=Out(stderr=StringIO()))
+        meeting.meet(
+            file, fleet, machines or [MACHINE], self.paper, record=record, out=Out(stderr=StringIO())
+        )
 
 
 @pytest.fixture
@@ -105,6 +108,22 @@ def test_whatever_breaks_the_next_run_goes_on(world: World, where: str) -> None:
 def test_an_sshd_that_reads_its_keys_is_waited_for(world: World) -> None:
     world.deaf = 2
     world.meet()
+    assert world.adopted
+
+
+def test_one_that_was_born_with_an_earlier_key_is_met_by_it(world: World) -> None:
+    """Its run was killed before its answer came, and the next one made another key."""
+    world.paper["burst-0"]["keys"] = ["ssh-ed25519 LATER", BORN]
+    world.meet()
+    assert world.shown == NEW
+
+
+def test_one_that_is_silent_does_not_hold_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "READY_S", 0)
+    world.paper["burst-1"] = {"keys": ["ssh-ed25519 NEVER"], "user": "ubuntu"}
+    with pytest.raises(HostError) as raised:
+        world.meet(MACHINE, replace(MACHINE, slot="burst-1"))
+    assert [problem.where for problem in raised.value.problems] == ["burst-1"]
     assert world.adopted
 
 

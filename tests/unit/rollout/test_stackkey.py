@@ -62,6 +62,19 @@ def test_every_laptop_with_the_passphrase_has_the_same_key(laptop: Any) -> None:
     assert place.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_shared_one_counts_whatever_a_plan_made_here(laptop: Any) -> None:
+    laptop("b")
+    early: Any = Fleet()
+    own = stackkey.public(FILE, early)
+    laptop("a")
+    first: Any = Fleet()
+    stackkey.public(FILE, first)
+    shared = stackkey.share(FILE, first)
+    laptop("b")
+    assert stackkey.public(FILE, first) == shared != own
+    assert stackkey.share(FILE, first) == shared
+
+
 def test_what_lies_beside_the_state_is_encrypted(laptop: Any) -> None:
     home = laptop("a")
     fleet: Any = Fleet()
