@@ -1,0 +1,168 @@
+"""What a stack rents: the gateway stays, what never answered is dead, and nothing is asked or ended without a uid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hostler.cloud import account, egress
+from hostler.cloud.slots import decide
+from hostler.cloud.types import Candidate, Rented
+from hostler.console.out import Out
+from hostler.errors import ProvisionError, RefusedError, UsageError
+from hostler.hosts.types import Host, Seen, Ssh
+from hostler.models.types import Member, Replica
+from hostler.record.types import Record
+from hostler.rollout import ending, networks, rented, sleeping
+from hostler.rollout.rented import Cloud
+from hostler.stackfile.fields import Range
+from hostler.stackfile.sections import Aws, Gateway, Pool, Stack
+
+AWS = Aws(regions=("eu-central-1",), instances=("g5.xlarge",))
+HAS = Candidate(region="eu-central-1", zone="eu-central-1a", instance="g5.xlarge", market="on-demand")
+
+
+def file(gateway: Gateway | None = None, **pools: Pool) -> Any:
+    stack = Stack(stack="office", pools=pools, models={}, gateway=gateway or Gateway())
+    return SimpleNamespace(stack=stack, path="office.yaml", where=lambda path: path)
+
+
+def machine(slot: str, pool: str = "big", **more: Any) -> Rented:
+    return Rented(
+        slot=slot, pool=pool, id=f"i-{slot}", candidate=HAS, public_ip="203.0.113.9", private_ip="", uid="u", **more
+    )  # fmt: skip
+
+
+def host(name: str, pool: str = "big") -> Host:
+    return Host(name=name, pool=pool, ssh=Ssh(address="203.0.113.9"), owned=False)
+
+
+def cloud(*machines: Rented, met: bool = True, uid: str = "u") -> Cloud:
+    there = {one.slot: one for one in machines}
+    return Cloud(
+        uid=uid,
+        dead=(),
+        stood=tuple(there),
+        rented=there,
+        hosts={slot: host(slot) for slot in there},
+        documents={slot: {"met": met} for slot in there},
+        regions=("eu-central-1",),
+    )
+
+
+RENTS = file(big=Pool(aws=AWS, count=Range(1, 1)), also=Pool(aws=AWS, count=Range(1, 1)))
+
+
+def test_a_gateway_stays_where_it_is() -> None:
+    hosts = (host("also-0", "also"), host("big-0"), host("big-1"))
+    assert rented.gateway_slot(RENTS, hosts) == "also-0"
+    assert rented.gateway_slot(RENTS, hosts, "big-1") == "big-1"
+    assert rented.gateway_slot(RENTS, hosts, "big-7") == "also-0"
+
+
+def test_a_gateway_is_never_on_a_pool_that_is_given_back() -> None:
+    one = file(big=Pool(aws=replace(AWS, spot="prefer"), count=Range(1, 1)))
+    assert rented.gateway_slot(one, (host("big-0"),)) == ""
+
+
+@pytest.mark.parametrize(
+    ("met", "since", "dead"),
+    [(False, 3000.0, True), (False, 1200.0, False), (True, 3000.0, False), (False, None, False)],
+)
+def test_what_never_answered_and_did_not_end_itself_is_dead(
+    met: bool, since: float | None, dead: bool
+) -> None:
+    one = machine("big-0", since=None if since is None else 10_000.0 - since)
+    assert rented._dead(one, {"met": met}, 10_000.0) is dead
+
+
+def test_no_uid_means_nobody() -> None:
+    with pytest.raises(ValueError, match="no stack's"):
+        account.holdings(["eu-central-1"], "")
+
+
+def observed(record: Record | None, *, reached: bool, met: bool = True, uid: str = "u") -> Any:
+    found = cloud(machine("big-0"), met=met, uid=uid)
+    seen = Seen(host="big-0", at=0.0, seconds=0.0, error="" if reached else "no answer")
+    there = SimpleNamespace(
+        cloud=found,
+        record=record,
+        seen={"big-0": seen},
+        gateway=host("big-0"),
+        every=(host("big-0"),),
+        file=RENTS,
+    )
+    return there
+
+
+RECORD = Record(
+    uid="u",
+    stack="office",
+    gateway_host="big-0",
+    replicas=(
+        Replica(id="chat-0", model="chat", members=(Member(host="big-0", port=18080, cards=()),), need_mib=1),
+    ),
+)
+
+
+@pytest.mark.parametrize("record", [RECORD, None])
+def test_what_does_not_answer_may_be_busy(record: Record | None) -> None:
+    out = Out(stderr=StringIO())
+    with pytest.raises(RefusedError) as raised:
+        ending.drain(observed(record, reached=False), out, cut=False)
+    assert [problem.where for problem in raised.value.problems] == ["big-0"]
+    assert "--cut" in raised.value.problems[0].next_step
+    ending.drain(observed(record, reached=False), out, cut=True)
+
+
+def test_what_was_never_met_serves_nobody() -> None:
+    ending.drain(observed(None, reached=False, met=False), Out(stderr=StringIO()), cut=False)
+
+
+def test_without_a_uid_nothing_is_ended() -> None:
+    held = ending.Held(holdings=(), regions=("eu-central-1",), state=True)
+    with pytest.raises(ProvisionError, match="uid"):
+        ending.end(observed(None, reached=False, uid=""), "", held, Out(stderr=StringIO()))
+
+
+@pytest.mark.parametrize(
+    ("gateway", "refused"), [(Gateway(host="big-0"), True), (Gateway(), True), (Gateway(host="gpu-1"), False)]
+)
+def test_the_gateways_pool_does_not_sleep(gateway: Gateway, refused: bool) -> None:
+    one = file(gateway, big=Pool(aws=AWS, count=Range(1, 1)))
+    if not refused:
+        assert sleeping.pool_of(one, "big", sleep=True) == "big"
+        return
+    with pytest.raises(RefusedError):
+        sleeping.pool_of(one, "big", sleep=True)
+    assert sleeping.pool_of(one, "big", sleep=False) == "big"
+
+
+def test_only_rented_pools_sleep() -> None:
+    with pytest.raises(UsageError, match="rented"):
+        sleeping.pool_of(file(rack=Pool()), "rack", sleep=True)
+
+
+def test_auto_lets_all_operators_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, Any] = {}
+    fleet: Any = SimpleNamespace(document=kept.get, keep=kept.__setitem__)
+    observation = observed(RECORD, reached=True)
+    for who, where in (
+        ("ada@desk", "203.0.113.7/32"),
+        ("ben@train", "198.51.100.2/32"),
+        ("ada@desk", "203.0.113.8/32"),
+    ):
+        monkeypatch.setattr(networks, "owner", lambda who=who: who)
+        monkeypatch.setattr(egress, "here", lambda where=where: where)
+        networks.note(observation, fleet)
+    assert networks.ours(observation, fleet) == ("198.51.100.2/32", "203.0.113.8/32")
+
+
+def test_slots_of_parked_pools_are_given_back() -> None:
+    found = rented.decided(RENTS, cloud(machine("big-0")), None, rented.Turn(park=("big",)))
+    assert found.slots.retire == ("big-0",)
+    assert decide(RENTS.stack, {}, found.rented).retire == ()
