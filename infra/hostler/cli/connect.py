@@ -21,7 +21,9 @@ KINDS = ("openai", "langchain", "open-webui", "curl")
 @options.stack
 @options.as_json
 @click.option(
-    "--key", "key_name", help="The name of the key to show; the first that this machine knows if not given."
+    "--key",
+    "key_name",
+    help="The name of the key to show; the first valid one that this machine knows if not given.",
 )
 def command(kind: str | None, file: str | None, as_json: bool, key_name: str | None) -> None:
     """Show address, key and models, or a snippet that works: openai, langchain, open-webui, curl."""

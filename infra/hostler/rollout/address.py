@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hostler.configure.doors import client_address
-from hostler.hosts.types import Value
-from hostler.rollout import keys
+from hostler.errors import RefusedError
+from hostler.hosts.types import Unknown, Value
+from hostler.rollout import home, keys
 from hostler.rollout.observe import Observation, observe
 from hostler.stackfile.sections import StackFile
 
@@ -23,12 +24,18 @@ class Connection:
 
 
 def connection(file: StackFile, key_name: str | None) -> Connection:
-    """Address, key and models of a running stack; the key only where this machine knows it."""
+    """Address, key and models of a stack that is up; the key only where this machine knows it and it is valid. Raises
+    HostError where the gateway's host does not answer, RefusedError where the stack is not up, or clients would have to
+    trust an authority whose certificate is not there."""
     observation = observe(file, pulumi=False)
-    known = keys.mine(file.stack.stack)
+    address = address_of(file, observation)
+    if not observation.home_known:
+        raise home.silent(observation, f"once it answers, clients reach it at {address}/v1")
+    record = home.running(observation)
+    known = keys.valid(record)
     key = known.get(key_name, UNKNOWN_KEY) if key_name else next(iter(known.values()), UNKNOWN_KEY)
     return Connection(
-        address=address_of(file, observation),
+        address=address,
         key=key,
         models=tuple(file.stack.models),
         ca=_ca(file, observation),
@@ -46,5 +53,14 @@ def address_of(file: StackFile, observation: Observation) -> str:
 def _ca(file: StackFile, observation: Observation) -> str:
     if file.stack.gateway.tls != "private-ca":
         return ""
-    seen = observation.seen[observation.gateway.name].observed.get("made:ca")
-    return str(seen.value.get("pem", "")) if isinstance(seen, Value) else ""
+    gateway = observation.gateway.name
+    seen = observation.seen[gateway].observed.get("made:ca")
+    pem = str(seen.value.get("pem", "")) if isinstance(seen, Value) else ""
+    if not pem:
+        raise RefusedError.of(
+            gateway,
+            expected="the certificate of the stack's own authority, which clients have to trust",
+            got=f"no look at it: {seen.reason}" if isinstance(seen, Unknown) else "none there",
+            next_step="`hostler doctor` says what is wrong; `hostler up` makes it where it is missing",
+        )
+    return pem

@@ -51,7 +51,7 @@ def revoke(file: StackFile, name: str, out: Out) -> None:
 
 def listed(file: StackFile) -> list[dict[str, str]]:
     _, record = _running(file)
-    here = keys.mine(file.stack.stack)
+    here = keys.valid(record)
     return [
         {
             "name": key.name,

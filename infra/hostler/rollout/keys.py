@@ -29,6 +29,13 @@ def mine(stack: str) -> dict[str, str]:
     return dict(operator.read_json(_path(stack)).get("keys", {}))
 
 
+def valid(record: Record) -> dict[str, str]:
+    """Those of this machine's keys that the gateway lets in: {name: key}. One that was revoked elsewhere is known here,
+    too, and so may be another of the same name."""
+    accepted = {(key.name, key.sha256) for key in record.keys}
+    return {name: key for name, key in mine(record.stack).items() if (name, hashed(key)) in accepted}
+
+
 def keep(stack: str, name: str, key: str) -> None:
     data = operator.read_json(_path(stack))
     data.setdefault("keys", {})[name] = key
