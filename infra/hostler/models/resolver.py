@@ -103,9 +103,13 @@ class Resolver:
         engine_for(model.engine, said, where=where)  # what its words say is refused before anybody is asked
         form = format_named(model.engine, said, where=self.where(f"models.{name}.engine"))
         same = live and live.weights.source == str(parsed) and form in ("unknown", live.weights.format)
-        if live and same and model.sha256 in (None, live.weights.sha256):
-            if not (there and _lacks_parts(live.weights)):
-                return live.weights
+        if (
+            live
+            and same
+            and model.sha256 in (None, live.weights.sha256)
+            and not (there and _lacks_parts(live.weights))
+        ):
+            return live.weights
         return self.weights.resolve(parsed, where=where, form=form, hosts=[room.host for room in there])
 
     def _sized(

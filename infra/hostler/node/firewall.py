@@ -1,6 +1,7 @@
 """The host's own firewall, where one runs: firewalld lets others in by the ports of ours, now and after each boot.
 
-What we opened is kept in a file: `down` closes that, and nothing that somebody else opened.
+What we opened is kept in a file, each port with its zone: `down` closes that, and nothing that somebody else opened,
+also while firewalld is stopped.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from .protocol import Answers, NodeError, Request
 from .told import Told
 
 PROGRAM = "firewall-cmd"
+OFFLINE = "firewall-offline-cmd"  # changes what holds from the next start on, without firewalld
 UNIT = "firewalld.service"
 CGROUPS = (
     "/sys/fs/cgroup/system.slice/",
     "/sys/fs/cgroup/systemd/system.slice/",
 )  # there while the unit runs
-OPENED = "/var/lib/hostler/firewall.json"  # {part: {"zone", "ports": ["8443/tcp"]}}
+OPENED = "/var/lib/hostler/firewall.json"  # {part: {"opened": [["public", "8443/tcp"]]}}
 ROUTES = "/proc/net/route"
+CLOSED = (0, 16, 112)  # firewalld: done, was not open, there is no such zone any more
 WAYS: Sequence[Tuple[str, ...]] = ((), ("--permanent",))  # now, and from the next boot on
 
 Json = Dict[str, Any]
+Row = Tuple[str, str]  # zone, port
 
 
 def runs() -> bool:
@@ -44,35 +48,50 @@ def look(ports: Sequence[str]) -> Dict[str, Any]:
 
 
 def firewall(request: Request, answers: Answers) -> int:
-    """`firewall PART -` with {"ports": ["8443/tcp"]}: open; those of this part that are not wanted any more are closed.
-    Says {"changed", "opened", "closed"}."""
+    """`firewall PART -` with {"ports": ["8443/tcp"]}: open; those of this part that are not wanted any more, or in
+    another zone than that of the others by now, are closed. Says {"changed", "opened", "closed"}."""
     part, wanted = str(request["part"]), [str(port) for port in request.get("ports") or ()]
     known: Json = files.read_json(OPENED, {})
-    before: Json = known.get(part) or {"zone": "", "ports": []}
-    closed = [port for port in before["ports"] if port not in wanted]
-    opened: List[str] = []
-    if runs():
-        zone = zone_of_others()
-        for port in closed:
-            _each(before["zone"], "--remove-port", port)
-        opened = [port for port in wanted if not all(_is_open(zone, port, way) for way in WAYS)]
-        ours = sorted({*opened, *(port for port in before["ports"] if port in wanted)})
-        _keep(known, part, {"zone": zone, "ports": ours})  # before it is done: what is half done is ours
-        for port in opened:
-            _each(zone, "--add-port", port)
+    before = _rows(known.get(part))
+    zone = zone_of_others() if runs() else ""
+    past = [row for row in before if row[1] not in wanted or (zone and row[0] != zone)]
+    new = [(zone, port) for port in wanted if zone and not all(_is_open(zone, port, way) for way in WAYS)]
+    if new:
+        _keep(known, part, sorted({*before, *new}))  # before it is done: what is half done is ours
+    for row in new:
+        for way in WAYS:
+            _said(*way, "--zone=" + row[0], "--add-port=" + row[1])
+    for row in past:
+        _close(*row)
+    if past:
+        _keep(known, part, sorted({*before, *new} - set(past)))
+    opened, closed = [port for _, port in new], [port for _, port in past]
     answers.say(changed=bool(opened or closed), opened=opened, closed=closed)
     return 0
 
 
 def leave(told: Told) -> None:
-    """Closes what we opened."""
+    """Closes what we opened. Where firewalld is not installed any more, that is without effect, and stays."""
     known: Json = files.read_json(OPENED, {})
-    for one in known.values():
-        for port in one["ports"]:
-            name = "firewall: port %s in zone %s" % (port, one["zone"])
-            told.take(
-                "settings", name, lambda zone=one["zone"], port=port: _each(zone, "--remove-port", port)
+    rows = [row for one in known.values() for row in _rows(one)]
+    gone = bool(rows) and not runs() and shell.run((OFFLINE, "--version")).rc == shell.MISSING
+    for zone, port in rows:
+        name = "firewall: port %s in zone %s" % (port, zone)
+        if gone:
+            told.keep(
+                name, "firewalld is not installed; should it come back: `%s`" % " ".join(_offline(zone, port))
             )
+        else:
+            told.take("settings", name, lambda zone=zone, port=port: _close(zone, port))
+
+
+def _rows(one: Any) -> List[Row]:
+    """What is kept of a part; an older agent kept one zone for all ports."""
+    if not one:
+        return []
+    return [
+        (zone, port) for zone, port in one.get("opened", ()) or [(one["zone"], port) for port in one["ports"]]
+    ]
 
 
 def zone_of_others() -> str:
@@ -94,9 +113,18 @@ def _is_open(zone: str, port: str, way: Tuple[str, ...]) -> bool:
     return result.ok
 
 
-def _each(zone: str, word: str, port: str) -> None:
-    for way in WAYS if runs() else ():
-        _said(*way, "--zone=" + zone, "%s=%s" % (word, port))
+def _offline(zone: str, port: str) -> Tuple[str, ...]:
+    return (OFFLINE, "--zone=" + zone, "--remove-port=" + port)
+
+
+def _close(zone: str, port: str) -> None:
+    """Now and for good; while firewalld is stopped from its next start on."""
+    words = ("--zone=" + zone, "--remove-port=" + port)
+    for command in [(PROGRAM, *way, *words) for way in WAYS] if runs() else [_offline(zone, port)]:
+        result = shell.run(command)
+        if result.rc not in CLOSED:
+            why = "firewalld: %s; `%s` closes it" % (result.why, " ".join(command))
+            raise NodeError("firewall", why, "look at it: systemctl status firewalld")
 
 
 def _said(*words: str) -> str:
@@ -106,6 +134,6 @@ def _said(*words: str) -> str:
     return result.stdout.strip()
 
 
-def _keep(known: Json, part: str, now: Json) -> None:
+def _keep(known: Json, part: str, rows: List[Row]) -> None:
     rest = {name: value for name, value in known.items() if name != part}
-    files.write_json(OPENED, {**rest, **({part: now} if now["ports"] else {})})
+    files.write_json(OPENED, {**rest, **({part: {"opened": rows}} if rows else {})})
