@@ -65,7 +65,15 @@ def refuse_lost(observation: Observation) -> None:
 def silent(observation: Observation, *more: str) -> HostError:
     """The own error of the gateway's host, and what hangs on it. `more`: further lines."""
     name = observation.gateway.name
-    problem = unreached(name, observation.seen[name])
+    problem = unreached(name, observation.seen[name], _start(observation))
     why = f"{name} has the gateway, and keeps the stack's lock and record"
     gone = "if it is gone for good: name another host under gateway.host and run `hostler up --restore`"
     return HostError(replace(problem, detail="\n".join((why, gone, *more))))
+
+
+def _start(observation: Observation) -> str:
+    """The next step where the gateway's machine is rented, and was stopped outside of hostler; empty: another."""
+    machine = observation.cloud.rented.get(observation.gateway.name) if observation.cloud else None
+    if machine is None or machine.state not in ("stopping", "stopped"):
+        return ""
+    return f"aws ec2 start-instances --region {machine.candidate.region} --instance-ids {machine.id}"

@@ -68,9 +68,13 @@ def test_the_first_record_stays_the_same() -> None:
     assert [keys.hashed(key) for key in keys.mine("office").values()] == [first.keys[0].sha256]
 
 
-def in_the_cloud(fill: tuple[str, ...] = (), unmet: tuple[str, ...] = ()) -> Cloud:
-    """Slots without a machine, and those whose machine was never met."""
-    return cast("Cloud", SimpleNamespace(uid="", unmet=unmet, slots=Slots(slots={}, fill=fill)))
+def in_the_cloud(fill: tuple[str, ...] = (), unmet: tuple[str, ...] = (), state: str = "running") -> Cloud:
+    """Slots without a machine, those whose machine was never met, and what gpu-1's does."""
+    machine = SimpleNamespace(id="i-1", state=state, candidate=SimpleNamespace(region="eu-central-1"))
+    rented = {} if "gpu-1" in fill else {"gpu-1": machine}
+    return cast(
+        "Cloud", SimpleNamespace(uid="", unmet=unmet, rented=rented, slots=Slots(slots={}, fill=fill))
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,14 @@ def test_a_rented_gateway_that_no_up_has_set_up_has_no_record(cloud: Cloud | Non
     else:
         with pytest.raises(HostError):
             home.record_or_first(observation)
+
+
+@pytest.mark.parametrize(("state", "advice"), [("stopped", "--instance-ids i-1"), ("running", "")])
+def test_a_rented_gateway_that_somebody_stopped_is_started_first(state: str, advice: str) -> None:
+    with pytest.raises(HostError) as error:
+        home.record_or_first(found(OFF, NO_COPY, cloud=in_the_cloud(state=state)))
+    assert error.value.problems[0].next_step.endswith(advice)
+    assert bool(advice) is bool(error.value.problems[0].next_step)
 
 
 @pytest.mark.parametrize("restore", [False, True])
