@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostler.cloud import catalogue, predicted
+from hostler.cloud.slots import gib
 from hostler.errors import UsageError
 from hostler.hosts.types import Host, Seen
 from hostler.models import source as sources
@@ -61,9 +63,13 @@ def answer(
     with HostFiles(hosts, seen) as there:
         weights = _weights(file, seen, there)
         subject = read_subject(asked.name, asked.source, weights, asked.wanted, where=asked.where)
-    found = fit(subject, rooms or rooms_of(hosts, seen))
+    types = {} if cards or file is None else _types(file, pool)
+    rooms = rooms or rooms_of((*hosts, *(host for host, _ in types.values())), {**seen, **_as_seen(types)})
+    found = fit(subject, rooms)
     notes = _notes(subject)
-    if not cards and not any(one.reached for one in seen.values()):
+    if types:
+        notes.append(f"{', '.join(types)}: what the type will have, as AWS describes it")
+    if not cards and not types and not any(one.reached for one in seen.values()):
         common = fit(subject, common_rooms(), brief=True)
         found = Fit(works=common.works, fails=(*found.fails, *common.fails))
         notes.append(f"{'no host answers' if hosts else 'no stack file'}: common cards instead")
@@ -98,6 +104,22 @@ def _hosts(file: StackFile, pool: str | None) -> tuple[Host, ...]:
             next_step="name a pool of the stack file",
         )
     return tuple(host for host in hosts_of(file) if pool in (None, host.pool))
+
+
+def _types(file: StackFile, pool: str | None) -> dict[str, tuple[Host, Seen]]:
+    """Instance types of rented pools as hosts that are not there, by name; types that are not in our list are left
+    out: nobody is asked here."""
+    pools = {name: one.aws for name, one in file.stack.pools.items() if one.aws and pool in (None, name)}
+    named = {kind: (name, aws) for name, aws in pools.items() for kind in aws.instances}
+    return {
+        kind: (predicted.host(kind, name, ""), predicted.seen(kind, listed, gib(aws.disk), (), 0.0))
+        for kind, (name, aws) in named.items()
+        if (listed := catalogue.listed(kind))
+    }
+
+
+def _as_seen(types: Mapping[str, tuple[Host, Seen]]) -> dict[str, Seen]:
+    return {kind: seen for kind, (_, seen) in types.items()}
 
 
 def _refuse_absent(path: str) -> None:

@@ -32,5 +32,14 @@ def test_a_table_has_a_word_for_nothing() -> None:
     shown = StringIO()
     slots.show(slots.rows(SLOTS, {"burst-0": RUNNING}), Out(stdout=shown, stderr=StringIO()))
     first, second = shown.getvalue().splitlines()[2:4]
-    assert first.split() == ["burst-0", "burst", "wanted", "g5.xlarge", "spot", "eu-central-1a", "i-1", "203.0.113.9"]
+    assert first.split() == [
+        "burst-0",
+        "burst",
+        "wanted",
+        "g5.xlarge",
+        "spot",
+        "eu-central-1a",
+        "i-1",
+        "203.0.113.9",
+    ]
     assert second.split() == ["burst-1", "burst", "parked", "-", "-", "-", "-", "-"]

@@ -112,3 +112,14 @@ def test_slots_of_the_stack_file(model: Path) -> None:
     answer = fitting.answer("chat", file=file, cards=("RTX 3090",))
     assert answer.subject.slots == 3
     assert answer.notes == ("each of 3 slots has the whole context",)
+
+
+def test_types_of_a_rented_pool_need_no_host(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = seen(monkeypatch, {})
+    rents = "pools: {burst: {aws: {regions: eu-central-1, instances: [g5.xlarge, t3.micro, g9.huge]}}}\n"
+    file = world.stack(f"{rents}models: {{chat: {model}}}\n")
+    answer = fitting.answer("chat", file=file)
+    assert asked == []
+    assert [(row.where, row.kind) for row in answer.fit.works] == [("g5.xlarge", "A10G")]
+    assert "g5.xlarge" in answer.notes[-1]
+    assert "common cards" not in " ".join(answer.notes)

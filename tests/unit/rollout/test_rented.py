@@ -88,7 +88,7 @@ def test_no_uid_means_nobody() -> None:
 def observed(record: Record | None, *, reached: bool, met: bool = True, uid: str = "u") -> Any:
     found = cloud(machine("big-0"), met=met, uid=uid)
     seen = Seen(host="big-0", at=0.0, seconds=0.0, error="" if reached else "no answer")
-    there = SimpleNamespace(
+    return SimpleNamespace(
         cloud=found,
         record=record,
         seen={"big-0": seen},
@@ -96,7 +96,6 @@ def observed(record: Record | None, *, reached: bool, met: bool = True, uid: str
         every=(host("big-0"),),
         file=RENTS,
     )
-    return there
 
 
 RECORD = Record(
