@@ -47,7 +47,7 @@ def _asked_until() -> int:
 
 def _listed(path: str) -> List[str]:
     found: Dict[str, Any] = files.read_json(path, {})
-    return list(found.get("packages", []))
+    return [rpm.known_as(name) for name in found.get("packages", [])]
 
 
 class Wish(NamedTuple):

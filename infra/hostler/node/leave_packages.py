@@ -31,7 +31,8 @@ NEEDED = re.compile(r"^\s*(.+) is needed by \(installed\) (\S+)$", re.MULTILINE)
 
 def packages_as_found(before: Json, told: Told, engine_stays: str) -> None:
     """Those that came through us, were not here before, and that nothing else needs by now."""
-    ours = sorted((set(installed.brought()) & set(installed.now())) - set(before.get("packages", ())))
+    were = {rpm.known_as(name) for name in before.get("packages", ())}
+    ours = sorted((set(installed.brought()) & set(installed.now())) - were)
     kept = [name for name in ours if engine_stays and name in ENGINE]
     for name in kept:
         told.keep("package " + name, engine_stays)

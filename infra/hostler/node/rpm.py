@@ -7,6 +7,7 @@ when it ended, and each package in it. So what we bring is known without a hook,
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Pattern, Tuple
 
@@ -20,7 +21,9 @@ PIDS = ("/var/lib/dnf/rpmdb_lock.pid", "/var/cache/dnf/metadata_lock.pid")
 HELD = "/etc/dnf/plugins/versionlock.list"
 ADDED = "# Added lock on"  # versionlock's own line above each
 FORMAT = "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
-SEVERAL = "kernel"  # of such there are several versions side by side: each is a package of its own
+# of such dnf keeps several versions side by side: each is a package of its own. Not of kernel-headers or kernel-tools
+SEVERAL = re.compile(r"kernel(-(debug|rt|64k|uek))*(-(core|devel|modules|uki)(-[a-z]+)*)?")
+WITH_VERSION = re.compile(r"(kernel(?:-[a-z0-9]+)*?)-\d[^-]*-[^-]+\.\w+")
 KEY = "gpg-pubkey"  # a key that rpm trusts, listed as a package
 INSTALL, UPGRADE, DONE = 1, 6, 1  # libdnf: kinds of a step, and a state
 QUERY_S = 60.0
@@ -40,7 +43,13 @@ class Installed(NamedTuple):
     @property
     def identity(self) -> str:
         """What it is called where packages are listed; dnf and rpm understand both forms."""
-        return self.full if self.name.startswith(SEVERAL) else self.name
+        return self.full if SEVERAL.fullmatch(self.name) else self.name
+
+
+def known_as(name: str) -> str:
+    """A name that was kept, as `identity` says it: older agents kept all of the kernel's packages with their version."""
+    found = WITH_VERSION.fullmatch(name)
+    return found.group(1) if found and not SEVERAL.fullmatch(found.group(1)) else name
 
 
 def is_here() -> bool:

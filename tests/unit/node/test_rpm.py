@@ -191,6 +191,36 @@ def test_our_locks_go_and_theirs_stay(short_root: Path) -> None:
     assert files.read_text(rpm.HELD) == "# theirs\nvim-2:8.2.*\n!bash-0:5.2-1.*\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "several"),
+    [(name, True) for name in (
+        "kernel", "kernel-core", "kernel-modules", "kernel-modules-extra", "kernel-devel", "kernel-devel-matched",
+        "kernel-rt-core", "kernel-64k-devel", "kernel-uek-devel", "kernel-uki-virt",
+    )]
+    + [(name, False) for name in (
+        "kernel-headers", "kernel-tools", "kernel-tools-libs", "kernel-srpm-macros", "kernelshark", "kernel-doc",
+    )],
+)  # fmt: skip
+def test_what_is_there_in_several_versions(name: str, several: bool) -> None:
+    one = rpm.Installed(name, "0", "5.14.0", "570.el9_6", "x86_64")
+    assert one.identity == (f"{name}-5.14.0-570.el9_6.x86_64" if several else name)
+    assert rpm.known_as(one.full) == one.identity
+    assert rpm.known_as(name) == name
+
+
+@pytest.mark.parametrize("kept", ["kernel-headers", "kernel-headers-5.14.0-570.el9.x86_64"])
+def test_what_the_admin_upgraded_since_is_still_ours(system: System, kept: str) -> None:
+    """And theirs still theirs: in the forms of this agent and of older ones."""
+    system.rows.append(("kernel-headers", "0", "5.14.0", "611.el9", "x86_64"))
+    files.write_json(installed.INSTALLED, {"packages": [kept]})
+    told = Told(dry=True)
+    leave_packages.packages_as_found({"packages": ["bash"]}, told, "")
+    assert told.would["packages"] == ["kernel-headers"]
+    told = Told(dry=True)
+    leave_packages.packages_as_found({"packages": [kept]}, told, "")
+    assert told.would["packages"] == []
+
+
 def test_what_others_need_stays(system: System) -> None:
     """rpm names what would be lacking; what provides it stays, and what that needs in turn."""
     ours = ["container-selinux", "dkms", "libfoo"]
