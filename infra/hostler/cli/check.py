@@ -15,10 +15,14 @@ def command(file: str | None, as_json: bool) -> None:
     """Look for mistakes in the stack file.
 
     Every mistake is shown at once, with its line, what was expected, and the nearest right word.
-    Nothing is contacted.
+    Nothing is contacted. Files of this machine that it names must be there (certificates, keys of a mirror); weights
+    that are not are a note, for the hosts may have them. What is in these files is not looked at.
     """
+    from hostler.rollout import here
+
     loaded = options.load(file)
     out = Out(as_json=as_json)
+    here.check(loaded)
     stack = loaded.stack
     hosts = sum(len(pool.hosts) for pool in stack.pools.values())
     if as_json:
@@ -27,3 +31,5 @@ def command(file: str | None, as_json: bool) -> None:
         out.data(
             f"{loaded.path}: good: stack {stack.stack}, {hosts} hosts, models {', '.join(sorted(stack.models))}"
         )
+    for line in here.weights_elsewhere(loaded):
+        out.say(f"note: {line}")
