@@ -29,6 +29,12 @@ def note(observation: Observation, fleet: Fleet) -> None:
             fleet.keep(DOCUMENT, {**noted, owner(): here})
 
 
+def fresh(fleet: Fleet) -> str:
+    """The network of this machine where it is not the one that is noted; else empty."""
+    here = egress.here()
+    return "" if (fleet.document(DOCUMENT) or {}).get(owner()) == here else here
+
+
 def ours(observation: Observation, fleet: Fleet) -> tuple[str, ...]:
     """The networks of this machine, of other operators as last noted, and of the gateway's host; none where no pool
     says `auto`. Raises ProvisionError, HostError."""

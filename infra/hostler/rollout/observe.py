@@ -105,7 +105,7 @@ def _with_rented(
     cloud = rented.decided(file, cloud, home[1] if home else None, turn)
     hosts = (*owned, *rented.wanted(file, cloud))
     seen = {**seen, **rented.absent(cloud, time.time())}
-    found = _with_record(file, hosts, seen, limit_s, None, known=cloud.hosts)
+    found = _with_record(file, hosts, seen, limit_s, None, known=cloud.hosts, before=cloud.home)
     return replace(found, cloud=cloud)
 
 
@@ -159,15 +159,17 @@ def _with_record(
     limit_s: float,
     preview: ProvisionPreview | None,
     known: Mapping[str, Host] | None = None,
+    before: str = "",
 ) -> Observation:
-    """`known`: rented hosts that are there. One that the record has and that is not there any more is past."""
+    """`known`: rented hosts that are there. One that the record has and that is not there any more is past. `before`:
+    the host that had the gateway, where no record says so."""
     home = store.at_home(seen)
     record = home[1] if home else None
-    before: Mapping[str, Host] = {**(record.hosts if record else {}), **(known or {})}
+    past: Mapping[str, Host] = {**(record.hosts if record else {}), **(known or {})}
     wanted = {host.name for host in hosts}
     gone = tuple(
         host
-        for name, host in sorted(before.items())
+        for name, host in sorted(past.items())
         if name not in wanted and (host.owned or name in (known or {}))
     )
     if unseen := tuple(host for host in gone if host.name not in seen):
@@ -178,7 +180,7 @@ def _with_record(
         gone=gone,
         seen=seen,
         record=record,
-        gateway=gateway_host(file, hosts, record.gateway_host if record else ""),
+        gateway=gateway_host(file, hosts, record.gateway_host if record else before),
         preview=preview,
     )
 

@@ -28,6 +28,7 @@ HOSTS = (
     "hosts"  # a document beside the state: slot -> {"keys": [host keys, the first one last], "user", "met"}
 )
 REGIONS = "regions"  # another: {"regions": [all that were ever used]}
+HOME = "home"  # another: {"slot": the one with the gateway}
 MARK = "rented.json"  # on this machine: that the stack has a state in a bucket, and where
 USER = "ubuntu"  # of all images by name
 NOT_RENTED = "not rented yet"
@@ -52,6 +53,7 @@ class Cloud:
     and should have ended itself. `uid`: the state's."""
 
     uid: str
+    home: str  # the slot that had the gateway at the end of the last `up`; empty: none
     dead: tuple[str, ...]
     stood: tuple[str, ...]
     rented: Mapping[str, Rented]
@@ -118,6 +120,7 @@ def known(file: StackFile) -> Cloud:
     key = str(stackkey.path(file, fleet)) if rented else ""
     return Cloud(
         uid=fleet.state_uid(),
+        home=str((fleet.document(HOME) or {}).get("slot", "")),
         dead=tuple(dead),
         stood=tuple(stood),
         rented=rented,

@@ -12,16 +12,15 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hostler.cloud import account, catalogue, live, offer, predicted, userdata
-from hostler.cloud import wish as wishes
+from hostler.cloud import catalogue, live, offer, predicted, userdata
 from hostler.cloud.candidates import LeftOut
 from hostler.cloud.offer import Offer
-from hostler.cloud.types import CloudWish, Holding, Rented, RentResult
+from hostler.cloud.types import Rented, RentResult
 from hostler.console.out import Out
 from hostler.errors import HostlerError, Problem, ProvisionError, RefusedError
 from hostler.hosts.types import Seen
 from hostler.models.types import Placement
-from hostler.rollout import home, meeting, networks, rented, stackkey
+from hostler.rollout import home, meeting, networks, rented, stackkey, wishing
 from hostler.rollout.observe import Observation, questions_of
 from hostler.rollout.rented import Cloud
 from hostler.rollout.session import Session, session
@@ -40,9 +39,11 @@ def planned(observation: Observation, tell: Out) -> Observation:
     offers = offered(observation, cloud)
     seen = {**observation.seen, **_predicted(observation, cloud, offers)}
     found = replace(observation, seen=seen, offers=offers)
-    fleet = _fleet(found, tell)
+    fleet = wishing.fleet_of(found, tell)
     tell.live("pulumi: what differs from what is rented")
-    preview = fleet.preview(found.owned, lambda name: found.seen[name], _wish(found, cloud, fleet, {}))
+    preview = fleet.preview(
+        found.owned, lambda name: found.seen[name], wishing.wished(found, cloud, fleet, {})
+    )
     return replace(found, preview=preview)
 
 
@@ -130,13 +131,13 @@ def _unmoved(observation: Observation, cloud: Cloud) -> Cloud:
 
 
 def _expand(observation: Observation, cloud: Cloud, out: Out, *, partial: bool) -> tuple[str, ...]:
-    fleet = _fleet(observation, out)
+    fleet = wishing.fleet_of(observation, out)
     stackkey.share(observation.file, fleet)
     networks.note(observation, fleet)
     if cloud.dead:
         out.say(f"ending {', '.join(cloud.dead)}: never answered since the start")
         fleet.retire(cloud.dead)
-    wish = _wish(observation, cloud, fleet, first := _first_keys(cloud))
+    wish = wishing.wished(observation, cloud, fleet, first := _first_keys(cloud))
     documents = {
         **cloud.documents,
         **{slot: _born(observation, cloud, slot, key) for slot, key in first.items()},
@@ -145,7 +146,7 @@ def _expand(observation: Observation, cloud: Cloud, out: Out, *, partial: bool) 
     regions = {way.region for slot in wish.slots for way in slot.candidates}
     fleet.keep(rented.REGIONS, {"regions": sorted({*cloud.regions, *regions})})
     out.live("pulumi: renting")
-    result = _rent(observation, fleet, wish)
+    result = wishing.rent(observation, fleet, wish)
     _tell(result, out)
     if result.unfilled and (not partial or not (result.rented or observation.owned)):
         _give_back(observation, cloud, fleet, result, out)
@@ -155,12 +156,10 @@ def _expand(observation: Observation, cloud: Cloud, out: Out, *, partial: bool) 
     fresh = [m for m in result.rented if not documents.get(m.slot, {}).get("met")]
     meeting.meet(observation.file, fleet, fresh, documents, record=home.record_or_first(observation), out=out)
     if fresh:  # they are adopted: their lease is that of a host that serves
-        _rent(observation, fleet, _wish(observation, _with(cloud, result.rented), fleet, {}))
+        wishing.rent(
+            observation, fleet, wishing.wished(observation, wishing.standing(cloud, result.rented), fleet, {})
+        )
     return result.unfilled
-
-
-def _with(cloud: Cloud, machines: Sequence[Rented]) -> Cloud:
-    return replace(cloud, rented={machine.slot: machine for machine in machines})
 
 
 def _born(observation: Observation, cloud: Cloud, slot: str, key: userdata.HostKey) -> dict[str, Any]:
@@ -173,40 +172,6 @@ def _born(observation: Observation, cloud: Cloud, slot: str, key: userdata.HostK
 
 def _first_keys(cloud: Cloud) -> dict[str, userdata.HostKey]:
     return {slot: userdata.host_key() for slot in cloud.slots.fill}
-
-
-def _rent(observation: Observation, fleet: Fleet, wish: CloudWish) -> RentResult:
-    regions = sorted({way.region for slot in wish.slots for way in slot.candidates})
-
-    def holdings() -> tuple[Holding, ...]:
-        return account.holdings(regions, wish.uid)
-
-    return fleet.rent(observation.owned, lambda name: observation.seen[name], wish, holdings=holdings)
-
-
-def _wish(
-    observation: Observation, cloud: Cloud, fleet: Fleet, first: Mapping[str, userdata.HostKey]
-) -> CloudWish:
-    stack = observation.file.stack
-    record = home.record_or_first(observation)
-    public = stackkey.public(observation.file, fleet)
-    around = wishes.Around(
-        uid=record.uid,
-        owner=networks.owner(),
-        public_key=public,
-        ours=networks.ours(observation, fleet),
-        gateway_slot="" if observation.gateway.owned else observation.gateway.name,
-        now=time.time(),
-    )
-    data = {
-        slot: userdata.user_data(uid=record.uid, stack=stack.stack, slot=slot, key=key, public_key=public)
-        for slot, key in first.items()
-    }
-    return wishes.wish(stack, cloud.slots, cloud.rented, observation.offers or {}, data, around)
-
-
-def _fleet(observation: Observation, out: Out) -> Fleet:
-    return rented.fleet_of(observation.file, uid=home.record_or_first(observation).uid, notice=out.say)
 
 
 def _tell(result: RentResult, out: Out) -> None:
@@ -252,11 +217,39 @@ def _without(observation: Observation, cloud: Cloud, fleet: Fleet, kept: Sequenc
     """Only these stay, and what hangs on the others (groups, networks) goes with them."""
     stays = {machine.slot: cloud.slots.slots[machine.slot] for machine in kept}
     slots = replace(cloud.slots, slots=stays, fill=(), retire=())
-    _rent(observation, fleet, _wish(observation, replace(_with(cloud, kept), slots=slots), fleet, {}))
+    wishing.rent(
+        observation,
+        fleet,
+        wishing.wished(observation, replace(wishing.standing(cloud, kept), slots=slots), fleet, {}),
+    )
+
+
+def let_in(observation: Observation, out: Out, *, yes: bool) -> bool:
+    """Where this machine comes from another network than the last time, and rented hosts are silent: lets it in after a
+    yes, so that they can be looked at again. Nothing else of them changes."""
+    cloud = observation.cloud
+    if cloud is None or not cloud.uid or not networks.automatic(observation):
+        return False
+    silent = [slot for slot in cloud.rented if slot not in cloud.unmet and not observation.seen[slot].reached]
+    fleet = wishing.fleet_of(observation, out)
+    if not silent or not (here := networks.fresh(fleet)):
+        return False
+    out.say(
+        f"{', '.join(silent)}: no answer; this machine comes from {here} now, which rented hosts do not let in yet"
+    )
+    if not out.confirm(f"Let {here} in?", yes=yes):
+        return False
+    networks.note(observation, fleet)
+    _without(observation, cloud, fleet, list(cloud.rented.values()))
+    return True
 
 
 def stays(observation: Observation, run: Session) -> None:
-    """Hosts that serve are not ended by the lease of their trial any more."""
+    """Hosts that serve are not ended by the lease of their trial any more; where the gateway is stands beside the state,
+    for the day on which nobody can ask it."""
+    slot = "" if observation.gateway.owned else observation.gateway.name
+    if observation.cloud and observation.cloud.home != slot:
+        wishing.fleet_of(observation, run.out).keep(rented.HOME, {"slot": slot})
     for host in observation.hosts:
         if not host.owned and host.name in run.transports:
             run.call(host.name, "adopt", uid=run.record.uid)
@@ -278,7 +271,7 @@ def contract(observation: Observation, out: Out) -> None:
     if gone or past:
         out.live(f"pulumi: giving back {', '.join((*gone, *past))}")
         kept = [machine for slot, machine in cloud.rented.items() if slot not in gone]
-        _without(observation, cloud, _fleet(observation, out), kept)
+        _without(observation, cloud, wishing.fleet_of(observation, out), kept)
     for slot in gone:
         out.say(f"gone: {slot}")
 

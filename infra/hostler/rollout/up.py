@@ -38,7 +38,7 @@ class Options:
 
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     """Returns what was made true, None when a question was answered with no: what was done until then is said."""
-    observation = undisturbed(look(file, options), out, options)
+    observation = undisturbed(look(file, options, out), out, options)
     observed, done = _with_drivers(observation, out, options)
     if observed is None:
         out.say("nothing was changed")
@@ -103,9 +103,12 @@ def rented_pools(file: StackFile) -> tuple[str, ...]:
     return tuple(name for name, pool in file.stack.pools.items() if pool.aws)
 
 
-def look(file: StackFile, options: Options) -> Observation:
-    """Observes, and refuses to begin a new record where an old one was lost, or may be on a host that is off."""
+def look(file: StackFile, options: Options, out: Out | None = None) -> Observation:
+    """Observes, and refuses to begin a new record where an old one was lost, or may be on a host that is off. `out`:
+    may be asked to let this machine in, where it comes from another network now."""
     observation = observe(file, turn=options.turn)
+    if out and renting.let_in(observation, out, yes=options.yes):
+        observation = observe(file, turn=options.turn)
     home.refuse_unknown(observation)
     if options.restore:
         return restore(observation)

@@ -121,6 +121,7 @@ def test_pruning_waits_for_the_answers_and_the_record(fails: bool, monkeypatch: 
     for name in ("_begin", "_accept", "_finish", "apply", "prune"):
         monkeypatch.setattr(up, name, noted(name))
     monkeypatch.setattr(up.renting, "contract", noted("contract"))
+    monkeypatch.setattr(up.renting, "stays", noted("stays"))
     monkeypatch.setattr(up.verify, "differences", noted("differences", world.draft))
     monkeypatch.setattr(up.verify, "routed", noted("routed"))
     monkeypatch.setattr(up.verify, "smoke", smoke)
@@ -130,4 +131,4 @@ def test_pruning_waits_for_the_answers_and_the_record(fails: bool, monkeypatch: 
     else:
         up.change(world.draft, world.run.out, up.Options())
     before = ["_begin", "_accept", "apply", "differences", "routed", "smoke"]
-    assert done == (before if fails else [*before, "_finish", "prune", "contract"])
+    assert done == (before if fails else [*before, "stays", "_finish", "prune", "contract"])

@@ -17,7 +17,7 @@ from hostler.errors import ProvisionError, RefusedError, UsageError
 from hostler.hosts.types import Host, Seen, Ssh
 from hostler.models.types import Member, Replica
 from hostler.record.types import Record
-from hostler.rollout import ending, networks, rented, sleeping
+from hostler.rollout import ending, networks, rented, renting, sleeping
 from hostler.rollout.rented import Cloud
 from hostler.stackfile.fields import Range
 from hostler.stackfile.sections import Aws, Gateway, Pool, Stack
@@ -45,6 +45,7 @@ def cloud(*machines: Rented, met: bool = True, uid: str = "u") -> Cloud:
     there = {one.slot: one for one in machines}
     return Cloud(
         uid=uid,
+        home="",
         dead=(),
         stood=tuple(there),
         rented=there,
@@ -159,6 +160,30 @@ def test_auto_lets_all_operators_in(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(egress, "here", lambda where=where: where)
         networks.note(observation, fleet)
     assert networks.ours(observation, fleet) == ("198.51.100.2/32", "203.0.113.8/32")
+
+
+@pytest.mark.parametrize(
+    ("reached", "met", "here", "asks"),
+    [
+        (False, True, "198.51.100.9/32", True),
+        (False, True, "203.0.113.7/32", False),  # it is let in already: the host is silent for another reason
+        (True, True, "198.51.100.9/32", False),
+        (False, False, "198.51.100.9/32", False),  # never met: it is not the network that is in the way
+    ],
+)
+def test_a_new_network_is_let_in_after_a_yes(
+    reached: bool, met: bool, here: str, asks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, Any] = {networks.DOCUMENT: {networks.owner(): "203.0.113.7/32"}}
+    fleet: Any = SimpleNamespace(document=kept.get, keep=kept.__setitem__)
+    done: list[str] = []
+    monkeypatch.setattr(renting.wishing, "fleet_of", lambda *_: fleet)
+    monkeypatch.setattr(renting, "_without", lambda *_: done.append("rent"))
+    monkeypatch.setattr(egress, "here", lambda: here)
+    observation = observed(None, reached=reached, met=met)
+    assert renting.let_in(observation, Out(stderr=StringIO()), yes=True) is asks
+    assert done == (["rent"] if asks else [])
+    assert kept[networks.DOCUMENT] == {networks.owner(): here if asks else "203.0.113.7/32"}
 
 
 def test_slots_of_parked_pools_are_given_back() -> None:

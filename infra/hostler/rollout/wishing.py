@@ -1,0 +1,65 @@
+"""What is wished of Pulumi for a stack's rented machines, and Pulumi asked for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hostler.cloud import account, userdata
+from hostler.cloud import wish as wishes
+from hostler.cloud.types import CloudWish, Holding, Rented, RentResult
+from hostler.console.out import Out
+from hostler.rollout import home, networks, rented, stackkey
+from hostler.rollout.observe import Observation
+from hostler.rollout.rented import Cloud
+
+if TYPE_CHECKING:
+    from hostler.provision.fleet import Fleet
+
+
+def standing(cloud: Cloud, machines: Sequence[Rented]) -> Cloud:
+    return replace(cloud, rented={machine.slot: machine for machine in machines})
+
+
+def rent(observation: Observation, fleet: Fleet, wish: CloudWish) -> RentResult:
+    regions = sorted({way.region for slot in wish.slots for way in slot.candidates})
+
+    def holdings() -> tuple[Holding, ...]:
+        return account.holdings(regions, wish.uid)
+
+    return fleet.rent(observation.owned, lambda name: observation.seen[name], wish, holdings=holdings)
+
+
+def wished(
+    observation: Observation, cloud: Cloud, fleet: Fleet, first: Mapping[str, userdata.HostKey]
+) -> CloudWish:
+    stack = observation.file.stack
+    uid = uid_of(observation)
+    public = stackkey.public(observation.file, fleet)
+    around = wishes.Around(
+        uid=uid,
+        owner=networks.owner(),
+        public_key=public,
+        ours=networks.ours(observation, fleet),
+        gateway_slot="" if observation.gateway.owned else observation.gateway.name,
+        now=time.time(),
+    )
+    data = {
+        slot: userdata.user_data(uid=uid, stack=stack.stack, slot=slot, key=key, public_key=public)
+        for slot, key in first.items()
+    }
+    return wishes.wish(stack, cloud.slots, cloud.rented, observation.offers or {}, data, around)
+
+
+def uid_of(observation: Observation) -> str:
+    """The record's, or the state's; of a stack that was never up, that of its first record."""
+    if observation.record:
+        return observation.record.uid
+    known = observation.cloud.uid if observation.cloud else ""
+    return known or home.record_or_first(observation).uid
+
+
+def fleet_of(observation: Observation, out: Out) -> Fleet:
+    return rented.fleet_of(observation.file, uid=uid_of(observation), notice=out.say)
