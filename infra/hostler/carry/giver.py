@@ -11,7 +11,7 @@ import http.server
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -71,6 +71,19 @@ def _size(count: int) -> str:
     return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
 
+class _BrokenOff(Exception):
+    """The source gave no more, and why."""
+
+
+def _read(body: Body) -> Iterator[bytes]:
+    """Its chunks. What breaks on the source's side is told; the host's own channel may break in silence, for the host
+    asks again. Raises _BrokenOff."""
+    try:
+        yield from body.chunks
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenOff(str(error) or type(error).__name__) from error
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = STALL_S  # pyright: ignore[reportAssignmentType]
@@ -121,13 +134,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         done = body.start
         try:
-            for chunk in body.chunks:
+            for chunk in _read(body):
                 self.wfile.write(chunk)
                 done += len(chunk)
                 self._giver.progress(self._host, origin, done, body.total)
             if 0 <= body.total <= done:
                 self._giver.whole(self._host, origin, done)
-        except http.client.HTTPException as error:
+            elif body.total > done:
+                raise _BrokenOff(f"it ended after {_size(done)} of {_size(body.total)}")
+        except _BrokenOff as error:
             self._giver.refused(self._host, self.path, f"{origin.name} broke off: {error}")
 
     def log_message(self, format: str, *args: object) -> None:

@@ -23,7 +23,7 @@ ADDED = "# Added lock on"  # versionlock's own line above each
 FORMAT = "%{NAME}\\t%{EPOCHNUM}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\n"
 # of such dnf keeps several versions side by side: each is a package of its own. Not of kernel-headers or kernel-tools
 SEVERAL = re.compile(r"kernel(-(debug|rt|64k|uek))*(-(core|devel|modules|uki)(-[a-z]+)*)?")
-WITH_VERSION = re.compile(r"(kernel(?:-[a-z0-9]+)*?)-\d[^-]*-[^-]+\.\w+")
+WITH_VERSION = re.compile(r"(kernel[\w-]*?)-\d[^-]*-[^-]+\.\w+")
 KEY = "gpg-pubkey"  # a key that rpm trusts, listed as a package
 INSTALL, UPGRADE, DONE = 1, 6, 1  # libdnf: kinds of a step, and a state
 QUERY_S = 60.0

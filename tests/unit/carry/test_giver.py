@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hostler.carry.giver import Giver
-from hostler.carry.origins import Address, LocalFile, Origin
+from hostler.carry.origins import Address, Body, LocalFile, Origin
 from hostler.models.http import Http
 from hostler.node import fetch, files, transfer
 from hostler.node.protocol import NodeError
@@ -125,6 +126,7 @@ def test_a_connection_that_breaks_is_gone_on_with(root: Path, monkeypatch: pytes
     with opened({"/ab/m.gguf": local(root)}) as door:
         door.cut = 700_000
         fetched(door)
+        assert not [line for line in door.said if line.startswith("warning")], "it asks again"
     assert Path(files.at(PATH)).read_bytes() == CONTENT
     assert starts[0] == 0
     assert 600_000 < starts[1] < 700_000
@@ -164,6 +166,8 @@ def test_a_file_of_the_hub_is_read_through(root: Path, site: Web) -> None:
     with opened(through(site, "hf_secret")) as door:
         assert fetched(door)["why"] == "from the operator's machine"
         assert "hf_secret" not in "".join(door.said)
+        (warned,) = [line for line in door.said if line.startswith("warning")]
+        assert "m.gguf broke off: it ended after 1.0 MiB of 2.9 MiB" in warned
     assert Path(files.at(PATH)).read_bytes() == CONTENT
     assert [asked.get("range", "") for asked in site.asked] == ["", "bytes=1000000-"]
     assert {asked["authorization"] for asked in site.asked} == {"Bearer hf_secret"}
@@ -203,6 +207,44 @@ def test_a_hub_that_is_away_is_tried_again() -> None:
     with opened({"/ab/m.gguf": origin}) as door:
         assert "tried 6 times" in refused(door)
         assert len(door.said) == 1, "once, not each time"
+
+
+class Breaks:
+    """A source whose connection breaks once."""
+
+    name = "m.gguf"
+
+    def __init__(self, error: Exception) -> None:
+        self._errors = [error]
+
+    @contextmanager
+    def opened(self, start: int, tag: str = "") -> Generator[Body]:  # noqa: ARG002
+        yield Body(chunks=self._chunks(start), start=start, total=len(CONTENT))
+
+    def _chunks(self, start: int) -> Generator[bytes]:
+        yield CONTENT[start : start + 1_000_000]
+        if self._errors:
+            raise self._errors.pop()
+        yield CONTENT[start + 1_000_000 :]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError("timed out"), "timed out"),
+        (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
+        (ConnectionResetError(), "ConnectionResetError"),
+        (IncompleteRead(b"", 9), "IncompleteRead"),
+    ],
+)
+def test_a_source_that_breaks_off_is_told(error: Exception, words: str) -> None:
+    with opened({"/ab/m.gguf": Breaks(error)}) as door:
+        fetched(door)
+        told = [line for line in door.said if line.startswith("warning")]
+        assert len(told) == 1
+        assert told[0].startswith("warning: gpu-1 asked for m.gguf: m.gguf broke off: ")
+        assert words in told[0]
+    assert Path(files.at(PATH)).read_bytes() == CONTENT
 
 
 def test_nobody_gives_it_in_this_run() -> None:
