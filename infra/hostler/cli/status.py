@@ -21,11 +21,14 @@ def command(file: str | None, as_json: bool, limit: float) -> int:
     Exit code 4 when a host does not answer; the others are shown all the same.
     """
     from hostler.console import slots, status
+    from hostler.rollout import home
     from hostler.rollout.observe import observe
 
     out = Out(as_json=as_json)
     observation = observe(options.load(file), pulumi=False, limit_s=limit, after_first=AFTER_FIRST_S)
-    report = status.report(observation.hosts, observation.seen, observation.record)
+    report = status.report(
+        observation.hosts, observation.seen, observation.record, known=not home.unknown(observation)
+    )
     cloud = observation.cloud
     report["slots"] = slots.rows(cloud.slots.slots, cloud.rented) if cloud else []
     if as_json:

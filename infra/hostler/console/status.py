@@ -18,14 +18,21 @@ HEALTHY, LOADING = 200, 503  # what engines answer when asked for their health
 
 
 def report(
-    hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record | None, now: float | None = None
+    hosts: Sequence[Host],
+    seen: Mapping[str, Seen],
+    record: Record | None,
+    now: float | None = None,
+    *,
+    known: bool = True,
 ) -> dict[str, Any]:
-    """Everything that is known now, as JSON values. Ages in seconds, memory in MiB, power in watts."""
+    """Everything that is known now, as JSON values. Ages in seconds, memory in MiB, power in watts. `known`: whether
+    no record means that there is none."""
     now = time.time() if now is None else now
     rows = replicas(record, seen, now) if record else []
     there = record.replicas if record else ()
     return {
         "stack": record.stack if record else None,
+        "record_known": known,
         "release": record.release if record else None,
         "under_way": dict(record.journal) if record and record.journal else None,
         "hosts": [_host(host, seen[host.name], now) for host in hosts],
@@ -189,9 +196,10 @@ def _part(host: str, identity: str, seen: Mapping[str, Seen]) -> str:
 
 
 def show(report: Mapping[str, Any], out: Out) -> None:
-    out.data(
-        f"stack {report['stack'] or '(not up)'}, release {report['release'] or '-'}, gateway {report['gateway']}"
+    stack = report["stack"] or (
+        "(not up)" if report["record_known"] else "(not known: no answer from its gateway)"
     )
+    out.data(f"stack {stack}, release {report['release'] or '-'}, gateway {report['gateway']}")
     if report["under_way"]:
         out.data("a change is under way or was interrupted: `hostler up` goes on")
     out.table(
