@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hostler.configure.events import Event
@@ -9,6 +10,24 @@ from hostler.errors import ConfigureError, HostlerError, Problem, RefusedError, 
 
 LOOP = "One or more items failed"  # of a loop, whose items have told already
 INTERRUPTED = 130
+PACKAGES = "packages"  # the role that installs them
+NOT_FOUND = (
+    r"(?:Unable to find a match|No match for argument|Unable to locate package|Couldn't find any package by)"
+)
+# what apt-get and dnf say, and what helps
+PACKAGE_STEPS = (
+    (
+        re.compile(NOT_FOUND + r".*(?:kernel-devel|linux-headers)-"),
+        "the package sources have nothing for the kernel that runs any more: upgrade it (`dnf upgrade kernel`, or"
+        " `apt-get update && apt-get full-upgrade`), reboot, then `hostler up` again",
+    ),
+    (
+        re.compile(NOT_FOUND),
+        "see that the host's package sources, or their mirror, have it (`dnf repolist`, `apt-cache policy`), then"
+        " `hostler up` again",
+    ),
+)
+PACKAGE_STEP = "mend the host's package manager or its sources as it says, then `hostler up` again"
 KINDS: dict[str, type[HostlerError]] = {"restored": RolledBackError, "refused": RefusedError}
 
 
@@ -40,5 +59,13 @@ def problem(event: Event) -> Problem:
         expected="an answer" if event.status == "unreachable" else "it to be done",
         got=event.message,
         detail=event.detail,
-        next_step=event.next_step,
+        next_step=event.next_step or _of_packages(event),
     )
+
+
+def _of_packages(event: Event) -> str:
+    """What to do when a package manager fails, which names no next step; empty: it was none."""
+    if event.part != PACKAGES or event.status != "failed":
+        return ""
+    said = f"{event.message}\n{event.detail}"
+    return next((step for words, step in PACKAGE_STEPS if words.search(said)), PACKAGE_STEP)

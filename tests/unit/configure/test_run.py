@@ -103,6 +103,32 @@ def test_the_exit_code_says_what_kind_of_failure(events: list[Event], kind: type
     assert (problem.where, problem.got, problem.detail) == ("gpu-1 engine: Exchange", "no", "log")
 
 
+KERNEL_STEP = "upgrade it (`dnf upgrade kernel`, or `apt-get update && apt-get full-upgrade`), reboot, then `hostler up`"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "step"),
+    [
+        ("Error: Unable to find a match: kernel-devel-5.14.0-570.el9.x86_64", KERNEL_STEP),
+        (
+            "E: Unable to locate package linux-headers-6.1.0-9-amd64\n"
+            "E: Couldn't find any package by regex 'linux-headers-6.1.0-9-amd64'",
+            KERNEL_STEP,
+        ),
+        ("Error: Unable to find a match: nvidia-open", "package sources, or their mirror, have it"),
+        ("E: Unable to locate package docker-ce", "package sources, or their mirror, have it"),
+        ("E: Failed to fetch https://x/y.deb  404  Not Found", "mend the host's package manager"),
+    ],
+)
+def test_packages_that_cannot_be_installed_name_a_next_step(stderr: str, step: str) -> None:
+    event = event_of({**line("runner_on_failed", res={"rc": 100, "stderr": stderr}), "role": "packages"})
+    assert event
+    assert step in (failures.problem(event).next_step or "")
+    assert not failures.problem(replace(event, part="docker")).next_step, (
+        "of another role's task nothing is known"
+    )
+
+
 def test_a_run_that_ended_without_a_word_is_no_success() -> None:
     with pytest.raises(ConfigureError) as caught:
         failures.refuse(
