@@ -63,12 +63,18 @@ def refuse_lost(observation: Observation) -> None:
 
 
 def silent(observation: Observation, *more: str) -> HostError:
-    """The own error of the gateway's host, and what hangs on it. `more`: further lines."""
+    """The own error of the gateway's host, what hangs on it, and the others that do not answer. `more`: further
+    lines."""
     name = observation.gateway.name
     problem = unreached(name, observation.seen[name], _start(observation))
     why = f"{name} has the gateway, and keeps the stack's lock and record"
     gone = "if it is gone for good: name another host under gateway.host and run `hostler up --restore`"
-    return HostError(replace(problem, detail="\n".join((why, gone, *more))))
+    others = (
+        unreached(other, seen)
+        for other, seen in sorted(observation.seen.items())
+        if other != name and not seen.reached and seen.error_kind != "absent"
+    )
+    return HostError(replace(problem, detail="\n".join((why, gone, *more))), *others)
 
 
 def _start(observation: Observation) -> str:

@@ -55,6 +55,16 @@ def test_a_key_that_clients_use_is_not_replaced() -> None:
     assert keys.mine("office") == {keys.FIRST: "sk-in-use"}
 
 
+def test_all_hosts_that_are_off_are_named() -> None:
+    with pytest.raises(HostError) as error:
+        planning.make(found(OFF, world.dead(2)))
+    assert [problem.where for problem in error.value.problems] == ["gpu-1", "gpu-2"]
+    to_rent = replace(world.dead(2), error_kind="absent")
+    with pytest.raises(HostError) as error:
+        planning.make(found(OFF, to_rent))
+    assert [problem.where for problem in error.value.problems] == ["gpu-1"]
+
+
 def test_a_stack_that_begins_anew_goes_on_with_the_key_that_is_here() -> None:
     keys.keep("office", keys.FIRST, "sk-in-use")
     first = home.record_or_first(found(UP, NO_COPY))
