@@ -63,6 +63,7 @@ def test_nothing_is_changed_where_nothing_differs(steady: Desk) -> None:
         assert [path for path in folder.rglob("*") if path.is_file() and secret in path.read_bytes()] == []
 
 
+@pytest.mark.soak
 def test_check_mode_shows_and_does_nothing(desk: Desk, hosts: dict[str, Host]) -> None:
     edited = [
         "sh",
@@ -80,6 +81,7 @@ def test_check_mode_shows_and_does_nothing(desk: Desk, hosts: dict[str, Host]) -
     assert desk.plan() == []
 
 
+@pytest.mark.soak
 def test_the_dynamic_inventory_does_the_same(steady: Desk) -> None:
     """With the playbooks as they are in the checkout: all that they are given comes from the script."""
     script = steady.operator.home / "inventory"

@@ -74,7 +74,19 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+QUICK = (
+    "an edited file",
+    "an edited setting of Docker",
+)  # one a role that differs most; each case is a whole `up`
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=() if case.name in QUICK else pytest.mark.soak)
+        for case in CASES
+    ],
+)
 def test_shown_as_just_that_and_mended(case: Drift, steady: Desk, hosts: dict[str, Host]) -> None:
     host = hosts[case.host]
     case.touch(host)

@@ -18,7 +18,7 @@ from lab.machine import trouble
 from lab.rpms import BRANCH, rpm_repositories
 from lab.spec import HostSpec
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 SPEC = HostSpec("rocky", suite=SUITE, gpus=("RTX 3090",) * 4, driver="absent", user="ops")
 SOURCES = "/usr/src/nvidia-"  # a folder that the stand-in's package has a file in, and does not own

@@ -185,6 +185,7 @@ def test_a_lost_answer_and_its_token(cloud: Cloud, ask: Ask) -> None:
     assert other["code"] == "IdempotentParameterMismatch"
 
 
+@pytest.mark.soak
 def test_an_end_that_does_not_come(cloud: Cloud) -> None:
     name = launched(cloud)["InstanceId"]
     cloud.wait(name, "running")
@@ -196,6 +197,7 @@ def test_an_end_that_does_not_come(cloud: Cloud) -> None:
     cloud.wait(name, "terminated")
 
 
+@pytest.mark.soak
 def test_births_that_fail(cloud: Cloud) -> None:
     cloud.never_boots()
     name = launched(cloud)["InstanceId"]
@@ -209,6 +211,7 @@ def test_births_that_fail(cloud: Cloud) -> None:
     assert status["InstanceStatus"]["Status"] == "impaired"
 
 
+@pytest.mark.soak
 def test_a_spot_interruption(cloud: Cloud) -> None:
     spot = {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}}
     name = launched(cloud, InstanceMarketOptions=spot)["InstanceId"]
@@ -269,6 +272,7 @@ def test_the_account_says_what_is_there(cloud: Cloud, ask: Ask, operator: Operat
     assert operator.run(probe).stdout.startswith("SSH-2.0")
 
 
+@pytest.mark.soak
 def test_what_is_needed_stays(cloud: Cloud) -> None:
     ec2 = cloud.ec2()
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]

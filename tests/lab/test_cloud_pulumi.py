@@ -39,6 +39,7 @@ def stack(cloud: Cloud, operator: Operator) -> Stack:
     return run
 
 
+@pytest.mark.soak
 def test_a_stack_from_first_up_to_destroy(cloud: Cloud, stack: Stack) -> None:
     first = stack("up", 1)
     (box,) = first["instances"]

@@ -105,6 +105,7 @@ def test_what_was_changed_by_hand_is_said_and_repaired(account: Account, rents: 
     assert rents.lines(*two) == {"refresh burst-0": ("stopped outside of hostler",)}
 
 
+@pytest.mark.soak
 def test_past_two_full_zones_and_the_choice_stays(account: Account, rents: Rents) -> None:
     account.full("eu-central-1a", "eu-central-1b")
     three = [slot(f"burst-{number}", A, B, C) for number in range(2)] + [slot("burst-2", A, B)]
@@ -145,6 +146,7 @@ def test_what_no_other_candidate_would_help(account: Account, rents: Rents, code
     assert account.faults.calls["ec2:RunInstances"] == 1
 
 
+@pytest.mark.soak
 def test_retired_alone_and_then_the_end(account: Account, rents: Rents) -> None:
     rents.rent(slot("burst-0"), slot("burst-1", B), slot("burst-2", WEST))
     assert rents.fleet().retire(["burst-0", "burst-9"]) == ("burst-0",)
@@ -160,6 +162,7 @@ def test_retired_alone_and_then_the_end(account: Account, rents: Rents) -> None:
     assert account.client("s3").list_buckets()["Buckets"] == []
 
 
+@pytest.mark.soak
 def test_another_machine_goes_on(
     account: Account, rents: Rents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +179,7 @@ def test_another_machine_goes_on(
     assert sorted(account.slots()) == ["burst-0", "burst-1"]
 
 
+@pytest.mark.soak
 def test_owned_hosts_beside_what_is_rented(
     account: Account, rents: Rents, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,7 @@ def begun(account: Account, rents: Rents) -> tuple[Background, int]:
     return running, lock.pid
 
 
+@pytest.mark.soak
 def test_a_killed_cli_and_the_instance_that_nobody_was_told_of(account: Account, rents: Rents) -> None:
     running, pid = begun(account, rents)
     os.kill(pid, signal.SIGKILL)
