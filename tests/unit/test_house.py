@@ -127,10 +127,16 @@ def test_node_needs_only_the_standard_library() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_each_room_says_what_it_is(room: str) -> None:
-    lines = (PACKAGE / room / "README.md").read_text(encoding="utf-8").splitlines()
-    assert 3 <= len(lines) <= 40
+READMES = [*(PACKAGE / room / "README.md" for room in ROOMS), *sorted((ROOT / "tests").rglob("README.md"))]
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_each_room_says_what_it_is(path: Path) -> None:
+    assert 3 <= len(path.read_text(encoding="utf-8").splitlines()) <= 40
+
+
+def test_rooms_of_tests_are_looked_at() -> None:
+    assert ROOT / "tests/lab/README.md" in READMES
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))

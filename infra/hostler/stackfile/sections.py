@@ -79,7 +79,7 @@ class Aws:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """When a rented host is started on demand.."""
+    """When a rented host is started on demand."""
 
     queue: int = entry("requests waiting", 4, least=1, most=10000)
     duration: Seconds = entry("for how long", 60.0, name="for", example="60s")
