@@ -5,12 +5,11 @@ One attempt that fails says what to do; nothing is guessed but memory, and then 
 
 from __future__ import annotations
 
-import os
 import posixpath
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hostler.errors import StackFileError
 from hostler.models import denied, host_files, lookup, lying, mirror
@@ -18,7 +17,8 @@ from hostler.models import source as sources
 from hostler.models.denied import HUB_SECRET
 from hostler.models.gguf import GgufError, Read
 from hostler.models.host_files import SeenFiles, SeenFolder
-from hostler.models.http import Answer, Http, unreachable
+from hostler.models.http import Answer, Http
+from hostler.models.hub import Hub, files_of
 from hostler.models.lookup import OnHost
 from hostler.models.operator_files import OperatorFiles
 from hostler.models.safetensors import (
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import ModelInfo
 
-HUB_TIMEOUT_S = 20.0
-_HUB_ATTEMPTS = 4
 SMALL = 16 * 2**20  # bytes of the largest file beside weights that is read
 
 
@@ -58,8 +56,8 @@ class Weights:
         on_host: OnHost | None = None,
         files: OperatorFiles | None = None,
     ) -> None:
-        self.token, self.http, self._api, self.seen = token, http or Http(), api, dict(seen or {})
-        self.hub = hub
+        self.token, self.http, self.seen = token, http or Http(), dict(seen or {})
+        self._mirror, self._of_hub = hub, Hub(token, self.http.pause, mirror=hub, api=api)
         self.folders, self.on_host = dict(folders or {}), on_host
         self.files = files or OperatorFiles()
 
@@ -95,7 +93,7 @@ class Weights:
         one = file or weights.files[0]
         if one.url.startswith((lying.LOCAL, lying.OPERATOR)):
             return lookup.reader(weights, one, self.files, self.on_host)
-        url = mirror.hub(self.hub, one.url)
+        url = mirror.hub(self._mirror, one.url)
         headers = {"Authorization": f"Bearer {self.token}"} if weights.secret and self.token else {}
 
         def read(offset: int, count: int) -> bytes:
@@ -113,13 +111,13 @@ class Weights:
 
     def quantizations(self, source: HubSource, *, where: str = "source") -> list[RepoFile]:
         """The repository's GGUF files that are whole and say their quantization, smallest first."""
-        files = sources.weights_of(_files(self._open(source, where)))
+        files = sources.weights_of(files_of(self._of_hub.open(source, where)))
         whole = (file for file in files if sources.label(file.name) and not sources.is_split(file.name))
         return sorted(whole, key=lambda file: file.size)
 
     def _small(self, url: str, secret: bool, where: str) -> bytes:
         headers = {"Authorization": f"Bearer {self.token}"} if secret and self.token else {}
-        at = mirror.hub(self.hub, url)
+        at = mirror.hub(self._mirror, url)
         answer = self.http.ask("GET", at, headers)
         if answer.status != 200:
             raise self._no_access(where, at, answer)
@@ -127,23 +125,11 @@ class Weights:
 
     def _no_access(self, where: str, url: str, answer: Answer) -> StackFileError:
         error = denied.no_access(where, url, answer, bool(self.token))
-        return denied.at_mirror(self.hub, error) if answer.status == 404 else error
-
-    def _address(self, source: HubSource, name: str, info: ModelInfo) -> str:
-        from huggingface_hub import hf_hub_url
-
-        endpoint = mirror.HUB if self.hub else self._client().endpoint
-        return hf_hub_url(source.repo, name, revision=info.sha, endpoint=endpoint)
-
-    def _open(self, source: HubSource, where: str) -> ModelInfo:
-        info = self._info(self._client(), source, where)
-        if info.gated and not self.token:
-            raise denied.gated(source, where, had_token=False)
-        return info
+        return denied.at_mirror(self._mirror, error) if answer.status == 404 else error
 
     def _hub(self, source: HubSource, where: str, form: Format) -> ModelSource:
-        info = self._open(source, where)
-        files = _files(info)
+        info = self._of_hub.open(source, where)
+        files = files_of(info)
         if form == "unknown":
             form = "gguf" if source.quantization or sources.weights_of(files) else "safetensors"
         if form == "gguf":
@@ -152,7 +138,7 @@ class Weights:
             chosen = self._of_checkpoint(source, files, info, where)
         parts = [
             WeightsFile(
-                url=self._address(source, file.name, info),
+                url=self._of_hub.address(source, file.name, info),
                 file=file.name.rpartition("/")[2],
                 size=file.size,
                 sha256=file.sha256,
@@ -176,7 +162,9 @@ class Weights:
     ) -> list[RepoFile]:
         there = {file.name: file for file in files}
         secret = bool(info.gated or info.private)
-        index = self._small(self._address(source, INDEX, info), secret, where) if INDEX in there else None
+        index = (
+            self._small(self._of_hub.address(source, INDEX, info), secret, where) if INDEX in there else None
+        )
         names = names_of(there, indexed(index))
         if not names or not names[0].endswith(".safetensors") or "config.json" not in names:
             raise denied.no_weights(source, where)
@@ -199,36 +187,6 @@ class Weights:
             return lookup.reader(weights, file, self.files, self.on_host)(0, file.size)
         except GgufError as error:
             raise CheckpointError(f"{file.file} could not be read: {error}") from error
-
-    def _client(self) -> HfApi:
-        # read at its import; else it asks huggingface.co about the environment, whatever the endpoint is
-        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-        from huggingface_hub import HfApi
-
-        # token=False: never a token that happens to lie in the user's home
-        self._api = self._api or HfApi(endpoint=self.hub, token=self.token or False, library_name="hostler")
-        return self._api
-
-    def _info(self, api: HfApi, source: HubSource, where: str) -> ModelInfo:
-        from huggingface_hub import errors
-
-        try:
-            return _again(
-                lambda: api.model_info(
-                    source.repo, revision=source.revision or None, files_metadata=True, timeout=HUB_TIMEOUT_S
-                ),
-                self.http.pause,
-            )
-        except errors.GatedRepoError as error:
-            raise denied.gated(source, where, had_token=bool(self.token)) from error
-        except errors.RevisionNotFoundError as error:
-            raise denied.at_mirror(self.hub, denied.no_revision(source, where)) from error
-        except errors.RepositoryNotFoundError as error:
-            raise denied.at_mirror(self.hub, denied.no_repo(source, where, bool(self.token))) from error
-        except _network_errors() as error:
-            if self.hub and _status(error) == 404:  # a mirror need not say what it lacks
-                raise denied.at_mirror(self.hub, denied.no_repo(source, where, bool(self.token))) from error
-            raise unreachable(api.endpoint, error) from error
 
     def _url(self, source: UrlSource, where: str) -> ModelSource:
         answer = self.http.ask("HEAD", source.url)
@@ -294,44 +252,6 @@ class Weights:
             sha256=source.sha256 or seen.sha256,
             local=True,
         )
-
-
-def _again[T](ask: Callable[[], T], pause: Callable[[float], None] | None) -> T:
-    """The hub's client does not retry by itself: 429 and 5xx are worth it."""
-    import time
-
-    import tenacity
-    from huggingface_hub.errors import HfHubHTTPError
-
-    def passing(error: BaseException) -> bool:
-        return isinstance(error, HfHubHTTPError) and _status(error) in (429, 500, 502, 503, 504)
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(passing),
-        stop=tenacity.stop_after_attempt(_HUB_ATTEMPTS),
-        wait=tenacity.wait_random_exponential(multiplier=0.3, max=5),
-        sleep=pause or time.sleep,
-        reraise=True,
-    )(ask)
-
-
-def _status(error: BaseException) -> int:
-    response: Any = getattr(error, "response", None)
-    return int(getattr(response, "status_code", 0))
-
-
-def _network_errors() -> tuple[type[Exception], ...]:
-    """OSError, and the base class of the HTTP library that this version of the hub's client uses."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    return (OSError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)))
-
-
-def _files(info: ModelInfo) -> list[RepoFile]:
-    return [
-        RepoFile(file.rfilename, int(file.size or 0), str(file.lfs.sha256) if file.lfs else "")
-        for file in info.siblings or ()
-    ]
 
 
 def _length(answer: Answer, url: str, where: str) -> int:
