@@ -224,6 +224,20 @@ def _without(observation: Observation, cloud: Cloud, fleet: Fleet, kept: Sequenc
     )
 
 
+def started(observation: Observation, out: Out, *, yes: bool) -> bool:
+    """Where the gateway's own machine was stopped by hand, nobody knows the record: it is started after a yes, so that
+    it can be looked at again."""
+    cloud, name = observation.cloud, observation.gateway.name
+    machine = cloud.rented.get(name) if cloud and not observation.home_known else None
+    if machine is None or machine.state not in ("stopped", "stopping"):
+        return False
+    out.say(f"{name}: {machine.id} was stopped outside of hostler; it has the gateway")
+    if not out.confirm(f"Start {name}?", yes=yes):
+        return False
+    live.start([machine], out.say)
+    return True
+
+
 def let_in(observation: Observation, out: Out, *, yes: bool) -> bool:
     """Where this machine comes from another network than the last time, and rented hosts are silent: lets it in after a
     yes, so that they can be looked at again. Nothing else of them changes."""

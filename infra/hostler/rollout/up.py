@@ -107,6 +107,8 @@ def look(file: StackFile, options: Options, out: Out | None = None) -> Observati
     """Observes, and refuses to begin a new record where an old one was lost, or may be on a host that is off. `out`:
     may be asked to let this machine in, where it comes from another network now."""
     observation = observe(file, turn=options.turn)
+    if out and renting.started(observation, out, yes=options.yes):
+        observation = observe(file, turn=options.turn)
     if out and renting.let_in(observation, out, yes=options.yes):
         observation = observe(file, turn=options.turn)
     home.refuse_unknown(observation)

@@ -186,6 +186,21 @@ def test_a_new_network_is_let_in_after_a_yes(
     assert kept[networks.DOCUMENT] == {networks.owner(): here if asks else "203.0.113.7/32"}
 
 
+@pytest.mark.parametrize(("state", "asks"), [("stopped", True), ("running", False)])
+def test_a_gateway_that_was_stopped_is_started_after_a_yes(
+    state: str, asks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(renting.live, "start", lambda machines, _: begun.extend(one.slot for one in machines))
+    observation = observed(None, reached=False)
+    observation.home_known = False
+    observation.cloud = cloud(machine("big-0", state=state))
+    assert renting.started(observation, Out(stderr=StringIO()), yes=True) is asks
+    assert begun == (["big-0"] if asks else [])
+    observation.home_known = True
+    assert not renting.started(observation, Out(stderr=StringIO()), yes=True)
+
+
 def test_slots_of_parked_pools_are_given_back() -> None:
     found = rented.decided(RENTS, cloud(machine("big-0")), None, rented.Turn(park=("big",)))
     assert found.slots.retire == ("big-0",)
