@@ -111,10 +111,9 @@ def test_nothing_is_to_be_had(office: Desk, cloud: Cloud) -> None:
 
 def test_a_killed_wake_leaves_one_machine_and_goes_on(office: Desk, cloud: Cloud) -> None:
     cloud.no_capacity("g5.*")
-    running = office.start("wake", "burst", "--yes")
-    wait_for("an instance", lambda: instances(cloud), 120)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
+    with office.start("wake", "burst", "--yes") as running:
+        wait_for("an instance", lambda: instances(cloud), 120)
+        running.send_signal(signal.SIGKILL)
     done = office("wake", "burst", "--yes")
     assert "answered" in done.err
     (machine,) = instances(cloud)
