@@ -9,18 +9,8 @@ import pytest
 
 from hostler.codec import DecodeError, decode, encode
 from hostler.hosts.types import Absent, Slot
-from hostler.manifest.items import (
-    Container,
-    Effect,
-    File,
-    Health,
-    ImagePin,
-    MadeOnHost,
-    Manifest,
-    Mount,
-    Part,
-    Text,
-)
+from hostler.manifest.contents import MadeOnHost, Text
+from hostler.manifest.items import Container, Effect, File, Health, ImagePin, Manifest, Mount, Part
 from hostler.models.types import Member, ModelSource, Release, ReleasedModel, Replica, Runs
 from hostler.record.types import Expected, Key, Record
 

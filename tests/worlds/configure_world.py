@@ -9,7 +9,8 @@ from typing import Any
 
 from hostler.configure import build
 from hostler.hosts.types import Card, Driver, Facts, Host, Observed, Seen, Ssh, Value
-from hostler.manifest.items import Content, FetchedKey, ImagePin, MadeOnHost, Manifest, Text
+from hostler.manifest.contents import Content, FetchedKey, MadeOnHost, Text
+from hostler.manifest.items import ImagePin, Manifest
 from hostler.models.types import Member, ModelSource, Placement, Release, ReleasedModel, Replica, Runs
 from hostler.record.types import Key, Record
 from hostler.stackfile.load import loads

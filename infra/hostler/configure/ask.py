@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from hostler.configure import base, docker, engine, nvidia, power, sharing, systems, toolkit
 from hostler.hosts.types import Seen
-from hostler.manifest.items import Manifest, Package, Text
+from hostler.manifest.contents import Text
+from hostler.manifest.items import Manifest, Package
 
 DOORS = tuple(f"{top}/{part}" for top in ("/etc/hostler", "/run/hostler") for part in ("gateway", "edge"))
 EVERYTHING = "ours:*"  # all that carries this product's mark: files, units, containers, weights, certificates

@@ -12,7 +12,8 @@ from hostler.configure import observed, systems
 from hostler.configure.types import Notice
 from hostler.hosts import agent
 from hostler.hosts.types import Host, Seen
-from hostler.manifest.items import Directory, File, Item, Package, Packed, Part, Text
+from hostler.manifest.contents import Packed, Text
+from hostler.manifest.items import Directory, File, Item, Package, Part
 from hostler.record.types import Record
 
 NODE = "/usr/local/lib/hostler/hostler-node"

@@ -12,20 +12,16 @@ from hostler.configure import observed
 from hostler.configure.ask import names
 from hostler.configure.changes import ABSENT, FIRST, Changes, change, unknown
 from hostler.hosts.types import Absent, Seen, Unknown, Value
+from hostler.manifest.contents import FetchedKey, MadeOnHost, Packed, SecretRef, Text
 from hostler.manifest.items import (
     Container,
     Directory,
     Effect,
-    FetchedKey,
     File,
-    MadeOnHost,
     Manifest,
     MergedJson,
     Package,
-    Packed,
     Part,
-    SecretRef,
-    Text,
 )
 
 

@@ -14,7 +14,8 @@ from hostler.errors import StackFileError
 from hostler.gateway import render
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, OwnTls, Route, ServedModel
 from hostler.hosts.types import Host, Seen, Value
-from hostler.manifest.items import File, ImagePin, Item, MadeOnHost, Part, Port, SecretRef
+from hostler.manifest.contents import MadeOnHost, SecretRef
+from hostler.manifest.items import File, ImagePin, Item, Part, Port
 from hostler.models.types import ReleasedModel, Replica
 from hostler.stackfile.sections import StackFile, TlsFiles
 

@@ -13,16 +13,8 @@ from hostler.engines import vllm
 from hostler.engines.base import Seat
 from hostler.engines.registry import by_name
 from hostler.hosts.types import Host
-from hostler.manifest.items import (
-    Container,
-    Directory,
-    File,
-    Health,
-    Item,
-    ModelFile,
-    Mount,
-    Text,
-)
+from hostler.manifest.contents import Text
+from hostler.manifest.items import Container, Directory, File, Health, Item, ModelFile, Mount
 from hostler.models import lying
 from hostler.models.types import Member, ModelSource, Replica, Runs
 from hostler.placement.links import matrix_of

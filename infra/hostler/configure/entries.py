@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hostler.manifest.items import (
-    Directory,
-    FetchedKey,
-    File,
-    MadeOnHost,
-    Manifest,
-    Packed,
-    Part,
-    SecretRef,
-    Text,
-)
+from hostler.manifest.contents import FetchedKey, MadeOnHost, Packed, SecretRef, Text
+from hostler.manifest.items import Directory, File, Manifest, Part
 
 
 class Template(str):

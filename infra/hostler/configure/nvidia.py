@@ -9,7 +9,8 @@ from hostler.configure import driver, systems
 from hostler.configure.repositories import Repository, files
 from hostler.configure.systems import ENTERPRISE, X86_64
 from hostler.hosts.types import Facts
-from hostler.manifest.items import File, Item, Package, Part, Text
+from hostler.manifest.contents import Text
+from hostler.manifest.items import File, Item, Package, Part
 from hostler.stackfile.sections import StackFile
 
 BRANCH = driver.BRANCH

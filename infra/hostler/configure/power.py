@@ -9,7 +9,8 @@ from hostler import resources
 from hostler.configure.changes import Changes, change
 from hostler.configure.types import Notice
 from hostler.hosts.types import Card, Host, Seen
-from hostler.manifest.items import File, Item, Manifest, Part, PowerLimit, Text, Unit
+from hostler.manifest.contents import Text
+from hostler.manifest.items import File, Item, Manifest, Part, PowerLimit, Unit
 from hostler.stackfile.sections import StackFile
 
 WISH = "/etc/hostler/power.json"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hostler.configure.systems import Manager
 from hostler.errors import StackFileError
-from hostler.manifest.items import FetchedKey, File, Part, Text
+from hostler.manifest.contents import FetchedKey, Text
+from hostler.manifest.items import File, Part
 from hostler.models import mirror
 from hostler.stackfile.sections import StackFile
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from hostler import resources
 from hostler.configure import engine, observed
 from hostler.hosts.types import Host, Seen, Value
-from hostler.manifest.items import Downloads, File, Item, ModelFile, Part, Text, Unit
+from hostler.manifest.contents import Text
+from hostler.manifest.items import Downloads, File, Item, ModelFile, Part, Unit
 from hostler.models.lying import MODELS, OPERATOR
 
 if TYPE_CHECKING:

@@ -10,13 +10,8 @@ from hostler.configure import entries, nvidia, sharing, systems
 from hostler.configure.power import WISH as POWER
 from hostler.configure.sharing import CERTIFICATES
 from hostler.configure.types import Change
-from hostler.manifest.items import (
-    Manifest,
-    ModelFile,
-    Package,
-    Part,
-    SecretRef,
-)
+from hostler.manifest.contents import SecretRef
+from hostler.manifest.items import Manifest, ModelFile, Package, Part
 from hostler.models import mirror
 from hostler.models.lying import OPERATOR
 

@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hostler import resources
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, OwnTls, ServedModel
-from hostler.manifest.items import (
-    Container,
-    Content,
-    Directory,
-    Effect,
-    File,
-    Health,
-    MadeOnHost,
-    Mount,
-    Part,
-    Text,
-)
+from hostler.manifest.contents import Content, MadeOnHost, Text
+from hostler.manifest.items import Container, Directory, Effect, File, Health, Mount, Part
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hostler.errors import HostlerError
-from hostler.manifest.items import ImagePin, SecretRef
+from hostler.manifest.contents import SecretRef
+from hostler.manifest.items import ImagePin
 
 EDGE_PORT = 8443
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")

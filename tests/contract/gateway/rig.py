@@ -17,7 +17,8 @@ from typing import Any
 
 from hostler.gateway import render, runtime
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, Paths, Ports, Route, ServedModel
-from hostler.manifest.items import Container, File, ImagePin, MadeOnHost, SecretRef, Text
+from hostler.manifest.contents import MadeOnHost, SecretRef, Text
+from hostler.manifest.items import Container, File, ImagePin
 from hostler.node.haproxy import same_servers
 from tools.haproxy import haproxy
 

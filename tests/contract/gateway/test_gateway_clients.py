@@ -12,7 +12,7 @@ import pytest
 from contract.gateway.rig import KEY, Rig, issue
 from hostler.gateway.connect import Kind, snippets
 from hostler.gateway.specs import OwnTls
-from hostler.manifest.items import SecretRef
+from hostler.manifest.contents import SecretRef
 
 RUNNABLE: list[Kind] = ["openai", "langchain", "curl"]
 

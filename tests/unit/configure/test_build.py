@@ -10,7 +10,8 @@ import pytest
 
 from hostler.configure import ask, base, docker, driver, engine, systems, toolkit
 from hostler.hosts.types import Card, Driver, Value
-from hostler.manifest.items import MadeOnHost, MergedJson, Package, Part, Text
+from hostler.manifest.contents import MadeOnHost, Text
+from hostler.manifest.items import MergedJson, Package, Part
 from hostler.models import lying
 from hostler.models.types import ModelSource
 from worlds import configure_world as world

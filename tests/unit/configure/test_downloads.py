@@ -7,7 +7,8 @@ from dataclasses import replace
 from hostler.configure import difference, nvidia, repositories, systems, toolkit, variables
 from hostler.configure.types import Change
 from hostler.hosts.types import Driver
-from hostler.manifest.items import FetchedKey, File, Manifest
+from hostler.manifest.contents import FetchedKey
+from hostler.manifest.items import File, Manifest
 from worlds import configure_world as world
 
 IMAGES = "mirror: {images: 'https://harbor.example/{registry}', hub: 'https://hub.example'}\n"

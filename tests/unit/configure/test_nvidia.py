@@ -9,7 +9,8 @@ import pytest
 
 from hostler.configure import driver, nvidia, repositories, systems, variables
 from hostler.hosts.types import Driver
-from hostler.manifest.items import FetchedKey, File, Manifest, Package, Text
+from hostler.manifest.contents import FetchedKey, Text
+from hostler.manifest.items import File, Manifest, Package
 from worlds import configure_world as world
 
 UBUNTU = {"os_id": "ubuntu", "os_version": "24.04", "kernel": "6.8.0-45-generic"}

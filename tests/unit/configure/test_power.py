@@ -11,7 +11,8 @@ import pytest
 from hostler.configure import power, variables
 from hostler.configure.difference import difference
 from hostler.hosts.types import Card, Seen
-from hostler.manifest.items import Manifest, Text
+from hostler.manifest.contents import Text
+from hostler.manifest.items import Manifest
 from worlds import configure_world as world
 
 LIMITED = world.stack(world.STACK.replace("user: ops}]}", "user: ops}], power: 280 W}"))

@@ -16,7 +16,8 @@ import yaml
 from hostler.configure import render
 from hostler.errors import UsageError
 from hostler.hosts.types import Ssh
-from hostler.manifest.items import File, Manifest, Part, SecretRef, Text
+from hostler.manifest.contents import SecretRef, Text
+from hostler.manifest.items import File, Manifest, Part
 from worlds import configure_world as world
 
 LOOKS_LIKE_A_TEMPLATE = "{{ 7 * 7 }} {% raw %} {# gone? #}\n"

@@ -11,7 +11,8 @@ import pytest
 
 from hostler.configure import compare_runs, difference, sharing, variables
 from hostler.hosts.types import Seen, Value
-from hostler.manifest.items import File, MadeOnHost, Manifest, ModelFile, Peer, Text
+from hostler.manifest.contents import MadeOnHost, Text
+from hostler.manifest.items import File, Manifest, ModelFile, Peer
 from worlds import configure_world as world
 
 ABCD = ("a", "b", "c", "d")

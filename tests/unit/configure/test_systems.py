@@ -12,7 +12,8 @@ import yaml
 from hostler.configure import ask, docker, driver, nvidia, systems, toolkit, variables
 from hostler.configure.base import items as base_items
 from hostler.hosts.types import Driver, Seen, Value
-from hostler.manifest.items import FetchedKey, File, Item, Manifest, Package, Part, Text
+from hostler.manifest.contents import FetchedKey, Text
+from hostler.manifest.items import File, Item, Manifest, Package, Part
 from worlds import configure_world as world
 
 CASES: list[dict[str, Any]] = yaml.safe_load(

@@ -11,7 +11,8 @@ from hostler import resources
 from hostler.errors import HostlerError
 from hostler.gateway import render
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, OwnTls, Route, ServedModel
-from hostler.manifest.items import Effect, File, ImagePin, MadeOnHost, Part, SecretRef, Text
+from hostler.manifest.contents import MadeOnHost, SecretRef, Text
+from hostler.manifest.items import Effect, File, ImagePin, Part
 
 CASES = Path(__file__).parents[2] / "cases" / "gateway"
 IMAGE = ImagePin(name="haproxy", tag="3.4", digest="sha256:" + "0" * 64)

@@ -12,7 +12,8 @@ import pytest
 from hostler.configure import variables
 from hostler.configure.entries import Template
 from hostler.hosts.types import Host, Seen, Ssh
-from hostler.manifest.items import MadeOnHost, Manifest, Part, Text
+from hostler.manifest.contents import MadeOnHost, Text
+from hostler.manifest.items import Manifest, Part
 from hostler.record.types import Record
 from hostler.rollout import planning
 from hostler.rollout.observe import Observation
