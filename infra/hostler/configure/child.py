@@ -93,7 +93,9 @@ def run(folder: Path, playbook: str, mode: str, cancelled: Any) -> int:
         suppress_env_files=True,
         settings={"suppress_ansible_output": True, "pexpect_timeout": 1},
     )
-    return 130 if result.status == "canceled" else int(result.rc or 0)
+    if result.status == "canceled":
+        return 130
+    return int(result.rc) if result.rc is not None else int(result.status != "successful")
 
 
 def tell(event: Mapping[str, Any]) -> bool:

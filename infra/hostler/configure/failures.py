@@ -32,23 +32,25 @@ KINDS: dict[str, type[HostlerError]] = {"restored": RolledBackError, "refused": 
 
 
 def refuse(events: Sequence[Event], rc: int, rest: str) -> None:
-    """Raises when anything failed: RolledBackError or RefusedError when all failures are of that kind."""
+    """Raises when anything failed: RolledBackError or RefusedError when all failures are of that kind. A run that ends
+    with 0 has mended what failed in it (a `rescue`)."""
     if rc == INTERRUPTED:
         raise KeyboardInterrupt
+    if rc == 0:
+        return
     failed = [e for e in events if e.status in ("failed", "unreachable") and not e.message.startswith(LOOP)]
     if failed:
         kinds = {KINDS.get(event.outcome, ConfigureError) for event in failed}
         kind = kinds.pop() if len(kinds) == 1 else ConfigureError
         raise kind(*(problem(event) for event in failed))
-    if rc:
-        said = [event.message for event in events if event.status == "said"]
-        raise ConfigureError.of(
-            "Ansible",
-            expected="a run to its end",
-            got=f"exit code {rc}",
-            detail="\n".join((*said[-20:], rest[-2000:])).strip(),
-            next_step="run it again; if it stays, `hostler render DIR` shows what Ansible is given",
-        )
+    said = [event.message for event in events if event.status == "said"]
+    raise ConfigureError.of(
+        "Ansible",
+        expected="a run to its end",
+        got=f"exit code {rc}",
+        detail="\n".join((*said[-20:], rest[-2000:])).strip(),
+        next_step="run it again; if it stays, `hostler render DIR` shows what Ansible is given",
+    )
 
 
 def problem(event: Event) -> Problem:

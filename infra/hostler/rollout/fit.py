@@ -16,6 +16,7 @@ from hostler.models import source as sources
 from hostler.models.fit import Fit, Subject, fit
 from hostler.models.imagined import card_room, common_rooms
 from hostler.models.resolve import Weights
+from hostler.models.resolver import with_folder
 from hostler.models.rooms import rooms_of
 from hostler.models.source import OperatorSource, Parsed, PathSource
 from hostler.models.subject import ANYTHING, Wanted, read_subject
@@ -134,7 +135,7 @@ def _refuse_absent(path: str) -> None:
 
 
 def _questions(file: StackFile | None, source: Parsed) -> tuple[str, ...]:
-    path = of_paths((source.path,)) if isinstance(source, PathSource) else ()
+    path = of_paths(with_folder(source.path)) if isinstance(source, PathSource) else ()
     return tuple(dict.fromkeys((*(questions_of(file) if file else ()), *path)))
 
 

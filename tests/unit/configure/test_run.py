@@ -137,6 +137,11 @@ def test_a_run_that_ended_without_a_word_is_no_success() -> None:
     assert "ERROR! no such file" in caught.value.problems[0].detail
 
 
+def test_what_was_mended_is_no_failure() -> None:
+    """A task that fails in a block is told as failed, though the block's `rescue` does it in another way."""
+    failures.refuse([failed()], 0, "")
+
+
 def test_interrupted_is_interrupted() -> None:
     with pytest.raises(KeyboardInterrupt):
         failures.refuse([], 130, "")
