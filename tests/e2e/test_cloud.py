@@ -5,57 +5,43 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from e2e.desk import ROOT, Desk
-from lab.lab import Lab
-from lab.machine import trouble
+from e2e.sky import instances, rented_from
 
 if TYPE_CHECKING:
     from lab.cloud.client import Cloud
 
 pytestmark = pytest.mark.lab
 STACK = (ROOT / "stacks" / "lab-cloud.yaml").read_text(encoding="utf-8")
-REGION = "eu-central-1"
 LOOKING = ("ec2:Describe", "sts:", "s3:GET", "s3:HEAD")
 
 
 @pytest.fixture(scope="module")
-def sky() -> Iterator[Lab]:
-    """A lab without hosts of its own: all are rented."""
-    if why := trouble():
-        pytest.fail(f"this machine cannot host a lab: {why}")
-    with Lab.start("e2e-cloud") as running:
-        yield running
+def there(wheel: Path, pulumi: Path) -> Iterator[tuple[Desk, Cloud]]:
+    with rented_from("e2e-cloud", "carol", wheel, pulumi) as found:
+        found[0].write(STACK)
+        yield found
 
 
 @pytest.fixture(scope="module")
-def cloud(sky: Lab) -> Iterator[Cloud]:
-    with sky.cloud() as running:
-        yield running
+def office(there: tuple[Desk, Cloud]) -> Desk:
+    """An operator whose stack file rents everything."""
+    return there[0]
 
 
 @pytest.fixture(scope="module")
-def office(sky: Lab, cloud: Cloud, wheel: Path, pulumi: Path) -> Desk:
-    """An operator with an account in that cloud, and the stack file that rents."""
-    desk = Desk(sky, cloud.admit(sky.operator("carol")), wheel, pulumi)
-    desk.write(STACK)
-    return desk
+def cloud(there: tuple[Desk, Cloud]) -> Cloud:
+    return there[1]
 
 
 @pytest.fixture(autouse=True)
 def clear(cloud: Cloud) -> Iterator[None]:
     yield
     cloud.mend()
-
-
-def instances(cloud: Cloud, region: str = REGION) -> list[dict[str, Any]]:
-    """Those that are not ended."""
-    answers = cloud.ec2(region).describe_instances()["Reservations"]
-    found = [one for answer in answers for one in answer["Instances"]]
-    return [one for one in found if one["State"]["Name"] not in ("terminated", "shutting-down")]
 
 
 def test_a_plan_shows_what_it_costs_and_rents_nothing(office: Desk, cloud: Cloud) -> None:

@@ -11,8 +11,7 @@ import pytest
 
 from e2e.desk import Desk, Done
 from e2e.load import Load
-from lab.lab import Lab
-from lab.machine import trouble
+from e2e.sky import instances, rented_from
 from lab.shell import wait_for
 from lab.spec import HostSpec
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 HOME = HostSpec("gpu-1", suite="bookworm", gpus=("RTX 3090",))
-REGION = "eu-central-1"
 STACK = """
 stack: hybrid
 pools:
@@ -42,40 +40,28 @@ mirror: {toolkit_key: ~/.config/hostler/toolkit.asc}
 
 
 @pytest.fixture(scope="module")
-def sky() -> Iterator[Lab]:
-    if why := trouble():
-        pytest.fail(f"this machine cannot host a lab: {why}")
-    with Lab.start("e2e-hybrid") as running:
-        yield running
+def there(wheel: Path, pulumi: Path) -> Iterator[tuple[Desk, Cloud]]:
+    with rented_from("e2e-hybrid", "dave", wheel, pulumi, HOME) as (desk, found):
+        desk.write(STACK)
+        desk.first = desk.up()
+        yield desk, found
 
 
 @pytest.fixture(scope="module")
-def cloud(sky: Lab) -> Iterator[Cloud]:
-    with sky.cloud() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def office(sky: Lab, cloud: Cloud, wheel: Path, pulumi: Path) -> Desk:
+def office(there: tuple[Desk, Cloud]) -> Desk:
     """A stack whose rack is up, with a parked pool."""
-    sky.hosts(HOME)
-    desk = Desk(sky, cloud.admit(sky.operator("dave")), wheel, pulumi)
-    desk.write(STACK)
-    desk.first = desk.up()
-    return desk
+    return there[0]
+
+
+@pytest.fixture(scope="module")
+def cloud(there: tuple[Desk, Cloud]) -> Cloud:
+    return there[1]
 
 
 @pytest.fixture(autouse=True)
 def clear(cloud: Cloud) -> Iterator[None]:
     yield
     cloud.mend()
-
-
-def instances(cloud: Cloud, region: str = REGION) -> list[dict[str, Any]]:
-    """Those that are not ended."""
-    answers = cloud.ec2(region).describe_instances()["Reservations"]
-    found = [one for answer in answers for one in answer["Instances"]]
-    return [one for one in found if one["State"]["Name"] not in ("terminated", "shutting-down")]
 
 
 def named(instance: dict[str, Any]) -> str:
