@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import getpass
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hostler.cloud import egress
+from hostler.errors import HostlerError
 from hostler.rollout import meeting
 from hostler.rollout.observe import Observation
 
@@ -22,11 +24,27 @@ def owner() -> str:
 
 
 def note(observation: Observation, fleet: Fleet) -> None:
-    """Where this operator is, for the `auto` of others, too: nobody locks another one out."""
+    """Where this operator and the gateway's host are, for the `auto` of others, too: nobody locks another one out."""
     if automatic(observation):
         noted = dict(fleet.document(DOCUMENT) or {})
-        if noted.get(owner()) != (here := egress.here()):
-            fleet.keep(DOCUMENT, {**noted, owner(): here})
+        found = {**noted, owner(): egress.here(), **_gateway(observation, noted)}
+        if found != noted:
+            fleet.keep(DOCUMENT, found)
+
+
+def _gateway(observation: Observation, noted: Mapping[str, str]) -> dict[str, str]:
+    """Of the gateway's own host, where it is not rented; as last noted where it cannot be asked now. Raises HostError
+    where it was never known."""
+    gateway, seen = observation.gateway, observation.seen.get(observation.gateway.name)
+    if not gateway.owned or gateway.ssh.local or not seen or not seen.reached:
+        return {}
+    name = f"host {gateway.name}"
+    try:
+        return {name: meeting.egress_of(gateway)}
+    except HostlerError:
+        if name not in noted:
+            raise
+        return {name: noted[name]}
 
 
 def fresh(fleet: Fleet) -> str:
@@ -40,11 +58,8 @@ def ours(observation: Observation, fleet: Fleet) -> tuple[str, ...]:
     says `auto`. Raises ProvisionError, HostError."""
     if not automatic(observation):
         return ()
-    others = {who: network for who, network in (fleet.document(DOCUMENT) or {}).items() if who != owner()}
-    found = [egress.here(), *others.values()]
-    gateway, seen = observation.gateway, observation.seen.get(observation.gateway.name)
-    if gateway.owned and not gateway.ssh.local and seen and seen.reached:
-        found.append(meeting.egress_of(gateway))
+    noted = dict(fleet.document(DOCUMENT) or {})
+    found = {**noted, owner(): egress.here(), **_gateway(observation, noted)}.values()
     return tuple(sorted(set(found)))
 
 

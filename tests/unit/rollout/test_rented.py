@@ -13,7 +13,7 @@ from hostler.cloud import account, egress
 from hostler.cloud.slots import decide
 from hostler.cloud.types import Candidate, Rented
 from hostler.console.out import Out
-from hostler.errors import ProvisionError, RefusedError, UsageError
+from hostler.errors import HostError, ProvisionError, RefusedError, UsageError
 from hostler.hosts.types import Host, Seen, Ssh
 from hostler.models.types import Member, Replica
 from hostler.record.types import Record
@@ -160,6 +160,26 @@ def test_auto_lets_all_operators_in(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(egress, "here", lambda where=where: where)
         networks.note(observation, fleet)
     assert networks.ours(observation, fleet) == ("198.51.100.2/32", "203.0.113.8/32")
+
+
+def test_a_gateways_host_that_cannot_say_where_it_is_is_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: dict[str, Any] = {}
+    fleet: Any = SimpleNamespace(document=kept.get, keep=kept.__setitem__)
+    observation = observed(RECORD, reached=True)
+    observation.gateway = replace(host("gpu-1"), owned=True)
+    observation.seen["gpu-1"] = Seen(host="gpu-1", at=0.0, seconds=0.0)
+    monkeypatch.setattr(egress, "here", lambda: "203.0.113.7/32")
+
+    def silent(_: Host) -> str:
+        raise HostError.of("gpu-1", expected="an answer", got="timed out")
+
+    monkeypatch.setattr(networks.meeting, "egress_of", silent)
+    with pytest.raises(HostError):
+        networks.ours(observation, fleet)
+    monkeypatch.setattr(networks.meeting, "egress_of", lambda _: "192.0.2.1/32")
+    networks.note(observation, fleet)
+    monkeypatch.setattr(networks.meeting, "egress_of", silent)
+    assert networks.ours(observation, fleet) == ("192.0.2.1/32", "203.0.113.7/32")
 
 
 @pytest.mark.parametrize(
