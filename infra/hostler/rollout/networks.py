@@ -15,6 +15,7 @@ from hostler.rollout.observe import Observation
 if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
 
+HOST = "host "  # before the name of the gateway's host, where an operator's would be
 DOCUMENT = "networks"  # beside the state: operator -> the network from which they came last
 
 
@@ -27,9 +28,15 @@ def note(observation: Observation, fleet: Fleet) -> None:
     """Where this operator and the gateway's host are, for the `auto` of others, too: nobody locks another one out."""
     if automatic(observation):
         noted = dict(fleet.document(DOCUMENT) or {})
-        found = {**noted, owner(): egress.here(), **_gateway(observation, noted)}
+        found = {**_of_now(noted, observation), owner(): egress.here(), **_gateway(observation, noted)}
         if found != noted:
             fleet.keep(DOCUMENT, found)
+
+
+def _of_now(noted: Mapping[str, str], observation: Observation) -> dict[str, str]:
+    """Without a host that has the gateway no more."""
+    gateway = f"{HOST}{observation.gateway.name}"
+    return {who: network for who, network in noted.items() if who == gateway or not who.startswith(HOST)}
 
 
 def _gateway(observation: Observation, noted: Mapping[str, str]) -> dict[str, str]:
@@ -38,7 +45,7 @@ def _gateway(observation: Observation, noted: Mapping[str, str]) -> dict[str, st
     gateway, seen = observation.gateway, observation.seen.get(observation.gateway.name)
     if not gateway.owned or gateway.ssh.local or not seen or not seen.reached:
         return {}
-    name = f"host {gateway.name}"
+    name = f"{HOST}{gateway.name}"
     try:
         return {name: meeting.egress_of(gateway)}
     except HostlerError:
@@ -59,7 +66,7 @@ def ours(observation: Observation, fleet: Fleet) -> tuple[str, ...]:
     if not automatic(observation):
         return ()
     noted = dict(fleet.document(DOCUMENT) or {})
-    found = {**noted, owner(): egress.here(), **_gateway(observation, noted)}.values()
+    found = {**_of_now(noted, observation), owner(): egress.here(), **_gateway(observation, noted)}.values()
     return tuple(sorted(set(found)))
 
 

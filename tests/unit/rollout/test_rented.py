@@ -180,6 +180,8 @@ def test_a_gateways_host_that_cannot_say_where_it_is_is_where_it_was(monkeypatch
     networks.note(observation, fleet)
     monkeypatch.setattr(networks.meeting, "egress_of", silent)
     assert networks.ours(observation, fleet) == ("192.0.2.1/32", "203.0.113.7/32")
+    observation.gateway = host("big-0")  # it moved: its former host is let in no more
+    assert networks.ours(observation, fleet) == ("203.0.113.7/32",)
 
 
 @pytest.mark.parametrize(
