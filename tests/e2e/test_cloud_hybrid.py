@@ -160,7 +160,7 @@ def test_asleep_it_is_given_back_and_cuts_nothing(office: Desk, cloud: Cloud) ->
     assert "Paris" in office.ask()
     again = office.up("--json")
     assert again.json["changes"] == []
-    assert parked(again)
+    assert parked(office("plan"))
 
 
 def test_down_leaves_the_rack_as_found_and_the_account_empty(office: Desk, cloud: Cloud) -> None:
