@@ -76,6 +76,7 @@ def limits(host: Host) -> list[float]:
     return [float(line) for line in host.run(asked).stdout.split()]
 
 
+@pytest.mark.soak
 def test_a_power_limit_holds_also_after_a_boot_and_goes_with_its_wish(
     desk: Desk, hosts: dict[str, Host]
 ) -> None:

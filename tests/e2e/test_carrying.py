@@ -141,6 +141,7 @@ def test_the_second_up_changes_nothing(ready: Desk) -> None:
     assert sent(ready) - before < 2_000_000
 
 
+@pytest.mark.soak
 def test_a_host_that_lacks_it_gets_it_from_its_neighbour(ready: Desk) -> None:
     """A second operator, who has never had the file, needs it for neither: not to look, not to bring it back."""
     eve = Desk(ready.lab, ready.lab.operator("eve"), ready.hostler, ready.pulumi)
