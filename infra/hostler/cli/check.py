@@ -25,11 +25,11 @@ def command(file: str | None, as_json: bool) -> None:
     here.check(loaded)
     stack = loaded.stack
     hosts = sum(len(pool.hosts) for pool in stack.pools.values())
+    rented = sum(pool.count.high for pool in stack.pools.values() if pool.aws and pool.count)
     if as_json:
         out.json({"file": loaded.path, "stack": stack.stack, "hosts": hosts, "models": sorted(stack.models)})
     else:
-        out.data(
-            f"{loaded.path}: good: stack {stack.stack}, {hosts} hosts, models {', '.join(sorted(stack.models))}"
-        )
+        own = f"{hosts} host{'s' * (hosts != 1)}" + (f" and up to {rented} rented" if rented else "")
+        out.data(f"{loaded.path}: good: stack {stack.stack}, {own}, models {', '.join(sorted(stack.models))}")
     for line in here.weights_elsewhere(loaded):
         out.say(f"note: {line}")

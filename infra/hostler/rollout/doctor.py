@@ -12,7 +12,7 @@ from hostler.hosts.types import Facts, Seen, Value
 from hostler.record.types import Record
 from hostler.rollout import home, strays
 from hostler.rollout.findings import Finding, bad, good
-from hostler.rollout.observe import Observation, lost, observe
+from hostler.rollout.observe import Observation, look, lost, observe
 from hostler.stackfile.find import find
 from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.load import load
@@ -26,16 +26,24 @@ def examine(name: str | None, *, remove_strays: bool = False) -> list[Finding]:
     try:
         file = load(find(name))
     except HostlerError as error:
-        said = (bad(p.where, f"expected {p.expected}; got {p.got}", p.next_step) for p in error.problems)
-        return [*_machine(ssh=True), *said]
+        return [*_machine(ssh=True), *_said(error)]
     findings = list(_machine(ssh=any(not host.ssh.local for host in hosts_of(file))))
     findings.append(good(file.path, "stack file"))
-    observation = observe(file, pulumi=False)
+    try:
+        observation = observe(file, pulumi=False)
+    except HostlerError as error:  # AWS cannot be asked, say: the owned hosts can
+        seen = look(hosts_of(file))
+        return [*findings, *_said(error), *(finding for one in seen.values() for finding in _host(one))]
     findings.extend(_stack(observation))
     for host in observation.every:
         findings.extend(_host(observation.seen[host.name]))
     findings.extend(strays.findings(observation, remove=remove_strays))
     return findings
+
+
+def _said(error: HostlerError) -> Iterator[Finding]:
+    for problem in error.problems:
+        yield bad(problem.where, f"expected {problem.expected}; got {problem.got}", problem.next_step)
 
 
 def _machine(*, ssh: bool) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hostler.errors import RefusedError, UsageError
 from hostler.stackfile.defaults import ends
+from hostler.stackfile.notes import nearest
 from hostler.stackfile.rented import is_slot
 from hostler.stackfile.sections import StackFile
 
@@ -12,11 +13,12 @@ def pool_of(file: StackFile, name: str, *, sleep: bool) -> str:
     """The pool's name. Raises UsageError for one that is not rented, RefusedError for the gateway's."""
     pools = [pool for pool, section in file.stack.pools.items() if section.aws]
     if name not in pools:
+        near = nearest(name, pools) or next(iter(pools), "")
         raise UsageError.of(
             f"hostler {'sleep' if sleep else 'wake'}",
             expected=f"one of the rented pools: {', '.join(pools) or 'the stack file has none'}",
-            got=name,
-            next_step="owned machines are not given back",
+            got=f"{name}, whose machines are your own" if name in file.stack.pools else name,
+            next_step=f"write {near}" if near else "a pool with `aws` is rented: see stacks/hybrid.yaml",
         )
     if sleep and name == _home(file):
         raise RefusedError.of(

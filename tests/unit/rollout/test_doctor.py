@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hostler.errors import ProvisionError
 from hostler.hosts.types import Driver, Value
 from hostler.rollout import doctor
 from worlds import configure_world as world
@@ -40,3 +43,20 @@ def test_a_driver_that_does_not_work_and_why() -> None:
     assert found.what == "driver broken: NVML said no; nouveau, the kernel's own driver, has the cards"
     assert found.next_step.startswith("printf 'blacklist nouveau")
     assert found.next_step.endswith("sudo reboot")
+
+
+def test_where_aws_cannot_be_asked_the_owned_hosts_still_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(world.STACK)
+
+    def expired(*_: Any, **__: Any) -> Any:
+        raise ProvisionError.of("AWS", expected="credentials", got="expired ones", next_step="aws sso login")
+
+    monkeypatch.setattr(doctor, "observe", expired)
+    monkeypatch.setattr(doctor, "look", lambda hosts: {host.name: world.bare(1) for host in hosts})
+    found = doctor.examine(str(path))
+    (aws,) = [one for one in found if one.where == "AWS"]
+    assert (aws.bad, aws.next_step) == (True, "aws sso login")
+    assert any("cards" in one.what and not one.bad for one in found)

@@ -142,9 +142,20 @@ def test_the_gateways_pool_does_not_sleep(gateway: Gateway, refused: bool) -> No
     assert sleeping.pool_of(one, "big", sleep=False) == "big"
 
 
-def test_only_rented_pools_sleep() -> None:
-    with pytest.raises(UsageError, match="rented"):
-        sleeping.pool_of(file(rack=Pool()), "rack", sleep=True)
+@pytest.mark.parametrize(
+    ("pools", "name", "got", "step"),
+    [
+        ({"rack": Pool()}, "rack", "whose machines are your own", "a pool with `aws` is rented"),
+        ({"rack": Pool(), "big": Pool(aws=AWS)}, "rack", "whose machines are your own", "write big"),
+        ({"big": Pool(aws=AWS)}, "bgi", "bgi", "write big"),
+    ],
+)
+def test_only_rented_pools_sleep(pools: dict[str, Pool], name: str, got: str, step: str) -> None:
+    with pytest.raises(UsageError, match="rented") as raised:
+        sleeping.pool_of(file(None, **pools), name, sleep=True)
+    (problem,) = raised.value.problems
+    assert got in problem.got
+    assert step in problem.next_step
 
 
 def test_auto_lets_all_operators_in(monkeypatch: pytest.MonkeyPatch) -> None:
