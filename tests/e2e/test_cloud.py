@@ -87,6 +87,24 @@ def test_the_key_of_its_birth_is_worthless(office: Desk, cloud: Cloud) -> None:
     assert "hostler_next" not in said
 
 
+@pytest.mark.soak
+def test_a_gateway_on_another_machine(office: Desk, cloud: Cloud) -> None:
+    """The old one serves until the new one has answered; where clients find it is said before."""
+    (before,) = instances(cloud)
+    office.write(STACK.replace("g5.xlarge, g6.xlarge", "g6.xlarge"))
+    done = office("up", "--yes", code=9)
+    assert f"clients of {before['PublicIpAddress']}" in done.err
+    assert "--allow-downtime" in done.err
+    done = office.up("--allow-downtime")
+    assert "answered" in done.err
+    (after,) = instances(cloud)
+    assert after["InstanceType"] == "g6.xlarge"
+    assert "Paris" in office.ask()
+    assert office("plan", "--check", code=0).out == ""
+    open_to = cloud.ec2().describe_security_groups(Filters=[{"Name": "tag-key", "Values": ["hostler:uid"]}])
+    assert not [group for group in open_to["SecurityGroups"] if "successor" in group["GroupName"]]
+
+
 def test_nothing_left_after_down(office: Desk, cloud: Cloud) -> None:
     done = office("down", "--yes")
     assert "instance" in done.out

@@ -88,8 +88,9 @@ class CloudWish:
     ssh_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     edge_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     edge_port: int = 8443
-    # the slot on which the gateway is, whose public address may reach all edges; or empty
-    gateway_slot: str = ""
+    # the slot that has the gateway or will have it, whose public address may reach all edges; while it moves, the one
+    # that still has it comes after that
+    gateway_slots: tuple[str, ...] = ()
     gateway_port: int = 8000
     clients_from: tuple[str, ...] = ()  # CIDRs that may reach the gateway, where it is rented
 

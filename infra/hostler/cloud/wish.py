@@ -23,7 +23,7 @@ class Around:
     owner: str
     public_key: str
     ours: tuple[str, ...]
-    gateway_slot: str
+    gateway_slots: tuple[str, ...]
     now: float
 
 
@@ -52,7 +52,7 @@ def wish(
         edge_from={
             name: networks(pool.aws.gateway_from, around.ours) for name, pool in pools.items() if pool.aws
         },
-        gateway_slot=around.gateway_slot,
+        gateway_slots=around.gateway_slots,
         gateway_port=stack.gateway.port,
         clients_from=networks(stack.gateway.clients_from, around.ours),
     )

@@ -30,9 +30,9 @@ class Change:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something a person should know that is no change: TLS off on a private address, a card that is missing. What
-    refuses a plan may say what was expected, and what to do."""
+    refuses a plan may say what was expected, and what to do; `downtime` refuses one that may have none."""
 
-    level: Literal["note", "warning", "refuse"]
+    level: Literal["note", "warning", "downtime", "refuse"]
     text: str
     where: str = ""
     expected: str = ""

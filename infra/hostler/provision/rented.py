@@ -47,7 +47,7 @@ class Cloud:
         self.subnets = {zone: self._subnet(zone, region) for zone, region in launches.zones.items()}
         self.groups: dict[str, ec2.SecurityGroup] = {}
         self.instances: dict[str, Instance] = {}
-        for launch in sorted(launches.slots, key=lambda launch: not self._is_gateway(launch)):
+        for launch in sorted(launches.slots, key=self._turn):
             self.instances[launch.slot.slot] = self._instance(launch)
 
     # -- once a region --------------------------------------------------------------------------------------
@@ -95,11 +95,20 @@ class Cloud:
         found = [self._group(f"{pool}.{launch.network}", launch, doors)]
         if self._is_gateway(launch):
             doors = door("gateway", wish.gateway_port, wish.clients_from)
-            return [*found, self._group(f"gateway.{launch.network}", launch, doors)]
-        if gateway := self.instances.get(wish.gateway_slot):
-            doors = door("edge", wish.edge_port, [pulumi.Output.concat(gateway.public_ip, "/32")])
+            found.append(self._group(f"gateway.{launch.network}", launch, doors))
+            if successor := self._gateways():  # its replicas serve until they are drained
+                doors = door("edge", wish.edge_port, successor)
+                found.append(self._group(f"successor.{launch.network}", launch, doors))
+            return found
+        if gateways := self._gateways():
+            doors = door("edge", wish.edge_port, gateways)
             found.append(self._group(f"edges.{launch.network}", launch, doors))
         return found
+
+    def _gateways(self) -> list[pulumi.Output[str]]:
+        """The networks of those that are declared already."""
+        there = [found for slot in self.wish.gateway_slots if (found := self.instances.get(slot))]
+        return [pulumi.Output.concat(instance.public_ip, "/32") for instance in there]
 
     def _group(
         self, name: str, launch: Launch, doors: Sequence[ec2.SecurityGroupIngressArgs]
@@ -124,7 +133,12 @@ class Cloud:
         return found.vpc_id
 
     def _is_gateway(self, launch: Launch) -> bool:
-        return launch.slot.slot == self.wish.gateway_slot
+        return launch.slot.slot in self.wish.gateway_slots
+
+    def _turn(self, launch: Launch) -> int:
+        """Gateways first, in their order: others name their addresses."""
+        order = self.wish.gateway_slots
+        return order.index(launch.slot.slot) if self._is_gateway(launch) else len(order)
 
     # -- a slot ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from hostler.configure import base, docker, driver, power
 from hostler.configure.doors import client_address
 from hostler.configure.types import Notice, Plan
 from hostler.errors import Exit, Problem, RefusedError
+from hostler.hosts.connect import address_of
 from hostler.hosts.types import Host, Seen
 from hostler.models.types import Placement
 from hostler.record.types import Record
@@ -52,6 +53,7 @@ def notices(
 
 def refuse(plan: Plan, *, allow_downtime: bool) -> None:
     """Raises PlanRefused with everything that stops this plan."""
+    levels = ("refuse",) if allow_downtime else ("refuse", "downtime")
     problems = [
         Problem(
             where=n.where or plan.stack,
@@ -60,7 +62,7 @@ def refuse(plan: Plan, *, allow_downtime: bool) -> None:
             next_step=n.next_step,
         )
         for n in plan.notices
-        if n.level == "refuse"
+        if n.level in levels
     ]
     if not allow_downtime:
         problems += [_downtime(model, seconds) for model, seconds in plan.downtime_s.items()]
@@ -74,6 +76,25 @@ def _downtime(model: str, seconds: float) -> Problem:
         expected="another replica to serve meanwhile",
         got=f"none: it could not answer for about {seconds:.0f} s",
         next_step="repeat with --allow-downtime, or give it `replicas: 2`",
+    )
+
+
+def moved(file: StackFile, before: Record | None, gateway: Host, *, serves: bool) -> Iterator[Notice]:
+    """The gateway goes to another host: clients at its address of before are cut. `serves`: it has clients now."""
+    if before is None or before.gateway_host == gateway.name:
+        return
+    former = before.hosts.get(before.gateway_host)
+    old = client_address(file, former) if former else before.gateway_host
+    new = address_of(gateway) if gateway.ssh.address or gateway.ssh.local else "an address that AWS gives it"
+    tell = (
+        f"{old} has to point to {new}" if file.stack.gateway.address else f"clients of {old} find it at {new}"
+    )
+    yield Notice(
+        level="downtime" if serves else "warning",
+        where=gateway.name,
+        expected="a gateway that stays where its clients know it",
+        text=f"the gateway moves here from {before.gateway_host}: {tell}, and what is under way is cut",
+        next_step="repeat with --allow-downtime, then tell clients: `hostler connect` has address and certificate",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,6 +104,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         changes=changes,
         notices=(
             *notices,
+            *_moved(observation, record),
             *slots.notices(observation),
             *too_old.notices(release, placement, observation.seen),
             *disk_room.notices(manifests, observation.seen),
@@ -119,6 +120,11 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         vacated=leave_first,
     )
     return Draft(plan=plan, record=wanted, observation=observation)
+
+
+def _moved(observation: Observation, record: Record) -> Iterator[Notice]:
+    serving = any(serves(observation.seen, record.gateway_host, replica) for replica in record.replicas)
+    return gates.moved(observation.file, observation.record, observation.gateway, serves=serving)
 
 
 def _release(

@@ -82,8 +82,7 @@ def _predicted(observation: Observation, cloud: Cloud, offers: Mapping[str, Offe
 
 def due(observation: Observation) -> bool:
     """Whether something is to be made, mended or started in the cloud before the hosts' turn."""
-    cloud = observation.cloud
-    if cloud is None:
+    if (cloud := observation.cloud) is None:
         return False
     stopped = any(machine.state != "running" for machine in cloud.rented.values())
     changed = (
@@ -98,8 +97,8 @@ def due(observation: Observation) -> bool:
 def expand(observation: Observation, out: Out, *, partial: bool) -> tuple[str, ...]:
     """Makes what is added and mends what was changed by hand; retiring machines stay. Where a slot could not be filled:
     returns it with `partial`; else ends what this run made, and raises ProvisionError with every candidate's reason."""
-    cloud, record = observation.cloud, home.record_or_first(observation)
-    if cloud is None:
+    record = home.record_or_first(observation)
+    if (cloud := observation.cloud) is None:
         return ()
     reached = [
         name for name, seen in observation.seen.items() if seen.reached and not predicted.is_predicted(seen)
@@ -272,8 +271,7 @@ def stays(observation: Observation, run: Session) -> None:
 def contract(observation: Observation, out: Out) -> None:
     """Ends the machines of retiring and parked slots, which are drained. One that does not answer may be busy: it stays
     until it does."""
-    cloud = observation.cloud
-    if cloud is None:
+    if (cloud := observation.cloud) is None:
         return
     silent = [slot for slot in cloud.slots.retire if not observation.seen[slot].reached]
     for slot in silent:
@@ -282,10 +280,11 @@ def contract(observation: Observation, out: Out) -> None:
         )
     gone = [slot for slot in cloud.slots.retire if slot not in silent]
     past = [slot for slot in cloud.lost if slot not in cloud.slots.fill]  # only the state still has them
-    if gone or past:
-        out.live(f"pulumi: giving back {', '.join((*gone, *past))}")
+    if gone or past or wishing.former_gateway(observation, cloud):  # clients reach that one no more
+        out.live(f"pulumi: giving back {', '.join((*gone, *past)) or 'the way to the former gateway'}")
         kept = [machine for slot, machine in cloud.rented.items() if slot not in gone]
-        _without(observation, cloud, wishing.fleet_of(observation, out), kept)
+        record = replace(home.record_or_first(observation), gateway_host=observation.gateway.name)
+        _without(replace(observation, record=record), cloud, wishing.fleet_of(observation, out), kept)
     for slot in gone:
         out.say(f"gone: {slot}")
 

@@ -43,7 +43,7 @@ def wished(
         owner=networks.owner(),
         public_key=public,
         ours=networks.ours(observation, fleet),
-        gateway_slot="" if observation.gateway.owned else observation.gateway.name,
+        gateway_slots=gateway_slots(observation, cloud),
         now=time.time(),
     )
     data = {
@@ -51,6 +51,18 @@ def wished(
         for slot, key in first.items()
     }
     return wishes.wish(stack, cloud.slots, cloud.rented, observation.offers or {}, data, around)
+
+
+def gateway_slots(observation: Observation, cloud: Cloud) -> tuple[str, ...]:
+    """The rented host that shall have the gateway, and the one that has it until the end of this run."""
+    next_one = "" if observation.gateway.owned else observation.gateway.name
+    return tuple(name for name in (next_one, former_gateway(observation, cloud)) if name)
+
+
+def former_gateway(observation: Observation, cloud: Cloud) -> str:
+    """The rented host that the gateway leaves; empty: it stays, or comes from an owned one."""
+    before = observation.record.gateway_host if observation.record else ""
+    return before if before in cloud.rented and before != observation.gateway.name else ""
 
 
 def uid_of(observation: Observation) -> str:

@@ -228,7 +228,7 @@ def test_an_attempt_that_takes_too_long(account: Account, rents: Rents) -> None:
 @pytest.mark.soak
 def test_a_gateway_and_who_may_reach_it(account: Account, rents: Rents) -> None:
     """Clients reach the gateway, and its public address all edges of the other slots."""
-    wish = {"gateway_slot": "front-0", "clients_from": ("203.0.113.0/24",), "gateway_port": 8000}
+    wish = {"gateway_slots": ("front-0",), "clients_from": ("203.0.113.0/24",), "gateway_port": 8000}
     two = (slot("burst-0", B), slot("front-0"))
     rents.rent(*two, **wish)
     front, burst = machine(account, "front-0"), machine(account, "burst-0")

@@ -42,7 +42,7 @@ def wished(rented: dict[str, Rented]) -> wish.CloudWish:
         owner="ada@desk",
         public_key="ssh-ed25519 A",
         ours=("203.0.113.7/32",),
-        gateway_slot="",
+        gateway_slots=(),
         now=NOW,
     )
     decided = decide(STACK, {}, rented)

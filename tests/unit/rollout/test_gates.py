@@ -219,3 +219,33 @@ def test_a_replica_without_requests_is_no_reason_to_stop_the_other(word: str, al
     found = planning.downtime((change,), world.placement(), seen, {}, "gpu-1")
     assert (found == {"chat": 60.0}) is alone
     assert bool(found) is alone
+
+
+def moved(text: str, *, serves: bool, before: str = "gpu-2") -> tuple[Notice, ...]:
+    hosts = {one.name: one for one in world.hosts()}
+    record = replace(world.record(), gateway_host=before, hosts=hosts)
+    return tuple(gates.moved(world.stack(text), record, hosts["gpu-1"], serves=serves))
+
+
+def test_a_gateway_that_moves_cuts_its_clients_and_says_where_they_find_it() -> None:
+    found = moved(world.STACK, serves=True)
+    why = refused(found, allow_downtime=False)
+    assert "exit 9" in why
+    assert "from gpu-2: clients of" in why
+    assert "--allow-downtime" in found[0].next_step
+    assert not refused(found, allow_downtime=True)
+
+
+def test_a_gateway_that_moves_and_has_a_name_of_its_own() -> None:
+    (found,) = moved(f"{world.STACK}gateway: {{address: llm.example}}\n", serves=True)
+    assert "llm.example has to point to" in found.text
+
+
+def test_a_gateway_without_clients_moves_with_a_warning() -> None:
+    found = moved(world.STACK, serves=False)
+    assert [one.level for one in found] == ["warning"]
+    assert not refused(found, allow_downtime=False)
+
+
+def test_a_gateway_that_stays_says_nothing() -> None:
+    assert moved(world.STACK, serves=True, before="gpu-1") == ()

@@ -17,7 +17,7 @@ from hostler.errors import HostError, ProvisionError, RefusedError, UsageError
 from hostler.hosts.types import Host, Seen, Ssh
 from hostler.models.types import Member, Replica
 from hostler.record.types import Record
-from hostler.rollout import ending, networks, rented, renting, sleeping
+from hostler.rollout import ending, networks, rented, renting, sleeping, wishing
 from hostler.rollout.rented import Cloud
 from hostler.stackfile.fields import Range
 from hostler.stackfile.sections import Aws, Gateway, Pool, Stack
@@ -238,3 +238,22 @@ def test_slots_of_parked_pools_are_given_back() -> None:
     found = rented.decided(RENTS, cloud(machine("big-0")), None, rented.Turn(park=("big",)))
     assert found.slots.retire == ("big-0",)
     assert decide(RENTS.stack, {}, found.rented).retire == ()
+
+
+@pytest.mark.parametrize(
+    ("gateway", "before", "slots"),
+    [
+        (host("big-1"), "big-0", ("big-1", "big-0")),  # until the end of the run, in this order
+        (host("big-0"), "big-0", ("big-0",)),
+        (host("big-1"), "big-7", ("big-1",)),  # its machine is gone
+        (replace(host("gpu-1", "home"), owned=True), "big-0", ("big-0",)),
+        (replace(host("gpu-1", "home"), owned=True), "gpu-1", ()),
+        (host("big-0"), "", ("big-0",)),
+    ],
+)
+def test_while_the_gateway_moves_both_hosts_are_reached(
+    gateway: Host, before: str, slots: tuple[str, ...]
+) -> None:
+    record = replace(RECORD, gateway_host=before) if before else None
+    found: Any = SimpleNamespace(record=record, gateway=gateway)
+    assert wishing.gateway_slots(found, cloud(machine("big-0"), machine("big-1"))) == slots
