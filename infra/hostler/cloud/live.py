@@ -6,12 +6,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from hostler.cloud.session import asking, client, pages, side_by_side
 from hostler.cloud.types import Rented
 from hostler.errors import ProvisionError
 
 GONE = ("shutting-down", "terminated")
+CHECKS = ("InstanceStatus", "SystemStatus")
 START_S = 180.0
 EVERY_S = 1.0
 
@@ -45,6 +47,31 @@ def _region(region: str, machines: list[Rented]) -> list[Rented]:
         for machine in machines
         if (one := seen.get(machine.id)) and one["State"]["Name"] not in GONE
     ]
+
+
+def ended(machine: Rented) -> str:
+    """How it ended, in AWS's words; empty: it has not. Raises ProvisionError."""
+    region = machine.candidate.region
+    with asking(f"{machine.slot} ({machine.id})", region):
+        mine = [{"Name": "instance-id", "Values": [machine.id]}]
+        answers = pages(client("ec2", region), "describe_instances", "Reservations", Filters=mine)
+    found = [one for answer in answers for one in answer["Instances"]]
+    if not found:
+        return "gone"  # an hour after its end AWS forgets it
+    if found[0]["State"]["Name"] not in GONE:
+        return ""
+    why: dict[str, Any] = found[0].get("StateReason") or {}
+    return str(why.get("Message") or why.get("Code") or found[0]["State"]["Name"])
+
+
+def impaired(machine: Rented) -> bool:
+    """Whether AWS's own checks do not reach the instance: it has no network, or its system does not start. Raises
+    ProvisionError."""
+    region = machine.candidate.region
+    with asking(f"{machine.slot} ({machine.id})", region):
+        answer = client("ec2", region).describe_instance_status(InstanceIds=[machine.id])
+    checks = [one[name]["Status"] for one in answer["InstanceStatuses"] for name in CHECKS if name in one]
+    return "impaired" in checks
 
 
 def start(machines: Iterable[Rented], tell: Callable[[str], None]) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hostler.cloud.trouble import CODES, EXPECTED, Trouble
-from hostler.errors import ProvisionError
+from hostler.cloud.types import Rented
+from hostler.errors import Problem, ProvisionError
 
 Meaning = Literal["next", "again", "stop"]
 
@@ -96,6 +97,36 @@ def error_of(where: str, reason: Reason) -> ProvisionError:
         expected, step = f"to be permitted {action}", f"let the account's administrator permit {action}"
     got = f"{reason.code}: {reason.text}" if reason.code else reason.text
     return ProvisionError.of(where, expected=expected, got=got, next_step=step)
+
+
+def still_there(machines: Mapping[str, Rented], reasons: Mapping[str, Reason]) -> ProvisionError:
+    """For instances that should have ended, by slot."""
+    found: list[Problem] = []
+    for slot, reason in sorted(reasons.items()):
+        machine = machines.get(slot)
+        (why,) = error_of(slot, reason).problems
+        where = f"{slot} ({machine.id} in {machine.candidate.region})" if machine else slot
+        first = "" if kind_of(reason.code) == "other" else f"{why.next_step}; then "
+        step = f"{first}run the same command again: it costs until it is gone"
+        found.append(Problem(where=where, expected="it to end", got=why.got, next_step=step))
+    return ProvisionError(*found)
+
+
+def said_by_cli(where: str, code: int, stderr: str) -> ProvisionError:
+    """Where no event says why: the state's bucket refused it, it was killed, or its last words."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and "WARN" not in line]
+    reason = reason_of("\n".join(lines))
+    if kind_of(reason.code) != "other":
+        return error_of(where, reason)
+    got, step = (
+        f"{code}: {lines[-1].removeprefix('error: ') if lines else 'no reason given'}",
+        "hostler doctor",
+    )
+    if code < 0:
+        got, step = f"killed by signal {-code}", "run the same command again: it goes on from there"
+    return ProvisionError.of(
+        where, expected="exit code 0", got=got, next_step=step, detail="\n".join(lines[-20:])
+    )
 
 
 def kind_of(code: str) -> Trouble:

@@ -5,7 +5,7 @@ Not inside the program: a choice that is made there flips back at the next run, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hostler.cloud.types import Candidate, CloudWish, Holding, Refusal, Rented, RentResult, SlotWish
@@ -13,7 +13,7 @@ from hostler.errors import ProvisionError
 from hostler.hosts.types import Host
 from hostler.provision import orphans, state
 from hostler.provision.launch import Launch, Launches, pinned
-from hostler.provision.refusals import Reason, error_of, reason_of, told
+from hostler.provision.refusals import Reason, error_of, reason_of, still_there, told
 from hostler.provision.runner import Failing, Runner, TimedOut, empty, unseen
 from hostler.provision.types import HoldingsOf, OnEvent, SeenOf
 
@@ -133,11 +133,12 @@ class Renting:
     def _judge(self, outcome: Outcome, adopting: set[str]) -> bool:
         """Moves the slots on; whether the next attempt must ask the cloud what there is."""
         self._read()
-        reasons = told({urn: reason_of(message) for urn, message in outcome.failures if urn})
+        reasons = told({urn: reason_of(said) for urn, said in outcome.failures if urn})
         slots = {urn.rsplit("::", 1)[-1]: reason for urn, reason in reasons.items() if state.is_slot(urn)}
         others = {urn: reason for urn, reason in reasons.items() if not state.is_slot(urn)}
         if outcome.failures and not reasons and outcome.error:
             raise outcome.error
+        self._stays({slot: reason for slot, reason in slots.items() if not self._wished(slot)})
         for urn, reason in others.items():
             self._other(urn, reason, outcome)
         for slot in adopting & slots.keys():
@@ -196,9 +197,15 @@ class Renting:
         self.runner.recover()
         self.runner.clear_pending()
         self._read()
-        reason = Reason(code="timeout", text=f"no answer within {self.limit:.0f} s")
+        late = Reason(code="timeout", text=f"no answer within {self.limit:.0f} s")
         for name in self._empty():
-            self._next(self.tracks[name], reason)
+            self._next(self.tracks[name], late)
+        if not self._empty():
+            self._stays({slot: late for slot in self.machines if not self._wished(slot)})
+
+    def _stays(self, slots: Mapping[str, Reason]) -> None:
+        if slots:
+            raise still_there(self.machines, slots)
 
     # -- what nobody knows of -----------------------------------------------------------------------------------
 
@@ -248,6 +255,9 @@ class Renting:
     def _track(self, slot: SlotWish) -> Track:
         fixed = pinned(slot, self.machines.get(slot.slot))
         return Track(fixed, list(fixed.candidates))
+
+    def _wished(self, slot: str) -> bool:
+        return slot in self.tracks and bool(self.tracks[slot].left)
 
     def _empty(self) -> list[str]:
         """Slots with candidates and without an instance."""

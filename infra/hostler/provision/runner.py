@@ -15,7 +15,7 @@ from hostler.hosts.types import Seen
 from hostler.provision import locks, plugin, state
 from hostler.provision.engine import Command, find_cli
 from hostler.provision.locations import Locations, opens
-from hostler.provision.refusals import error_of, reason_of
+from hostler.provision.refusals import error_of, reason_of, said_by_cli
 from hostler.provision.stores import Store
 from hostler.provision.types import Notice, SeenOf, silent
 
@@ -195,13 +195,8 @@ class Runner:
                 got="another one",
                 next_step=f"set HOSTLER_PASSPHRASE, or bring back {self.own_places.passphrase}",
             ) from error
-        lines = [line.strip() for line in cli.last.stderr.splitlines() if line.strip() and "WARN" not in line]
-        raise ProvisionError.of(
-            f"pulumi on stack {self.own_places.stack}",
-            expected="exit code 0",
-            got=f"{cli.last.code}: {lines[-1].removeprefix('error: ') if lines else 'no reason given'}",
-            next_step="hostler doctor",
-            detail="\n".join(lines[-20:]),
+        raise said_by_cli(
+            f"pulumi on stack {self.own_places.stack}", cli.last.code, cli.last.stderr
         ) from error
 
     def locked(self, holders: Sequence[locks.BackendLock]) -> HostlerError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hostler.cloud import account, removal
 from hostler.cloud.types import Holding
 from hostler.console.out import Out
-from hostler.errors import Problem, ProvisionError, RefusedError
+from hostler.errors import HostlerError, Problem, ProvisionError, RefusedError
 from hostler.rollout import rented
 from hostler.rollout.apply import or_refused
 from hostler.rollout.observe import Observation, home_of
@@ -16,6 +16,7 @@ from hostler.rollout.session import session
 
 RETIRE_S = 3600.0  # the drain has a limit of its own
 BUCKET = "bucket"
+COSTLY = ("instance", "volume", "address")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,10 @@ def end(observation: Observation, uid: str, held: Held, out: Out) -> None:
             next_step="look with `hostler doctor`; what is tagged hostler:stack in AWS's console is yours to judge",
         )
     out.live("pulumi: ending what is rented")
-    rented.fleet_of(observation.file, uid=uid, notice=out.say).destroy()
+    try:
+        rented.fleet_of(observation.file, uid=uid, notice=out.say).destroy()
+    except ProvisionError as error:
+        raise _not_gone(error, held, uid) from error
     left = things(account.holdings(held.regions, uid))
     if left:
         out.say(f"ending {len(left)} things that the state did not have")
@@ -104,6 +108,27 @@ def end(observation: Observation, uid: str, held: Held, out: Out) -> None:
         raise_left([one for one in removed if not one.gone])
     for holding in things(held.holdings):
         out.say(f"gone: {holding.kind} {holding.id} in {holding.region}")
+
+
+def _not_gone(error: ProvisionError, held: Held, uid: str) -> ProvisionError:
+    """With what is still there and costs; where the account cannot be asked either, all that was before may be."""
+    try:
+        left, word = account.holdings(held.regions, uid), "still there"
+    except HostlerError:
+        left, word = held.holdings, "perhaps still there"
+    costs = [one for one in left if one.kind in COSTLY]
+    return ProvisionError(
+        *error.problems,
+        *(
+            Problem(
+                where=f"{one.slot or one.kind} ({one.id} in {one.region})",
+                expected="gone",
+                got=f"{word}: {one.kind}" + (f", {one.state}" if one.state else ""),
+                next_step="run `hostler down` again; it costs until it is gone",
+            )
+            for one in costs
+        ),
+    )
 
 
 def things(holdings: Sequence[Holding]) -> tuple[Holding, ...]:

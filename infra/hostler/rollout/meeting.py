@@ -14,7 +14,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from hostler.cloud import egress
+from hostler.cloud import egress, live
 from hostler.cloud.types import Rented
 from hostler.console.out import Out
 from hostler.errors import HostError, HostlerError
@@ -34,6 +34,8 @@ TRIAL_S = (
 )  # the lease until it serves (`stays`): a run that dies in between costs no more than that
 AGAIN_S = 20.0  # from the exchange of its key to the next one
 EVERY_S = 1.0
+ASK_S = 5.0  # between two questions to AWS what became of one that does not answer yet
+IMPAIRED_S = 60.0  # so long AWS's own checks may fail before it is given up: a slow start looks the same
 AT_ONCE = 32
 
 
@@ -47,7 +49,7 @@ def meet(
     out: Out,
 ) -> None:
     """Each by itself, side by side; those that answer are adopted whatever becomes of the others. Raises HostError with
-    those that do not answer in READY_S: they end themselves half an hour after their start."""
+    those that do not answer in READY_S, or never will: the next run ends them, and rents others."""
     if not machines:
         return
     paper = _Paper(fleet, documents)
@@ -57,6 +59,9 @@ def meet(
         out.live(f"{machine.slot}: waiting for its first answer")
         try:
             _meet(machine, paper, key, record.uid)
+        except Silent as error:
+            paper.write(machine.slot, silent=machine.id)
+            return error
         except HostlerError as error:
             return error
         out.say(f"{machine.slot}: met; it has a host key of its own now")
@@ -66,6 +71,10 @@ def meet(
         failed = [error for error in threads.map(work, machines) if error]
     if failed:
         raise HostError(*(problem for error in failed for problem in error.problems))
+
+
+class Silent(HostError):
+    """It did not answer since it is there: whatever is the matter with it, it serves nobody."""
 
 
 class _Paper:
@@ -94,16 +103,41 @@ def _meet(machine: Rented, paper: _Paper, key: str, uid: str) -> None:
 def _first_answer(machine: Rented, document: Mapping[str, Any], key: str) -> tuple[Host, str]:
     """The host by the key that it shows, and the key that it will have. An instance that runs has no SSH yet."""
     hosts = [rented.host_of(machine, document, key, public) for public in document["keys"]]
-    until = time.monotonic() + READY_S
+    until, outlook = time.monotonic() + READY_S, _Outlook(machine)
     while True:
         for host in hosts:
             try:
                 answer = agent_call_of(host, "hostkey-make", old=host.ssh.host_key)
                 return host, str(answer["public"])
             except HostlerError as error:
-                if time.monotonic() > until:
-                    raise _silent(machine, error) from error
+                why = outlook.why()
+                if why or time.monotonic() > until:
+                    raise _silent(machine, why or _said(error)) from error
         time.sleep(EVERY_S)
+
+
+class _Outlook:
+    """What AWS says of a machine that does not answer, asked now and then."""
+
+    def __init__(self, machine: Rented) -> None:
+        self._machine, self._asked, self._impaired = machine, time.monotonic(), 0.0
+
+    def why(self) -> str:
+        """Why waiting is of no use; empty: it may be, or AWS cannot be asked."""
+        now = time.monotonic()
+        if now - self._asked < ASK_S:
+            return ""
+        self._asked = now
+        try:
+            if how := live.ended(self._machine):
+                return f"its instance has ended: {how}"
+            if not live.impaired(self._machine):
+                self._impaired = 0.0
+                return ""
+        except HostlerError:
+            return ""
+        self._impaired = self._impaired or now
+        return "AWS's own checks do not reach it: impaired" if now - self._impaired >= IMPAIRED_S else ""
 
 
 def _patiently(host: Host, op: str, **request: Any) -> dict[str, Any]:
@@ -118,13 +152,18 @@ def _patiently(host: Host, op: str, **request: Any) -> dict[str, Any]:
         time.sleep(EVERY_S)
 
 
-def _silent(machine: Rented, error: HostlerError) -> HostError:
-    return HostError.of(
-        machine.slot,
+def _silent(machine: Rented, why: str) -> Silent:
+    return Silent.of(
+        f"{machine.slot} ({machine.id})",
         expected=f"an answer over SSH within {READY_S:.0f} s of its start",
-        got=error.problems[0].got if error.problems else str(error),
-        next_step="`hostler up` tries again; half an hour after its start the host ends itself",
+        got=why,
+        next_step="the next `hostler up` ends it, and rents another; without one it ends itself half an hour after its "
+        "start",
     )
+
+
+def _said(error: HostlerError) -> str:
+    return error.problems[0].got if error.problems else str(error)
 
 
 def agent_call_of(host: Host, op: str, **request: Any) -> dict[str, Any]:

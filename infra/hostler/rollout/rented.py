@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
     from hostler.provision.types import Notice
 
-HOSTS = (
-    "hosts"  # a document beside the state: slot -> {"keys": [host keys, the first one last], "user", "met"}
-)
+HOSTS = "hosts"  # a document beside the state: slot -> {"keys": [host keys, the first one last], "user", "met", "silent"}
 REGIONS = "regions"  # another: {"regions": [all that were ever used]}
 HOME = "home"  # another: {"slot": the one with the gateway}
 MARK = "rented.json"  # on this machine: that the stack has a state in a bucket, and where
@@ -131,8 +129,12 @@ def known(file: StackFile) -> Cloud:
 
 
 def _dead(machine: Rented, document: Mapping[str, Any], now: float) -> bool:
-    """It was never met, so it serves nobody; and its birth's lease did not end it: user data never ran."""
-    return not document.get("met") and machine.since is not None and now - machine.since > DEAD_S
+    """It was never met, so it serves nobody; and a run gave it up, or its birth's lease did not end it: user data never
+    ran."""
+    if document.get("met"):
+        return False
+    given_up = document.get("silent") == machine.id
+    return given_up or (machine.since is not None and now - machine.since > DEAD_S)
 
 
 def host_of(

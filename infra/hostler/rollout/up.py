@@ -12,7 +12,7 @@ from hostler.console import plan as show
 from hostler.console.out import Out
 from hostler.errors import HostlerError
 from hostler.record.types import Record
-from hostler.rollout import drivers, gates, home, keys, planfile, planning, rented, renting, verify
+from hostler.rollout import drivers, gates, home, keys, planfile, planning, rented, renting, takenback, verify
 from hostler.rollout.apply import apply, prune
 from hostler.rollout.observe import Observation, observe, refuse_unreached, restore
 from hostler.rollout.planning import Draft
@@ -146,9 +146,10 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
     observation = draft.observation
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     started = time.monotonic()
-    with session(
-        _before(draft), observation.gateway, observation.every, reached, out, why=options.why
-    ) as run:
+    with (
+        takenback.explained(observation),
+        session(_before(draft), observation.gateway, observation.every, reached, out, why=options.why) as run,
+    ):
         draft = _still_true(draft, run, out, options)
         _begin(run, draft)
         _accept(draft, out)

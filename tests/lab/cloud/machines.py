@@ -125,6 +125,7 @@ class Machine:
         """Powers off in the background, then `stop` keeps the disk and `terminate` does not."""
         during, after = ENDS[how]
         set_state(self.instance, during)
+        self._because(reason)
         threading.Thread(target=self._end, args=(how, during, after, reason), daemon=True).start()
 
     def _end(self, how: str, during: str, after: str, reason: str) -> None:
@@ -136,9 +137,12 @@ class Machine:
             return  # terminated while it was stopping
         ENDED[how](self.instance)
         set_state(self.instance, after)
-        self.instance.state_reason = StateReason(reason, reason.split(":")[0])
+        self._because(reason)
         if how == "terminate":
             self.remove()
+
+    def _because(self, reason: str) -> None:
+        self.instance.state_reason = StateReason(reason, reason.split(":")[0])
 
     def power_off(self) -> None:
         """The power button, again each second as it is not heard in the first moments; then the plug."""

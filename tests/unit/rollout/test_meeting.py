@@ -13,7 +13,7 @@ import pytest
 
 from hostler.cloud.types import Candidate, Rented
 from hostler.console.out import Out
-from hostler.errors import HostError
+from hostler.errors import HostError, ProvisionError
 from hostler.hosts.types import Host
 from hostler.rollout import meeting, rented
 
@@ -123,8 +123,62 @@ def test_one_that_is_silent_does_not_hold_the_others(world: World, monkeypatch: 
     world.paper["burst-1"] = {"keys": ["ssh-ed25519 NEVER"], "user": "ubuntu"}
     with pytest.raises(HostError) as raised:
         world.meet(MACHINE, replace(MACHINE, slot="burst-1"))
-    assert [problem.where for problem in raised.value.problems] == ["burst-1"]
+    assert [problem.where for problem in raised.value.problems] == ["burst-1 (i-1)"]
     assert world.adopted
+
+
+@pytest.mark.parametrize(
+    ("ended", "impaired", "why"),
+    [("taken back", False, "its instance has ended: taken back"), ("", True, "impaired")],
+)
+def test_one_that_will_never_answer_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, ended: str, impaired: bool, why: str
+) -> None:
+    monkeypatch.setattr(meeting, "ASK_S", 0)
+    monkeypatch.setattr(meeting, "IMPAIRED_S", 0)
+    monkeypatch.setattr(meeting.live, "ended", lambda _machine: ended)
+    monkeypatch.setattr(meeting.live, "impaired", lambda _machine: impaired)
+    world.shown = "nobody"
+    with pytest.raises(HostError) as raised:
+        world.meet()
+    assert why in raised.value.problems[0].got
+    assert raised.value.problems[0].where == "burst-0 (i-1)"
+
+
+def test_a_slow_start_is_no_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS's checks fail for a while, then they pass; and where it cannot be asked, nothing is known."""
+    answers = iter([True, ProvisionError.of("AWS", expected="an answer", got="none"), True, False])
+
+    def impaired(_machine: Rented) -> bool:
+        answer = next(answers, None)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            world.shown = BORN  # it answers at last
+        return bool(answer)
+
+    monkeypatch.setattr(meeting, "ASK_S", 0)
+    monkeypatch.setattr(meeting.live, "ended", lambda _machine: "")
+    monkeypatch.setattr(meeting.live, "impaired", impaired)
+    world.shown = "nobody"
+    world.meet()
+    assert world.adopted
+
+
+def test_one_that_was_given_up_is_ended_by_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meeting, "READY_S", 0)
+    world.shown = "nobody"
+    with pytest.raises(HostError):
+        world.meet()
+    document = world.paper["burst-0"]
+    now = 1_800_000_000.0
+    young = replace(MACHINE, since=now - 60)
+    assert rented._dead(young, document, now)
+    assert not rented._dead(replace(young, id="i-2"), document, now)  # another one in its slot
+    assert not rented._dead(young, document | {"met": True}, now)
+    assert not rented._dead(young, {"keys": [BORN]}, now)
 
 
 def test_a_host_with_another_key_is_not_met(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

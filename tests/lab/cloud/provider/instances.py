@@ -97,7 +97,7 @@ def _create(call: Call, inputs: Values) -> str:
     try:
         state = call.wait(lambda: (found := _state(call, id)) != "pending" and found, f"{id} to run")
         if state != "running":
-            raise ValueError(f"unexpected state '{state}', wanted target 'running'")
+            raise ValueError(f"unexpected state '{state}', wanted target 'running'{_why(call, id)}")
     except (Cancelled, TimeoutError, ClientError, ValueError) as error:
         raise Partial(id, f"waiting for EC2 Instance ({id}) create: {error}") from error
     return id
@@ -110,6 +110,11 @@ def raw(call: Call, id: str) -> Values:
 
 def _state(call: Call, id: str) -> str:
     return raw(call, id)["State"]["Name"]
+
+
+def _why(call: Call, id: str) -> str:
+    said = (raw(call, id).get("StateReason") or {}).get("Message")
+    return f". last error: {said}" if said else ""
 
 
 def _root(call: Call, found: Values, state: Values) -> tuple[Values, Values]:
