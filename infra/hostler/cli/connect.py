@@ -31,9 +31,10 @@ def command(kind: str | None, file: str | None, as_json: bool, key_name: str | N
     from hostler.rollout.address import connection
 
     out = Out(as_json=as_json)
-    found = connection(options.load(file), key_name)
+    found = connection(options.load(file), key_name, out.say)
     if as_json:
-        out.json({"address": found.address, "key": found.key, "models": list(found.models), "ca": found.ca})
+        known = {"address": found.address, "key": found.key, "models": list(found.models), "ca": found.ca}
+        out.json({**known, "cloud": found.cloud})
     elif kind and not found.chats:
         raise UsageError.of(
             f"connect {kind}",

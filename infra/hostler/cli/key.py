@@ -38,7 +38,7 @@ def list_(file: str | None, as_json: bool) -> None:
     from hostler.rollout import keyring
 
     out = Out(as_json=as_json)
-    rows = keyring.listed(options.load(file))
+    rows = keyring.listed(options.load(file), out)
     if as_json:
         out.json(rows)
     else:

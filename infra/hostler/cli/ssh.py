@@ -8,7 +8,8 @@ import sys
 import click
 
 from hostler.cli import options
-from hostler.errors import UsageError
+from hostler.console.out import Out
+from hostler.errors import ProvisionError, UsageError
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -18,13 +19,16 @@ from hostler.errors import UsageError
 def command(host: str, words: tuple[str, ...], file: str | None) -> None:
     """Log in to HOST, or run WORDS there, exactly as Hostler reaches it."""
     from hostler.hosts.openssh import ssh_argv
-    from hostler.rollout import rented
+    from hostler.rollout import lastknown, rented
     from hostler.stackfile.hosts import hosts_of
 
     loaded = options.load(file)
     hosts = {known.name: known for known in hosts_of(loaded)}
     if host not in hosts and rented.rents(loaded):
-        hosts = {**hosts, **rented.known(loaded).hosts}
+        cloud = lastknown.known(loaded, Out().say)
+        if cloud.why and host not in cloud.hosts:
+            raise ProvisionError(*cloud.why)
+        hosts = {**hosts, **cloud.hosts}
     if host not in hosts:
         raise UsageError.of("hostler ssh", expected=f"one of {', '.join(hosts)}", got=host)
     sys.stdout.flush()

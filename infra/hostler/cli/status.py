@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from hostler.cli import options
@@ -18,19 +20,26 @@ AFTER_FIRST_S = 1.5  # a dead host does not hold the others
 def command(file: str | None, as_json: bool, limit: float) -> int:
     """Show hosts, cards, models and replicas as they are now; each fact with its age.
 
-    Exit code 4 when a host does not answer; the others are shown all the same.
+    Exit code 4 when a host does not answer; the others are shown all the same. Where AWS cannot be asked, what is
+    rented is unknown, and shown as it was last seen from here.
     """
     from hostler.console import slots, status
-    from hostler.rollout import home
+    from hostler.rollout import home, lastknown
     from hostler.rollout.observe import observe
 
     out = Out(as_json=as_json)
-    observation = observe(options.load(file), pulumi=False, limit_s=limit, after_first=AFTER_FIRST_S)
+    observation = observe(
+        options.load(file), pulumi=False, limit_s=limit, after_first=AFTER_FIRST_S, without=out.say
+    )
     report = status.report(
         observation.hosts, observation.seen, observation.record, known=not home.unknown(observation)
     )
     cloud = observation.cloud
-    report["slots"] = slots.rows(cloud.slots.slots, cloud.rented) if cloud else []
+    report["cloud"] = lastknown.row(cloud, time.time())
+    rented = [name for name, pool in observation.file.stack.pools.items() if pool.aws]
+    report["slots"] = (
+        slots.rows(cloud.slots.slots, cloud.rented, unknown=rented if cloud.why else None) if cloud else []
+    )
     if as_json:
         out.json(report)
     else:

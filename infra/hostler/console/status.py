@@ -13,6 +13,7 @@ from hostler.models.types import Replica
 from hostler.record.types import Expected, Record
 
 UNKNOWN = "unknown"
+UNREACHED = {"unknown": UNKNOWN, "absent": "not rented"}  # by error_kind; no answer else
 NOT_ROUTED = "ready, not routed"
 HEALTHY, LOADING = 200, 503  # what engines answer when asked for their health
 
@@ -61,6 +62,7 @@ def _host(host: Host, seen: Seen, now: float) -> dict[str, Any]:
         "pool": host.pool,
         "reached": seen.reached,
         "error": seen.error,
+        "error_kind": seen.error_kind,
         "next": seen.next_step,
     }
     if not facts:
@@ -230,7 +232,8 @@ def show(report: Mapping[str, Any], out: Out) -> None:
 
 def _host_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     if not row["reached"] or "os" not in row:
-        return (row["name"], row["pool"], "no answer", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "-")
+        state = UNREACHED.get(row["error_kind"], "no answer")
+        return (row["name"], row["pool"], state, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "-")
     return (
         row["name"],
         row["pool"],

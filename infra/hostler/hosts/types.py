@@ -206,7 +206,9 @@ class Seen:
     record: Mapping[str, Any] | None = None  # only on the gateway's host
     copy: Mapping[str, Any] | None = None  # a copy of the record
     error: str = ""  # not empty: nothing else is known; one clear line
-    error_kind: str = ""  # dead, refused, host-key, unknown-key, auth, python, sudo, timeout, disk, protocol
+    # dead, refused, host-key, unknown-key, auth, python, sudo, timeout, disk, protocol; absent: to be rented; unknown:
+    # where it is cannot be asked
+    error_kind: str = ""
     next_step: str = ""
 
     @property

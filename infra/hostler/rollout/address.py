@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hostler.configure.doors import client_address
 from hostler.errors import RefusedError
 from hostler.hosts.types import Unknown, Value
-from hostler.rollout import home, keys
+from hostler.rollout import home, keys, lastknown
+from hostler.rollout.lastknown import Tell
 from hostler.rollout.observe import Observation, observe
 from hostler.stackfile.sections import StackFile
 
@@ -21,13 +25,15 @@ class Connection:
     models: tuple[str, ...]
     ca: str  # PEM that clients must trust; empty: nothing special
     chats: tuple[str, ...] = ()  # those of the models that answer with words
+    cloud: Mapping[str, Any] | None = None  # whether it is known what is rented, as lastknown.row says it
 
 
-def connection(file: StackFile, key_name: str | None) -> Connection:
-    """Address, key and models of a stack that is up; the key only where this machine knows it and it is valid. Raises
+def connection(file: StackFile, key_name: str | None, without: Tell | None = None) -> Connection:
+    """Address, key and models of a stack that is up; the key only where this machine knows it and it is valid. `without`
+    hears of it where AWS cannot be asked; what is rented is of no matter to clients of a gateway that answers. Raises
     HostError where the gateway's host does not answer, RefusedError where the stack is not up, or clients would have to
     trust an authority whose certificate is not there."""
-    observation = observe(file, pulumi=False)
+    observation = observe(file, pulumi=False, without=without)
     address = address_of(file, observation)
     if not observation.home_known:
         raise home.silent(observation, f"once it answers, clients reach it at {address}/v1")
@@ -40,6 +46,7 @@ def connection(file: StackFile, key_name: str | None) -> Connection:
         models=tuple(file.stack.models),
         ca=_ca(file, observation),
         chats=tuple(name for name, model in file.stack.models.items() if model.engine != "embeddings"),
+        cloud=lastknown.row(observation.cloud, time.time()),
     )
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hostler import operator
 from hostler.console import status
-from hostler.errors import HostlerError
+from hostler.errors import HostlerError, Problem
 from hostler.hosts.types import Facts, Seen, Value
+from hostler.models.operator_files import quiet
 from hostler.record.types import Record
 from hostler.rollout import home, strays
 from hostler.rollout.findings import Finding, bad, good
@@ -30,10 +31,14 @@ def examine(name: str | None, *, remove_strays: bool = False) -> list[Finding]:
     findings = list(_machine(ssh=any(not host.ssh.local for host in hosts_of(file))))
     findings.append(good(file.path, "stack file"))
     try:
-        observation = observe(file, pulumi=False)
-    except HostlerError as error:  # AWS cannot be asked, say: the owned hosts can
+        observation = observe(file, pulumi=False, without=quiet)
+    except (
+        HostlerError
+    ) as error:  # the gateway is rented, say, and nobody knows where: the owned hosts can be asked
         seen = look(hosts_of(file))
         return [*findings, *_said(error), *(finding for one in seen.values() for finding in _host(one))]
+    if observation.cloud:
+        findings.extend(_problems(observation.cloud.why))
     findings.extend(_stack(observation))
     for host in observation.every:
         findings.extend(_host(observation.seen[host.name]))
@@ -42,7 +47,11 @@ def examine(name: str | None, *, remove_strays: bool = False) -> list[Finding]:
 
 
 def _said(error: HostlerError) -> Iterator[Finding]:
-    for problem in error.problems:
+    yield from _problems(error.problems)
+
+
+def _problems(problems: Iterable[Problem]) -> Iterator[Finding]:
+    for problem in problems:
         yield bad(problem.where, f"expected {problem.expected}; got {problem.got}", problem.next_step)
 
 

@@ -17,7 +17,7 @@ from hostler.stackfile.sections import StackFile
 
 def add(file: StackFile, name: str, out: Out) -> str:
     """The new key; valid before this returns."""
-    observation, record = _running(file)
+    observation, record = _running(file, out)
     if any(key.name == name for key in record.keys):
         raise UsageError.of(
             "hostler key add",
@@ -38,7 +38,7 @@ def add(file: StackFile, name: str, out: Out) -> str:
 
 
 def revoke(file: StackFile, name: str, out: Out) -> None:
-    observation, record = _running(file)
+    observation, record = _running(file, out)
     left = tuple(key for key in record.keys if key.name != name)
     if len(left) == len(record.keys):
         raise UsageError.of(
@@ -47,10 +47,14 @@ def revoke(file: StackFile, name: str, out: Out) -> None:
     _change(observation, record, left, out, f"key revoke {name}")
     keys.forget(file.stack.stack, name)
     out.say(f"{name} is no longer valid" + ("" if left else "; no key is left, so nobody can ask"))
+    seen = observation.seen
+    if silent := [name for name in seen if not seen[name].reached and seen[name].error_kind != "absent"]:
+        text = "a copy of the record there may still have it, and the gateway does not go by that"
+        out.say(f"note: not done on {', '.join(sorted(silent))} (no answer): {text}")
 
 
-def listed(file: StackFile) -> list[dict[str, str]]:
-    _, record = _running(file)
+def listed(file: StackFile, out: Out) -> list[dict[str, str]]:
+    _, record = _running(file, out)
     here = keys.valid(record)
     return [
         {
@@ -62,8 +66,9 @@ def listed(file: StackFile) -> list[dict[str, str]]:
     ]
 
 
-def _running(file: StackFile) -> tuple[Observation, Record]:
-    observation = observe(file, pulumi=False)
+def _running(file: StackFile, out: Out) -> tuple[Observation, Record]:
+    """Keys are the gateway's: what is rented beside it need not be known."""
+    observation = observe(file, pulumi=False, without=out.say)
     return observation, home.running(observation)
 
 

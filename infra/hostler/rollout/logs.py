@@ -11,9 +11,14 @@ from hostler.stackfile.sections import StackFile
 
 
 def logs(file: StackFile, name: str, out: Out, *, lines: int, follow: bool) -> None:
-    observation = observe(file, pulumi=False)
+    observation = observe(file, pulumi=False, without=out.say)
     found = targets(observation, name)
+    silent = {
+        host: observation.seen[host] for host in hosts_of(observation, name) if host in observation.seen
+    }
+    silent = {host: seen for host, seen in silent.items() if not seen.reached}
     if not found:
+        refuse_unreached(silent)
         names = ", ".join(known(observation))
         if not names:
             refuse_unreached(observation.seen)
@@ -23,6 +28,8 @@ def logs(file: StackFile, name: str, out: Out, *, lines: int, follow: bool) -> N
             got=name,
             next_step="`hostler status` shows what runs",
         )
+    for host in silent:
+        out.say(f"note: {host} does not answer: what {name} says there is not shown")
     for host, identity in found:
         transport = transport_for(observation.host(host))
         try:
@@ -42,6 +49,12 @@ def targets(observation: Observation, name: str) -> list[tuple[str, str]]:
         for identity in seen.ours.get("containers", ())
         if identity == name or any(r.id == identity and r.model == name for r in replicas)
     ]
+
+
+def hosts_of(observation: Observation, name: str) -> list[str]:
+    """Where a replica, or those of a model, are by the record."""
+    replicas = observation.record.replicas if observation.record else ()
+    return sorted({member.host for r in replicas if name in (r.id, r.model) for member in r.members})
 
 
 def known(observation: Observation) -> list[str]:

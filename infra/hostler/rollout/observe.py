@@ -14,7 +14,8 @@ from hostler.hosts.types import Host, Seen
 from hostler.models.resolver import host_paths
 from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import rented
+from hostler.rollout import lastknown, rented
+from hostler.rollout.lastknown import Tell
 from hostler.rollout.rented import Cloud, Turn
 from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.sections import StackFile
@@ -50,7 +51,7 @@ class Observation:
         """Whether the gateway's host answered, or is a rented one that no `up` has set up yet: then `record` None means
         that there is none. Otherwise it means that nobody knows."""
         home = self.gateway.name
-        if self.cloud and (home in self.cloud.slots.fill or home in self.cloud.unmet):
+        if self.cloud and not self.cloud.why and (home in self.cloud.slots.fill or home in self.cloud.unmet):
             return True
         return home in self.seen and self.seen[home].reached
 
@@ -69,12 +70,14 @@ def observe(
     limit_s: float = PROBE_LIMIT_S,
     after_first: float | None = None,
     turn: Turn | None = None,
+    without: Tell | None = None,
 ) -> Observation:
     """One look at everything. Unreachable hosts are in `seen` with their error; Pulumi's preview runs meanwhile.
-    `after_first`: seconds that are waited for the others once one host has answered."""
+    `after_first`: seconds that are waited for the others once one host has answered. `without`: hears of it where what
+    is rented cannot be found out, and the look goes on with what was last known; None: that is an error."""
     hosts = hosts_of(file)
     if rented.rents(file):
-        return _with_rented(file, hosts, limit_s, after_first, turn or Turn())
+        return _with_rented(file, hosts, limit_s, after_first, turn or Turn(), without)
     waiting: Future[Mapping[str, Seen]] = Future()
     with ThreadPoolExecutor(1) as pool:
         preview = pool.submit(_preview, file, hosts, waiting) if pulumi else None
@@ -86,7 +89,7 @@ def observe(
         waiting.set_result(seen)
         found = _with_record(file, hosts, seen, limit_s, preview.result() if preview else None)
     if found.record and found.record.slots:  # it rented, though neither its file nor this machine says so
-        return _with_rented(file, hosts, limit_s, after_first, turn or Turn())
+        return _with_rented(file, hosts, limit_s, after_first, turn or Turn(), without)
     return found
 
 
@@ -96,15 +99,27 @@ def _with_rented(
     limit_s: float,
     after_first: float | None,
     turn: Turn,
+    without: Tell | None,
 ) -> Observation:
     """Where machines are is asked first; which of them are wanted says the record, on the gateway's host. Pulumi's
     preview needs to know that, and comes later (renting.planned)."""
-    cloud = rented.known(file)
+    cloud = lastknown.known(file, without)
+    if cloud.why and after_first is None:
+        after_first = lastknown.AFTER_FIRST_S
     seen = look((*owned, *cloud.hosts.values()), questions_of(file), limit_s, after_first)
     home = store.at_home(seen)
-    cloud = rented.decided(file, cloud, home[1] if home else None, turn)
+    record = home[1] if home else None
+    if cloud.why:
+        before, cloud = cloud, lastknown.with_record(file, cloud, record)
+        fresh = tuple(host for name, host in cloud.hosts.items() if host != before.hosts.get(name))
+        seen = {**seen, **(look(fresh, questions_of(file), limit_s, after_first) if fresh else {})}
+        seen = lastknown.seen_of(cloud, (*owned, *rented.wanted(file, cloud)), seen)
+    else:
+        cloud = rented.decided(file, cloud, record, turn)
+        seen = {**seen, **rented.absent(cloud, time.time())}
     hosts = (*owned, *rented.wanted(file, cloud))
-    seen = {**seen, **rented.absent(cloud, time.time())}
+    if cloud.why and record is None:
+        lastknown.refuse_homeless(file, cloud, hosts)
     found = _with_record(file, hosts, seen, limit_s, None, known=cloud.hosts, before=cloud.home)
     return replace(found, cloud=cloud)
 

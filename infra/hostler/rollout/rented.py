@@ -14,6 +14,7 @@ from hostler import operator
 from hostler.cloud import live, predicted
 from hostler.cloud.slots import Slots, decide
 from hostler.cloud.types import Rented
+from hostler.errors import Problem
 from hostler.hosts.types import Host, Seen, Slot, Ssh
 from hostler.record.types import Record
 from hostler.rollout import stackkey
@@ -48,7 +49,8 @@ class Turn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
     """`stood`: slots of the state; `rented`: those whose machine is there; `dead`: those whose machine never answered
-    and should have ended itself. `uid`: the state's."""
+    and should have ended itself. `uid`: the state's. `why`: not empty where AWS could not be asked: then all of it is as
+    it was last known (lastknown.py)."""
 
     uid: str
     home: str  # the slot that had the gateway at the end of the last `up`; empty: none
@@ -59,6 +61,8 @@ class Cloud:
     documents: Mapping[str, Any]  # of the hosts: keys and users
     regions: tuple[str, ...]
     slots: Slots = field(default_factory=lambda: Slots(slots={}))
+    why: tuple[Problem, ...] = ()
+    at: float = 0.0  # when it was last known, in seconds since 1970; 0: never
 
     @property
     def unmet(self) -> tuple[str, ...]:
@@ -164,14 +168,15 @@ def _host(file: StackFile, machine: Rented, document: Mapping[str, Any], key: st
 def decided(file: StackFile, cloud: Cloud, record: Record | None, turn: Turn) -> Cloud:
     """With what becomes of each slot."""
     known: Mapping[str, Slot] = record.slots if record else {}
-    park = [name for name, slot in {**known, **_pools(cloud)}.items() if slot.pool in turn.park]
+    park = [name for name, slot in {**known, **pools(cloud)}.items() if slot.pool in turn.park]
     slots = decide(
         file.stack, known, cloud.rented, wake=turn.wake, park=park, leave=turn.leave, filled=turn.filled
     )
     return replace(cloud, slots=slots)
 
 
-def _pools(cloud: Cloud) -> dict[str, Slot]:
+def pools(cloud: Cloud) -> dict[str, Slot]:
+    """The slots of machines that are there."""
     return {name: Slot(name=name, pool=machine.pool) for name, machine in cloud.rented.items()}
 
 

@@ -15,7 +15,7 @@ from hostler.rollout.observe import Observation
 
 def findings(observation: Observation, *, remove: bool) -> Iterator[Finding]:
     """In every region that the stack ever used. What cannot be asked is a finding, too."""
-    if observation.cloud is None:
+    if observation.cloud is None or observation.cloud.why:  # it cannot be asked, which is a finding already
         return
     stack = observation.file.stack.stack
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hostler.console.out import Out
 from hostler.errors import HostError, HostlerError, RefusedError
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 from hostler.record.types import Key, Record
@@ -64,7 +65,7 @@ def test_only_keys_that_are_valid(asked: str | None, key: str, monkeypatch: pyte
 
 def test_known_here_is_the_key_and_not_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     observation = found(monkeypatch, record(), world.bare(1))
-    here = {row["name"]: row["here"] for row in keyring.listed(observation.file)}
+    here = {row["name"]: row["here"] for row in keyring.listed(observation.file, Out())}
     assert here == {"again": "no", "good": "yes"}
 
 

@@ -83,7 +83,7 @@ def in_the_cloud(fill: tuple[str, ...] = (), unmet: tuple[str, ...] = (), state:
     machine = SimpleNamespace(id="i-1", state=state, candidate=SimpleNamespace(region="eu-central-1"))
     rented = {} if "gpu-1" in fill else {"gpu-1": machine}
     return cast(
-        "Cloud", SimpleNamespace(uid="", unmet=unmet, rented=rented, slots=Slots(slots={}, fill=fill))
+        "Cloud", SimpleNamespace(uid="", why=(), unmet=unmet, rented=rented, slots=Slots(slots={}, fill=fill))
     )
 
 
@@ -130,7 +130,7 @@ def test_an_older_record_elsewhere_is_no_answer_either(monkeypatch: pytest.Monke
     newer = replace(COPY, copy=store.dump(world.record(epoch=2)))
     observed(monkeypatch, found(OFF, newer, record=world.record(gateway_host="gpu-2")))
     with pytest.raises(HostError, match="no route to host"):
-        keyring.listed(world.stack())
+        keyring.listed(world.stack(), Out())
 
 
 def test_a_gateway_that_lost_its_record_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def _roll() -> None:
 
 
 VERBS: dict[str, Callable[[], object]] = {
-    "key list": lambda: keyring.listed(world.stack()),
+    "key list": lambda: keyring.listed(world.stack(), Out()),
     "key add": lambda: keyring.add(world.stack(), "alice", Out()),
     "key revoke": lambda: keyring.revoke(world.stack(), "default", Out()),
     "roll": _roll,
