@@ -82,7 +82,7 @@ def write_schema(path: Path, tokens: typing.Iterable[str]) -> None:
             action="ignore", category=DeprecationWarning
         ):  # of types that nobody asked for
             home = importlib.import_module(f"pulumi_aws.{module}")
-        found[token] = args_shape(getattr(home, f"{cls}Args"))
+            found[token] = args_shape(getattr(home, f"{cls}Args"))
     path.write_text(json.dumps(found, sort_keys=True, indent=1))
 
 
