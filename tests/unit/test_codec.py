@@ -12,7 +12,7 @@ from hostler.hosts.types import Absent, Slot
 from hostler.manifest.contents import MadeOnHost, Text
 from hostler.manifest.items import Container, Effect, File, Health, ImagePin, Manifest, Mount, Part
 from hostler.models.types import Member, ModelSource, Release, ReleasedModel, Replica, Runs
-from hostler.record.types import Expected, Key, Record
+from hostler.record.types import Before, Expected, Journal, Key, Record
 
 IMAGE = ImagePin(name="ghcr.io/x/y", tag="server", digest="sha256:" + "0" * 64)
 CONTAINER = Container(
@@ -45,7 +45,7 @@ RECORD = Record(
     slots={"burst-0": Slot(name="burst-0", state="parked")},
     expected={"h": Expected(machine_id="m", cards=(("GPU-1", "A10G", 23028),))},
     keys=(Key(name="default", sha256="0", made=1.5),),
-    journal={"at": [1, {"x": None}]},
+    journal=Journal(run="r", stage="apply", release=2, before=Before(gateway_host="h")),
 )
 MANIFEST = Manifest(
     host="h",

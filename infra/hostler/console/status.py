@@ -10,7 +10,7 @@ from hostler.console import card_health, memory
 from hostler.console.out import Out, age, size
 from hostler.hosts.types import Absent, Card, Host, Observed, Seen, Unknown, Value
 from hostler.models.types import Replica
-from hostler.record.types import Expected, Record
+from hostler.record.types import Expected, Journal, Record
 
 UNKNOWN = "unknown"
 UNREACHED = {"unknown": UNKNOWN, "absent": "not rented"}  # by error_kind; no answer else
@@ -35,7 +35,7 @@ def report(
         "stack": record.stack if record else None,
         "record_known": known,
         "release": record.release if record else None,
-        "under_way": dict(record.journal) if record and record.journal else None,
+        "under_way": _under_way(record.journal) if record and record.journal else None,
         "hosts": [_host(host, seen[host.name], now) for host in hosts],
         "cards": [row for host in hosts for row in _cards(host.name, seen[host.name], record, now)],
         "warnings": [
@@ -47,6 +47,11 @@ def report(
         "models": _models(rows),
         "gateway": _part(record.gateway_host, "gateway", seen) if record else UNKNOWN,
     }
+
+
+def _under_way(journal: Journal) -> dict[str, Any]:
+    names = ("run", "stage", "release", "who", "since")
+    return {name: getattr(journal, name) for name in names}
 
 
 def replicas(record: Record, seen: Mapping[str, Seen], now: float = 0.0) -> list[dict[str, Any]]:

@@ -38,6 +38,28 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What was there before a change began, for the way back: the live release's number is the record's own."""
+
+    replicas: tuple[Replica, ...] = ()
+    gateway_host: str = ""
+    applied: str = ""  # the stack file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """A change under way. `stage`: apply, or back where it is being undone."""
+
+    run: str
+    stage: str
+    release: int  # the one that it makes live
+    who: str = ""
+    since: float = 0.0
+    file: str = ""  # digest of the stack file that is being applied
+    before: Before = field(default_factory=Before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     uid: str
     stack: str
@@ -53,7 +75,8 @@ class Record:
     expected: Mapping[str, Expected] = field(default_factory=dict[str, Expected])
     keys: tuple[Key, ...] = ()
     ledger: tuple[Mapping[str, Any], ...] = ()
-    journal: Mapping[str, Any] | None = None  # of a rollout under way
+    journal: Journal | None = None  # of a change under way, or of one that was interrupted
     gateway_host: str = ""
     file_digest: str = ""  # of the stack file last applied
+    applied: str = ""  # that file: what a change goes back to
     schema: int = SCHEMA

@@ -30,7 +30,7 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
     here = tuple(
         change
         for change in changes
-        if change.host not in draft.plan.removed_hosts and not leftovers.of_weights(change)
+        if change.host not in draft.plan.removed_hosts and not leftovers.goes_last(change)
     )
     for leaving in draft.plan.vacated:
         if leaving.host in run.transports:
@@ -45,11 +45,11 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
 
 
 def prune(draft: Draft, run: Session) -> None:
-    """Takes away the weights that nothing needs any more; call it when the new release has answered."""
+    """Takes away weights and images that nothing needs any more; call it when the new release has answered."""
     gone = tuple(
         change
         for change in draft.plan.changes
-        if leftovers.of_weights(change) and change.host not in draft.plan.removed_hosts
+        if leftovers.goes_last(change) and change.host not in draft.plan.removed_hosts
     )
     if gone:
         _play(draft, run, gone)
@@ -72,10 +72,13 @@ def _play(draft: Draft, run: Session, changes: tuple[Change, ...], *, cut: bool 
 
 def retire(run: Session, host: str, draft: Draft, *, cut: bool) -> None:
     """The replicas of a host that leaves: the gateway sends them nothing by now."""
-    before = draft.observation.record
-    for replica in before.replicas if before else ():
-        if replica.members[0].host == host:
-            _retire(run, replica.id, host, cut=cut)
+    record = draft.observation.record
+    known = record.replicas if record else ()
+    begun = (
+        record.journal.before.replicas if record and record.journal else ()
+    )  # by a run that was interrupted
+    for replica in sorted({r.id for r in (*known, *begun) if r.members[0].host == host}):
+        _retire(run, replica, host, cut=cut)
 
 
 def _retire(run: Session, replica: str, host: str, *, cut: bool) -> None:

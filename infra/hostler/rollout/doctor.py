@@ -96,9 +96,7 @@ def _stack(observation: Observation) -> Iterator[Finding]:
         return
     yield good(record.gateway_host, f"record {record.number} of stack {record.stack} (epoch {record.epoch})")
     if record.journal:
-        yield bad(
-            record.gateway_host, f"a change was interrupted ({record.journal.get('stage')})", "hostler up"
-        )
+        yield bad(record.gateway_host, f"a change was interrupted ({record.journal.stage})", "hostler up")
     yield from _routes(record, observation.seen)
 
 

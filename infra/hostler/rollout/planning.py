@@ -26,7 +26,7 @@ from hostler.placement.place import place
 from hostler.placement.vacate import Vacated, vacated
 from hostler.record import store
 from hostler.record.types import Expected, Record
-from hostler.rollout import carrying, gates, home, secret, seen_files, slots
+from hostler.rollout import carrying, gates, home, releases, secret, seen_files, slots
 from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.rollout.seen_files import HostFiles
 from hostler.stackfile.asked import asked_digests
@@ -79,6 +79,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         slots=observation.cloud.slots.slots if observation.cloud else record.slots,
         gateway_host=observation.gateway.name,
         file_digest=observation.file.digest,
+        applied=observation.file.text,
     )
     manifests = build.manifests(
         observation.file, observation.hosts, observation.seen, release, placement, wanted
@@ -105,6 +106,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         notices=(
             *notices,
             *_moved(observation, record),
+            *releases.tried(record, release),
             *slots.notices(observation),
             *too_old.notices(release, placement, observation.seen),
             *disk_room.notices(manifests, observation.seen),
@@ -141,6 +143,8 @@ def _release(
         )
         release = next_release(file.stack, record, asked_digests(file.stack), resolve=resolver)
     for known in record.releases:  # one that an interrupted run began is gone on with
+        if known.ended.startswith("failed"):
+            continue
         if known.number == release.number or (known.models, known.parts) == (release.models, release.parts):
             return known
     # the first one is dated as its record is, so that a plan says the same each time until an `up` has kept it

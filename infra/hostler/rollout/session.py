@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from hostler.console.out import Out
@@ -145,7 +145,3 @@ def _say_ended(ended: Mapping[str, Mapping[str, Any]], out: Out) -> None:
             out.say(f"{host}: ended {process['name']} (process {process['pid']}) of the interrupted run")
         for replica, done in sorted(answer.get("recovered", {}).items()):
             out.say(f"{host}: {replica} was in the middle of its exchange: it {done}")
-
-
-def journal(record: Record, **entry: Any) -> Record:
-    return replace(record, journal=entry or None)

@@ -10,14 +10,27 @@ from hostler.configure.types import Change, Plan
 from hostler.console import memory
 from hostler.console import plan as show
 from hostler.console.out import Out
-from hostler.errors import HostlerError
+from hostler.models.types import Release
 from hostler.record.types import Record
-from hostler.rollout import drivers, gates, home, keys, planfile, planning, rented, renting, takenback, verify
+from hostler.rollout import (
+    drivers,
+    gates,
+    home,
+    keys,
+    networks,
+    planfile,
+    planning,
+    rented,
+    renting,
+    takenback,
+    undo,
+    verify,
+)
 from hostler.rollout.apply import apply, prune
 from hostler.rollout.observe import Observation, observe, refuse_unreached, restore
 from hostler.rollout.planning import Draft
 from hostler.rollout.rented import Turn
-from hostler.rollout.session import Session, journal, session
+from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
 
 STAYS = "note: what was rented stays, and costs; `hostler up` goes on, `hostler down` ends it"
@@ -27,6 +40,7 @@ STAYS = "note: what was rented stays, and costs; `hostler up` goes on, `hostler 
 class Options:
     yes: bool = False
     plan: Plan | None = None  # a saved one, to be applied verbatim
+    release: Release | None = None  # to be made live, instead of what the file asks for
     allow_downtime: bool = False
     cut: bool = False
     restore: bool = False
@@ -44,7 +58,8 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
         out.say("nothing was changed")
         return None
     observation = renting.planned(observed, out)
-    draft = planning.make(observation, release=options.plan.release if options.plan else None, tell=out.live)
+    release = options.plan.release if options.plan else options.release
+    draft = planning.make(observation, release=release, why=options.why, tell=out.live)
     if options.plan:
         planfile.refuse_moved(options.plan, draft.plan)
     if out.as_json:
@@ -153,11 +168,12 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         draft = _still_true(draft, run, out, options)
         _begin(run, draft)
         _accept(draft, out)
-        apply(draft, run, cut=options.cut)
-        draft = verify.differences(draft, run)
-        models = changed_models(draft.plan.changes, draft)
-        verify.routed(run, [r for r in draft.plan.placement.replicas if r.model in models])
-        answers = verify.smoke(draft, run, models)
+        with undo.guarded(observation.file.path, run, cut=options.cut):
+            apply(draft, run, cut=options.cut)
+            draft = verify.differences(draft, run)
+            models = changed_models(draft.plan.changes, draft)
+            verify.routed(run, [r for r in draft.plan.placement.replicas if r.model in models])
+            answers = verify.smoke(draft, run, models)
         renting.stays(draft.observation, run)
         _finish(run, draft)
         prune(draft, run)
@@ -199,17 +215,30 @@ def _begin(run: Session, draft: Draft) -> None:
     hosts = [name for name in run.transports if name not in draft.plan.removed_hosts]
     run.record = replace(run.record, uid=draft.record.uid, epoch=draft.record.epoch)
     run.claim(hosts)
-    run.commit(journal(_under_way(draft), run=run.run, stage="apply", release=draft.plan.release.number))
+    begun = undo.journal_of(
+        draft.observation.record,
+        run=run.run,
+        release=draft.plan.release.number,
+        who=networks.owner(),
+        since=time.time(),
+        file=draft.observation.file.digest,
+    )
+    run.commit(replace(_under_way(draft), journal=begun))
     keys.settled(draft.record.stack)
 
 
 def _under_way(draft: Draft) -> Record:
-    """The new releases are known; the live one is still the old."""
+    """The new releases are known; the live one is still the old, and a host that leaves is not forgotten."""
     before = draft.observation.record
+    if before is None:
+        return replace(draft.record, number=0, release=0, applied="", file_digest="")
     return replace(
         draft.record,
-        number=before.number if before else 0,
-        release=before.release if before else 0,
+        number=before.number,
+        release=before.release,
+        hosts={**before.hosts, **draft.record.hosts},
+        applied=before.applied,
+        file_digest=before.file_digest,
     )
 
 
@@ -225,9 +254,7 @@ def _accept(draft: Draft, out: Out) -> None:
 
 def _finish(run: Session, draft: Draft) -> None:
     releases = tuple(
-        replace(release, ended="good")
-        if release.number == draft.record.release and not release.ended
-        else release
+        replace(release, ended="good") if release.number == draft.record.release else release
         for release in draft.record.releases
     )
     run.commit(replace(draft.record, releases=releases, number=run.record.number, journal=None))
@@ -240,8 +267,3 @@ def changed_models(changes: Sequence[Change], draft: Draft) -> tuple[str, ...]:
         return tuple(draft.plan.release.models)
     touched = {change.replica for change in changes if change.replica}
     return tuple(sorted({r.model for r in draft.plan.placement.replicas if r.id in touched}))
-
-
-def failed(error: HostlerError, draft: Draft) -> str:
-    """Why a release is marked failed."""
-    return f"failed: {error.problems[0] if error.problems else error} ({draft.plan.release.number})"

@@ -42,6 +42,7 @@ def loads(data: bytes, path: str) -> StackFile:
         stack=stack,
         positions=notes.positions,
         given=frozenset(notes.given),
+        text=decode(data, path),
     )
 
 

@@ -8,7 +8,7 @@ behind it is built yet. Values are in base units: bytes, seconds, watts, tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .fields import (
@@ -258,7 +258,7 @@ class StackFile:
 
     `positions` maps a path such as `models.chat.context` to (line, column), both from 1.
     `digest` is the SHA-256 of the file's bytes; `given` the paths that the file itself names,
-    everything else in `stack` is a default.
+    everything else in `stack` is a default. `text` is the file itself, kept with what was made of it.
     """
 
     path: str
@@ -266,6 +266,7 @@ class StackFile:
     stack: Stack
     positions: Mapping[str, tuple[int, int]]
     given: frozenset[str]
+    text: str = field(default="", repr=False)
 
     def where(self, path: str) -> str:
         """`file:line:column path`, of the nearest part that the file names."""

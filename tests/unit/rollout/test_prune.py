@@ -12,6 +12,7 @@ import pytest
 from hostler.configure.types import Change
 from hostler.errors import ConfigureError
 from hostler.manifest.items import Effect, Part
+from hostler.record.types import Record
 from hostler.rollout import apply, up, verify
 
 OLD = "/var/lib/hostler/models/0123/old.gguf"
@@ -46,13 +47,13 @@ class World:
             placement=SimpleNamespace(replicas=()),
         )
         observation = SimpleNamespace(
-            hosts=(), file=SimpleNamespace(), seen={}, every={}, record=None, cloud=None
+            hosts=(), file=SimpleNamespace(path="office.yaml"), seen={}, every={}, record=None, cloud=None
         )
         observation.gateway = SimpleNamespace(name="gpu-1")
         self.draft: Any = SimpleNamespace(plan=plan, observation=observation, record=None)
         lock = SimpleNamespace(lost=None, check=lambda: None)
         out = SimpleNamespace(live=lambda _line: None, say=lambda _line: None)
-        self.run: Any = SimpleNamespace(transports={"gpu-1": None}, lock=lock, out=out, run="r", record=None)
+        self.run: Any = SimpleNamespace(transports={"gpu-1": None}, lock=lock, out=out, run="r", record=Record(uid="u", stack="office"))
 
 
 @pytest.fixture

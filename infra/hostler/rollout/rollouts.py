@@ -1,0 +1,137 @@
+"""A change that is under way or was interrupted: what it is, which release each replica runs, and its two ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hostler.configure.observed import value
+from hostler.console.out import Out
+from hostler.errors import RefusedError
+from hostler.hosts.types import Seen
+from hostler.manifest.items import Manifest
+from hostler.models.release import live_release
+from hostler.models.types import Placement, Release, Replica
+from hostler.record.types import Journal, Record
+from hostler.rollout import home, networks, planning, undo
+from hostler.rollout import up as ups
+from hostler.rollout.observe import Observation, home_of, observe
+from hostler.rollout.session import session
+from hostler.stackfile.load import loads
+from hostler.stackfile.sections import StackFile
+
+NEITHER, NOTHING, UNKNOWN = "neither", "nothing", "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """`release`: the one that is being made live, None: nothing is under way; `live`: the one that is."""
+
+    live: Release | None
+    release: Release | None
+    journal: Journal | None
+    back: str  # why `abort` is not possible; empty: it is
+    rows: tuple[dict[str, Any], ...] = ()
+
+
+def story(file: StackFile) -> Story:
+    """Reads only. Raises HostError, RefusedError where there is no record."""
+    observation = observe(file, pulumi=False)
+    record = home.running(observation)
+    journal = record.journal
+    release = _of(record, journal)
+    return Story(
+        live=live_release(record),
+        release=release,
+        journal=journal,
+        back=undo.obstacle(record),
+        rows=tuple(_rows(observation, record, journal, release)) if journal and release else (),
+    )
+
+
+def _of(record: Record, journal: Journal | None) -> Release | None:
+    return next((r for r in record.releases if journal and r.number == journal.release), None)
+
+
+def _rows(
+    observation: Observation, record: Record, journal: Journal, release: Release
+) -> list[dict[str, Any]]:
+    """A row a replica: which of the two releases its container runs."""
+    wanted = planning.draft(observation, record, release, Placement(replicas=record.replicas))
+    specs = {release.number: wanted.plan.manifests}
+    live = live_release(record)
+    if live and journal.before.applied and live.number != release.number:
+        old = replace(observation, file=loads(journal.before.applied.encode(), observation.file.path))
+        seats = Placement(replicas=journal.before.replicas)
+        specs[live.number] = planning.draft(old, record, live, seats).plan.manifests
+    replicas = {r.id: r for r in (*journal.before.replicas, *record.replicas)}
+    return [_row(replica, observation, specs) for _, replica in sorted(replicas.items())]
+
+
+def _row(
+    replica: Replica, observation: Observation, specs: Mapping[int, Mapping[str, Manifest]]
+) -> dict[str, Any]:
+    host = replica.members[0].host
+    return {
+        "replica": replica.id,
+        "host": host,
+        "runs": _runs(replica.id, observation.seen.get(host), host, specs),
+    }
+
+
+def _runs(replica: str, seen: Seen | None, host: str, specs: Mapping[int, Mapping[str, Manifest]]) -> str:
+    if seen is None or not seen.reached:
+        return UNKNOWN
+    found = value(seen, f"container:{replica}")
+    if not found or not found.get("running"):
+        return NOTHING
+    for number, manifests in specs.items():
+        containers = manifests[host].containers if host in manifests else ()
+        if any(one.id == replica and one.digest == found.get("spec") for one in containers):
+            return f"release {number}"
+    return NEITHER
+
+
+def resume(file: StackFile, out: Out, options: ups.Options) -> bool:
+    """Goes on with what was interrupted: forward, or back where it was going back. Whether anything was under way."""
+    observation = ups.look(file, ups.Options(), out)
+    record = home.running(observation)
+    journal, release = record.journal, _of(record, record.journal)
+    if journal is None or release is None:
+        return False
+    if journal.stage == undo.BACK:
+        out.say(f"release {release.number} was going back; that goes on")
+        return abort(file, out, yes=options.yes, cut=options.cut)
+    if file.digest != journal.file:
+        raise RefusedError.of(
+            file.path,
+            expected="the stack file with which the change began",
+            got="another one",
+            next_step="`hostler up` makes the file as it is now true; `hostler rollout abort` goes back",
+        )
+    ups.up(file, out, replace(options, release=release, why=release.why or "rollout resume"))
+    return True
+
+
+def abort(file: StackFile, out: Out, *, yes: bool, cut: bool) -> bool:
+    """Goes back to the live release. Whether anything was under way. Raises RefusedError where there is no way back."""
+    observation = ups.look(file, ups.Options(), out)
+    record = home.running(observation)
+    if record.journal is None:
+        return False
+    if why := undo.obstacle(record):
+        raise RefusedError.of(
+            f"release {record.journal.release}",
+            expected="a release to go back to",
+            got=why,
+            next_step="`hostler up` goes on; `hostler down` takes everything away",
+        )
+    if not out.confirm(f"Go back to release {record.release}?", yes=yes):
+        return True
+    reached = [name for name, seen in observation.seen.items() if seen.reached]
+    why = f"aborted by {networks.owner()}, {time.strftime('%Y-%m-%d %H:%M')}"
+    with session(record, home_of(observation), observation.every, reached, out, why="rollout abort") as run:
+        undo.back(file.path, run, why, cut=cut)
+    return True

@@ -1,0 +1,150 @@
+"""The way back: what a failed or aborted change did is undone, and the release of before serves again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from hostler.configure.types import Change
+from hostler.errors import ConfigureError, HostlerError, RolledBackError
+from hostler.models.release import live_release
+from hostler.models.types import Placement, Release
+from hostler.record.types import Before, Journal, Record
+from hostler.rollout import planning, verify
+from hostler.rollout.apply import apply
+from hostler.rollout.observe import observe
+from hostler.rollout.planning import Draft
+from hostler.rollout.session import Session
+from hostler.stackfile.load import loads
+
+BACK = "back"  # a journal's stage
+
+
+def from_here(record: Record | None) -> Before:
+    """What was there before the change that begins now; where one was interrupted, before that one."""
+    if record is None:
+        return Before()
+    if record.journal:
+        return record.journal.before
+    return Before(replicas=record.replicas, gateway_host=record.gateway_host, applied=record.applied)
+
+
+def obstacle(record: Record) -> str:
+    """Why there is no way back from the change that is under way; empty: there is one."""
+    journal, live = record.journal, live_release(record)
+    if journal is None:
+        return "no change is under way"
+    if live is None or live.ended != "good":
+        return "no release was ever good"
+    if not journal.before.applied:
+        return "the stack file of before is not in the record"
+    if journal.before.gateway_host != record.gateway_host:
+        return f"the gateway moves from {journal.before.gateway_host} to {record.gateway_host}"
+    return ""
+
+
+@contextmanager
+def guarded(path: str, run: Session, *, cut: bool) -> Generator[None]:
+    """What fails inside after replicas were exchanged is undone, and becomes RolledBackError (exit 7). Before that
+    nothing that serves was touched: it stays as it is, and the next `up` goes on. `path`: of the stack file."""
+    try:
+        yield
+    except (RolledBackError, ConfigureError) as error:
+        run.lock.check()
+        if obstacle(run.record) or not _new(run.record):
+            raise
+        run.out.say(f"failed: {error.problems[0] if error.problems else error}")
+        if back(path, run, reason(error), cut=cut, touched_only=not isinstance(error, RolledBackError)):
+            raise RolledBackError(*error.problems) from error
+        raise
+
+
+def _new(record: Record) -> bool:
+    """Whether the change makes another release live: only then another one can be gone back to."""
+    return record.journal is not None and record.journal.release != record.release
+
+
+def reason(error: HostlerError) -> str:
+    problem = error.problems[0] if error.problems else None
+    return f"{problem.where}: {problem.got}"[:500] if problem else str(error)[:500]
+
+
+def back(path: str, run: Session, why: str, *, cut: bool, touched_only: bool = False) -> bool:
+    """Makes the release of before true again and marks the other one failed. `touched_only`: only where replicas were
+    exchanged already; whether anything was done. Raises ConfigureError where it does not go back whole: the journal
+    keeps that, and `hostler rollout abort` tries again."""
+    journal, live = run.record.journal, live_release(run.record)
+    if journal is None or live is None:
+        return False
+    draft = _draft_of_before(path, run, journal, live)
+    exchanged = [change for change in draft.plan.changes if change.item.startswith("container:")]
+    if touched_only and not exchanged:
+        return False
+    run.commit(replace(run.record, journal=replace(journal, stage=BACK)))
+    run.out.say(f"going back to release {draft.plan.release.number}: {_names(exchanged)}")
+    try:
+        apply(draft, run, cut=cut)
+        verify.differences(draft, run)
+        models = sorted({r.model for r in draft.plan.placement.replicas if r.id in _replicas(exchanged)})
+        verify.routed(run, [r for r in draft.plan.placement.replicas if r.model in models])
+        verify.smoke(draft, run, models)
+    except HostlerError as error:
+        raise _stuck(draft, error) from error
+    run.commit(ended(run.record, journal, why))
+    run.out.say(f"went back: release {draft.plan.release.number} is live again")
+    return True
+
+
+def _draft_of_before(path: str, run: Session, journal: Journal, live: Release) -> Draft:
+    """The plan that leads back: the stack file, the release and the seats of before, on the hosts as they are now."""
+    file = loads(journal.before.applied.encode(), path)
+    record = replace(run.record, replicas=journal.before.replicas, journal=None)
+    observation = replace(observe(file, pulumi=False), record=record)
+    return planning.draft(observation, record, live, Placement(replicas=journal.before.replicas))
+
+
+def ended(record: Record, journal: Journal, why: str) -> Record:
+    """The change is over, its release failed, and replicas stand where they stood before it."""
+    number, before = journal.release, journal.before
+    releases = tuple(_failed(one, why) if one.number == number else one for one in record.releases)
+    return replace(
+        record,
+        releases=releases,
+        replicas=before.replicas,
+        applied=before.applied,
+        file_digest="",
+        journal=None,
+    )
+
+
+def _failed(release: Release, why: str) -> Release:
+    return replace(release, ended=f"failed: {why}")
+
+
+def _stuck(draft: Draft, error: HostlerError) -> ConfigureError:
+    step = "`hostler rollout abort` goes on going back; `hostler status` shows what serves"
+    problems = [replace(problem, next_step=step) for problem in error.problems]
+    problems[:1] = [
+        replace(problems[0], where=f"back to release {draft.plan.release.number}: {problems[0].where}")
+    ]
+    return ConfigureError(*problems)
+
+
+def _replicas(changes: list[Change]) -> set[str]:
+    return {change.replica for change in changes}
+
+
+def _names(changes: list[Change]) -> str:
+    return (
+        ", ".join(sorted(name for name in _replicas(changes) if name)) or "nothing that serves was exchanged"
+    )
+
+
+def journal_of(
+    record: Record | None, *, run: str, release: int, who: str, since: float, file: str
+) -> Journal:
+    """Of a change that begins now."""
+    return Journal(
+        run=run, stage="apply", release=release, who=who, since=since, file=file, before=from_here(record)
+    )
