@@ -112,8 +112,8 @@ class Background:
         except BaseException as error:  # noqa: BLE001 - handed on by result
             self._error = error
 
-    def result(self) -> Any:
-        self._thread.join(LIMIT_S)
+    def result(self, limit: float = LIMIT_S) -> Any:
+        self._thread.join(limit)
         assert not self._thread.is_alive()
         if self._error:
             raise self._error

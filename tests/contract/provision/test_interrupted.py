@@ -52,7 +52,7 @@ def test_a_killed_cli_leaves_a_lock_that_is_said_and_lifted(
         assert there.wait(30)
         pid = cli_pid(scene)
         os.kill(pid, signal.SIGKILL)
-        with pytest.raises(ProvisionError, match="got -9"):
+        with pytest.raises(ProvisionError, match="got killed by signal 9"):
             running.result()
         go_on.set()
     assert [lock.pid for lock in locks.held(scene.fleet().places)] == [pid]

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from contract.provision.aws import Account, Rents, slot
+from contract.provision.aws import Account, Rents, slot, tag
 from contract.provision.scene import Background, wait_for
 from hostler.errors import LockedError, ProvisionError
 from hostler.provision import state
@@ -27,7 +27,7 @@ def begun(account: Account, rents: Rents) -> tuple[Background, int]:
 def test_a_killed_cli_and_the_instance_that_nobody_was_told_of(account: Account, rents: Rents) -> None:
     running, pid = begun(account, rents)
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(ProvisionError, match="got -9"):
+    with pytest.raises(ProvisionError, match="got killed by signal 9"):
         running.result()
     assert state.pending(rents.fleet().export())
     wait_for(account.living)
@@ -66,4 +66,50 @@ def test_one_sigint_finishes_what_is_in_flight(account: Account, rents: Rents) -
         running.result()
     assert rents.fleet().store.locks() == ()
     assert [one.slot for one in rents.rent(slot("burst-0")).rented] == ["burst-0"]
+    assert len(account.living()) == 1
+
+
+@pytest.mark.soak
+def test_credentials_that_expire_in_the_middle(account: Account, rents: Rents) -> None:
+    """Neither the instance nor the state can be asked any more; with new ones the next run takes over what is there."""
+    running, _ = begun(account, rents)
+    account.fault("*", code="expired", times=0)
+    with pytest.raises(ProvisionError, match="expected credentials that are valid now; got") as caught:
+        running.result(240)  # Pulumi tries ten times to write the state
+    assert "aws sso login" in caught.value.problems[0].next_step
+    account.faults.clear()
+    assert [one.slot for one in rents.rent(slot("burst-0")).rented] == ["burst-0"]
+    assert len(account.living()) == 1
+    assert rents.lines(slot("burst-0")) == {}
+    assert (rents.fleet().store.locks(), state.pending(rents.fleet().export())) == ((), ())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("code", ["InternalError", "denied"])
+def test_an_instance_that_does_not_end(account: Account, rents: Rents, code: str) -> None:
+    """Not wished any more, it is named with its id; the next run ends it."""
+    rents.rent(slot("burst-0"), slot("burst-1"))
+    (name,) = (one["InstanceId"] for one in account.living() if tag(one, "hostler:slot") == "burst-1")
+    account.fault("TerminateInstances", code=code, times=0)
+    with pytest.raises(
+        ProvisionError, match=rf"burst-1 \({name} in eu-central-1\): expected it to end"
+    ) as caught:
+        rents.rent(slot("burst-0"))
+    assert "it costs until it is gone" in caught.value.problems[0].next_step
+    assert ("permit ec2:TerminateInstances" in caught.value.problems[0].next_step) == (code == "denied")
+    with pytest.raises(ProvisionError, match="burst-"):
+        rents.fleet().destroy()
+    assert sorted(account.slots()) == ["burst-0", "burst-1"]
+    account.faults.clear()
+    rents.rent(slot("burst-0"))
+    assert sorted(account.slots()) == ["burst-0"]
+    assert rents.lines(slot("burst-0")) == {}
+
+
+@pytest.mark.soak
+def test_throttled_for_a_while(account: Account, rents: Rents) -> None:
+    """Longer than the provider itself tries; nobody has to notice."""
+    account.fault("RunInstances", code="throttled", times=4)
+    result = rents.rent(slot("burst-0"))
+    assert ([one.slot for one in result.rented], result.refusals) == (["burst-0"], ())
     assert len(account.living()) == 1
