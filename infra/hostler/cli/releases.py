@@ -22,7 +22,7 @@ def command(file: str | None, as_json: bool) -> None:
     from hostler.rollout.observe import observe
 
     out = Out(as_json=as_json)
-    rows = releases.rows(home.running(observe(options.load(file), pulumi=False)))
+    rows = releases.rows(home.running(observe(options.load(file), pulumi=False, without=out.say)))
     if as_json:
         out.json(rows)
         return

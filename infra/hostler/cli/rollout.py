@@ -34,7 +34,7 @@ def status(file: str | None, as_json: bool) -> None:
     from hostler.rollout import rollouts
 
     out = Out(as_json=as_json)
-    found = rollouts.story(options.load(file))
+    found = rollouts.story(options.load(file), out.say)
     if as_json:
         out.json(_as_json(found))
         return

@@ -17,6 +17,7 @@ from hostler.models.types import Placement, Release, Replica
 from hostler.record.types import Journal, Record
 from hostler.rollout import home, networks, planning, undo
 from hostler.rollout import up as ups
+from hostler.rollout.lastknown import Tell
 from hostler.rollout.observe import Observation, home_of, observe
 from hostler.rollout.session import session
 from hostler.stackfile.load import loads
@@ -36,9 +37,9 @@ class Story:
     rows: tuple[dict[str, Any], ...] = ()
 
 
-def story(file: StackFile) -> Story:
-    """Reads only. Raises HostError, RefusedError where there is no record."""
-    observation = observe(file, pulumi=False)
+def story(file: StackFile, without: Tell | None = None) -> Story:
+    """Reads only. `without` hears of it where AWS cannot be asked. Raises HostError, RefusedError where there is no record."""
+    observation = observe(file, pulumi=False, without=without)
     record = home.running(observation)
     journal = record.journal
     release = _of(record, journal)

@@ -16,6 +16,7 @@ from hostler.cli import main, options, ssh
 from hostler.console.out import Out
 from hostler.errors import Exit, HostError, ProvisionError, UsageError
 from hostler.record import store
+from hostler.record.types import Journal
 from hostler.rollout import address, doctor, down, keyring, logs, roll, up
 from hostler.stackfile.sections import StackFile
 from worlds import configure_world as world
@@ -117,6 +118,22 @@ def test_a_pool_of_which_nobody_knows_has_a_row(
     ran(monkeypatch, "status", "--json")
     (row,) = json.loads(capsys.readouterr().out)["slots"]
     assert (row["slot"], row["pool"], row["state"]) == (None, "burst", "unknown")
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_releases_and_what_is_under_way_are_the_records(
+    there: Sky, seen_before: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if seen_before:
+        there.look()
+    there.expire()
+    journal = Journal(run="r", stage="apply", release=1)
+    there.answers("gpu-1", uid=world.UID, record=store.dump(at_home(journal=journal)))
+    ran(monkeypatch, "releases", "--json")
+    assert [row["release"] for row in json.loads(capsys.readouterr().out)] == [1]
+    ran(monkeypatch, "rollout", "status", "--json")
+    rows = json.loads(capsys.readouterr().out)["replicas"]
+    assert [(row["replica"], row["runs"]) for row in rows] == [("chat-0", "nothing"), ("chat-1", "unknown")]
 
 
 def test_logs_of_a_silent_host_are_not_those_of_a_wrong_name(expired: Sky) -> None:
