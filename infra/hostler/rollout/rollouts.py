@@ -38,7 +38,8 @@ class Story:
 
 
 def story(file: StackFile, without: Tell | None = None) -> Story:
-    """Reads only. `without` hears of it where AWS cannot be asked. Raises HostError, RefusedError where there is no record."""
+    """Reads only. `without` hears of it where AWS cannot be asked. Raises HostError, RefusedError where there is no
+    record."""
     observation = observe(file, pulumi=False, without=without)
     record = home.running(observation)
     journal = record.journal
