@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from hostler.cloud import egress, live
@@ -52,13 +52,13 @@ def meet(
     those that do not answer in READY_S, or never will: the next run ends them, and rents others."""
     if not machines:
         return
-    paper = _Paper(fleet, documents)
+    paper, over = _Paper(fleet, documents), Event()
     key = str(stackkey.path(file, fleet))
 
     def work(machine: Rented) -> HostlerError | None:
         out.live(f"{machine.slot}: waiting for its first answer")
         try:
-            _meet(machine, paper, key, record.uid)
+            _meet(machine, paper, key, record.uid, over)
         except Silent as error:
             paper.write(machine.slot, silent=machine.id)
             return error
@@ -68,7 +68,11 @@ def meet(
         return None
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        failed = [error for error in threads.map(work, machines) if error]
+        try:
+            failed = [error for error in threads.map(work, machines) if error]
+        except BaseException:  # Ctrl-C: nobody waits for the others any more
+            over.set()
+            raise
     if failed:
         raise HostError(*(problem for error in failed for problem in error.problems))
 
@@ -90,8 +94,8 @@ class _Paper:
             self._fleet.keep(rented.HOSTS, self.hosts)
 
 
-def _meet(machine: Rented, paper: _Paper, key: str, uid: str) -> None:
-    host, public = _first_answer(machine, paper.hosts[machine.slot], key)
+def _meet(machine: Rented, paper: _Paper, key: str, uid: str, over: Event) -> None:
+    host, public = _first_answer(machine, paper.hosts[machine.slot], key, over)
     paper.write(machine.slot, keys=list(dict.fromkeys((public, *paper.hosts[machine.slot]["keys"]))))
     agent_call_of(host, "hostkey-use", public=public)
     fresh = replace(host, ssh=replace(host.ssh, host_key=public))
@@ -100,7 +104,7 @@ def _meet(machine: Rented, paper: _Paper, key: str, uid: str) -> None:
     paper.write(machine.slot, keys=[public], met=True)
 
 
-def _first_answer(machine: Rented, document: Mapping[str, Any], key: str) -> tuple[Host, str]:
+def _first_answer(machine: Rented, document: Mapping[str, Any], key: str, over: Event) -> tuple[Host, str]:
     """The host by the key that it shows, and the key that it will have. An instance that runs has no SSH yet."""
     hosts = [rented.host_of(machine, document, key, public) for public in document["keys"]]
     until, outlook = time.monotonic() + READY_S, _Outlook(machine)
@@ -113,7 +117,8 @@ def _first_answer(machine: Rented, document: Mapping[str, Any], key: str) -> tup
                 why = outlook.why()
                 if why or time.monotonic() > until:
                     raise _silent(machine, why or _said(error)) from error
-        time.sleep(EVERY_S)
+        if over.wait(EVERY_S):
+            raise KeyboardInterrupt
 
 
 class _Outlook:

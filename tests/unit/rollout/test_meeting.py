@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from io import StringIO
@@ -163,6 +165,27 @@ def test_a_slow_start_is_no_failure(world: World, monkeypatch: pytest.MonkeyPatc
     world.shown = "nobody"
     world.meet()
     assert world.adopted
+
+
+def test_after_ctrl_c_nobody_waits_for_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = threading.Event()
+
+    def call(host: Host, op: str, **_: Any) -> dict[str, Any]:
+        if host.name == "burst-1":
+            assert waiting.wait(10)
+            raise KeyboardInterrupt
+        waiting.set()
+        raise HostError.of(host.name, expected="an SSH server", got=f"no answer to {op}")
+
+    monkeypatch.setattr(meeting, "agent_call_of", call)
+    monkeypatch.setattr(meeting.live, "ended", lambda _machine: "")
+    monkeypatch.setattr(meeting.live, "impaired", lambda _machine: False)
+    world.paper["burst-1"] = {"keys": [BORN], "user": "ubuntu"}
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        world.meet(replace(MACHINE, slot="burst-1"), MACHINE)
+    assert time.monotonic() - began < meeting.READY_S / 10
+    assert "silent" not in world.paper["burst-0"]
 
 
 def test_one_that_was_given_up_is_ended_by_the_next_run(
