@@ -100,6 +100,10 @@ class Workspace(auto.LocalWorkspace):
 class Stack(auto.Stack):
     """`up` of the SDK asks for outputs and history after each run: three more starts of the CLI."""
 
+    def change_secrets(self, provider: str) -> None:
+        """Encrypts what is secret in the state anew."""
+        self._run_pulumi_cmd_sync(["stack", "change-secrets-provider", provider])
+
     def outputs(self) -> Any:
         return {}
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hostler.cloud.types import CloudWish, Holding, Rented, RentResult
-from hostler.errors import LockedError, ProvisionError, UsageError
+from hostler.errors import LockedError, ProvisionError
 from hostler.hosts.types import Host
-from hostler.provision import locks, state
-from hostler.provision.engine import search_path
+from hostler.provision import kms, locks, state
 from hostler.provision.launch import Launches, first_launches
-from hostler.provision.locations import PASSPHRASE, Locations, environment, inherited, phrase
+from hostler.provision.locations import PASSPHRASE, Locations, phrase
 from hostler.provision.runner import Failing, Runner, empty, unseen
 from hostler.provision.stores import store_of
-from hostler.provision.terminal import WITH_PROGRAM, WITH_PROVIDER, foreground, verb_of
 from hostler.provision.types import HoldingsOf, Notice, OnEvent, ProvisionPreview, SeenOf, silent
 
 Preview = ProvisionPreview
@@ -34,8 +31,8 @@ class Fleet:
     """Not for two threads at once, but `interrupt` may be called from any.
 
     `state`: empty: a local folder; `s3://bucket/prefix`; or stores.ACCOUNT: the account's own bucket of this stack,
-    made in `region` at the first `up` or `rent`. A stack that rents has it in a bucket. `secrets`: passphrase, or
-    `awskms://...`. `uid`: the record's; every method raises LockedError where the state has another one.
+    made in `region` at the first `up` or `rent`. A stack that rents has it in a bucket. `key`: of KMS, as the stack file
+    has it, in `region` where it names none; empty: its secrets are under a passphrase. `uid`: the record's; every method raises LockedError where the state has another one.
     """
 
     def __init__(
@@ -45,12 +42,13 @@ class Fleet:
         uid: str = "",
         state: str = "",
         region: str = "",
-        secrets: str = PASSPHRASE,
+        key: str = "",
         on_event: OnEvent = silent,
         notice: Notice = silent,
         base: Path | None = None,
     ) -> None:
-        self.places = Locations.of(stack, base, secrets)
+        self.places = Locations.of(stack, base, kms.url(key, region) if key else PASSPHRASE)
+        self._key, self._wanted_region = key, region
         self.store = store_of(self.places, state, uid=uid, region=region)
         self._runner = Runner(self.places, self.store, notice)
         self._uid = uid
@@ -65,7 +63,13 @@ class Fleet:
         """
         document = self._document()
         scratch = bool(self.store.url) and not document and not self.store.exists()
-        return self._run("preview", hosts, seen, document, self._launches(document, wish), scratch=scratch)
+        anew = kms.change(self._key, self._wanted_region, document) if self.store.url else ()
+        if self._key and (scratch or anew):
+            kms.sealed(
+                self._secrets(document), "hostler"
+            )  # a key that cannot be used is refused before anything costs
+        found = self._run("preview", hosts, seen, document, self._launches(document, wish), scratch=scratch)
+        return replace(found, changes=(*anew, *found.changes))
 
     def up(
         self, hosts: Sequence[Host], seen: SeenOf, preview: ProvisionPreview | None = None
@@ -108,6 +112,8 @@ class Fleet:
         document = self._document()
         self.recover()
         self._runner.clear_pending()
+        if kms.change(self._key, self._wanted_region, document):
+            self._runner.reseal(self._secrets(document))
         self._runner.ensure_plugin()
         renting = Renting(
             self._runner, wish, hosts=hosts, seen=seen, holdings=holdings, limit=limit,
@@ -166,9 +172,19 @@ class Fleet:
         """Writes it; makes the bucket where it is not there yet."""
         self.store.keep(name, data)
 
-    def phrase(self) -> str:
-        """The stack's passphrase, for what else of it is kept beside the state."""
-        return phrase(self.places)
+    def seal(self) -> tuple[str, dict[str, str]]:
+        """A passphrase for what of the stack is kept beside the state, and what of it stands there: nothing, where it is
+        the stack's own; else it is sealed by the key."""
+        address = self._secrets(self.store.checkpoint())
+        return kms.enclosed(address) if address != PASSPHRASE else (phrase(self.places), {})
+
+    def unseal(self, document: Mapping[str, Any]) -> str:
+        """The passphrase of such a document. Raises ProvisionError."""
+        return kms.phrase_in(document) or phrase(replace(self.places, secrets=PASSPHRASE))
+
+    def is_sealed(self, document: Mapping[str, Any]) -> bool:
+        """Whether it is under what it shall be."""
+        return kms.is_enclosed(document, self._secrets(self.store.checkpoint()))
 
     def export(self) -> dict[str, Any]:
         """Pulumi's own deployment document; empty where there is no stack yet."""
@@ -192,27 +208,16 @@ class Fleet:
     ) -> int:
         """The real CLI on this stack, on the caller's terminal; its exit code.
 
-        `preview` and `up` need the hosts, and the wish where something is rented: without them the program would be
-        empty, and they would be deleted.
+        `preview` and `up` need the hosts, `preview` the wish where something is rented: without them the program would be
+        empty, and they would be deleted. Raises RefusedError for what would end rented machines undrained.
         """
-        verb = verb_of(arguments)
+        from hostler.provision.passthrough import Passthrough
+
         document = self._document()
-        if verb in WITH_PROGRAM and (hosts is None or (wish is None and state.cloud(document))):
-            raise UsageError.of(
-                f"pulumi {verb}",
-                expected="the hosts of the stack file"
-                if hosts is None
-                else "what is rented by the stack file",
-                got="none",
-                next_step=f"hostler {'up' if verb in ('up', 'update') else 'plan'}",
-            )
-        self._runner.ensure()
-        launches = self._launches(document, wish)
-        with self._attached(verb, hosts or (), seen or unseen, launches) as (more, flags):
-            command = self._runner.found()
-            environ = {**inherited(), **environment(self._runner.places)}
-            environ |= {"PATH": search_path(command, os.environ), **more}
-            return foreground([str(command.path), *arguments, *flags], self.places.work, environ)
+        return Passthrough(
+            runner=self._runner, arguments=arguments, hosts=hosts, seen=seen or unseen, document=document,
+            launches=self._launches(document, wish), uid=self._uid,
+        ).run()  # fmt: skip
 
     # -- inside -----------------------------------------------------------------------------------------
 
@@ -260,6 +265,10 @@ class Fleet:
             )
         return document
 
+    def _secrets(self, document: state.Document) -> str:
+        """What they shall be under."""
+        return kms.wanted(self._key, self._wanted_region, document)
+
     def _launches(self, document: state.Document, wish: CloudWish | None) -> Launches | None:
         if wish is None:
             return None
@@ -269,20 +278,6 @@ class Fleet:
         """Of the provider: the one that it has, the bucket's, or the first that is wished."""
         wished = (candidate.region for slot in wish.slots for candidate in slot.candidates)
         return state.provider_region(document) or self.store.region or next(wished, "us-east-1")
-
-    @contextmanager
-    def _attached(
-        self, verb: str, hosts: Sequence[Host], seen: SeenOf, launches: Launches | None
-    ) -> Generator[tuple[dict[str, str], list[str]]]:
-        if verb not in WITH_PROVIDER:
-            yield {}, []
-            return
-        from hostler.provision.inline import attached
-
-        if launches or state.cloud_urns(self.store.checkpoint()):
-            self._runner.ensure_plugin()
-        with attached(hosts, seen, self._uid, launches) as ties:
-            yield ties
 
     def _gone(self, left: Sequence[str]) -> None:
         """An interrupted destroy says success with resources left: read back."""

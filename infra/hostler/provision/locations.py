@@ -16,6 +16,7 @@ from hostler.errors import ProvisionError, UsageError
 
 PROJECT = "hostler"
 PASSPHRASE = "passphrase"  # noqa: S105 the name of Pulumi's way to keep secrets
+SECRETS = ("encryptionsalt", "secretsprovider", "encryptedkey")  # lines of the settings file
 PRIVATE_DIRECTORY, PRIVATE_FILE = 0o700, 0o600
 PASSPHRASE_VARIABLES = ("HOSTLER_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE")
 PASSPHRASE_FILE = "~/.local/state/hostler/stacks/{stack}/pulumi/passphrase"  # noqa: S105 a path
@@ -149,7 +150,7 @@ def passphrase(places: Locations, environ: Mapping[str, str] = os.environ) -> di
 
 
 def _make_passphrase(places: Locations) -> None:
-    if places.settings.exists():  # they hold the salt of the passphrase that made the stack
+    if settings_of(places).get("encryptionsalt"):  # they hold the salt of the passphrase that made the stack
         raise ProvisionError.of(
             f"stack {places.stack}",
             expected=f"its passphrase in {' or '.join(PASSPHRASE_VARIABLES)}",
@@ -166,6 +167,26 @@ def _make_passphrase(places: Locations) -> None:
         file.write(secrets.token_urlsafe(32) + "\n")
 
 
+def settings_of(places: Locations) -> dict[str, Any]:
+    """Of the stack's settings file; empty where there is none."""
+    if not places.settings.exists():
+        return {}
+    import yaml
+
+    return dict(yaml.safe_load(places.settings.read_text()) or {})
+
+
+def write_settings(places: Locations, lines: Mapping[str, str]) -> None:
+    """The salt or the encrypted key stands in the state too; a settings file that says otherwise is of another one."""
+    import yaml
+
+    found = settings_of(places)
+    if any(found.get(key) != value for key, value in lines.items()):
+        places.make()
+        kept = {key: value for key, value in found.items() if key not in SECRETS}
+        places.settings.write_text(yaml.safe_dump(kept | dict(lines)))
+
+
 def opens(places: Locations) -> bool:
     """Whether the passphrase is the stack's own: the salt's test message must decrypt.
 
@@ -174,12 +195,10 @@ def opens(places: Locations) -> bool:
     import base64
     import hashlib
 
-    import yaml
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    settings: Any = yaml.safe_load(places.settings.read_text()) if places.settings.exists() else {}
-    salted = str(settings.get("encryptionsalt", ""))
+    salted = str(settings_of(places).get("encryptionsalt", ""))
     if not salted.startswith("v1:"):
         return True
     _, salt, _, nonce, secret = salted.split(":")

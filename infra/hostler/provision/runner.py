@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hostler.errors import HostlerError, LockedError, Problem, ProvisionError
 from hostler.hosts.types import Seen
-from hostler.provision import locks, plugin, state
+from hostler.provision import kms, locks, plugin, state
 from hostler.provision.engine import Command, find_cli
-from hostler.provision.locations import Locations, opens
+from hostler.provision.locations import PASSPHRASE, Locations, opens, passphrase, write_settings
 from hostler.provision.refusals import error_of, reason_of, said_by_cli
 from hostler.provision.stores import Store
 from hostler.provision.types import Notice, SeenOf, silent
@@ -40,11 +40,12 @@ class Runner:
         self._command: Command | None = None
         self._cli: Cli | None = None
         self._interrupted = False
+        self._secrets = places.secrets
 
     @property
     def places(self) -> Locations:
-        """With the state's address; asks for the region of a bucket."""
-        return replace(self.own_places, url=self.store.url)
+        """With the state's address (asks for the region of a bucket), and what its secrets are under."""
+        return replace(self.own_places, url=self.store.url, secrets=self._secrets)
 
     def interrupt(self) -> bool:
         self._interrupted = True
@@ -129,10 +130,22 @@ class Runner:
         """Folders, the bucket, and the settings file of a stack that another machine made."""
         self.store.make()
         if self.store.url:
-            settings = state.secrets_provider(self.store.checkpoint())
-            if settings:
-                write_settings(self.own_places, settings)
+            document = self.store.checkpoint()
+            self._secrets = kms.provider_of(document) or self.own_places.secrets
+            begun = {} if self._secrets == PASSPHRASE else {"secretsprovider": self._secrets}
+            write_settings(self.own_places, state.secrets_provider(document) or begun)
         return self.places
+
+    def reseal(self, provider: str) -> None:
+        """Encrypts the state's secrets anew, by Pulumi's own command: what opens them now must be there, too."""
+        from pulumi.automation import CommandError
+
+        places = replace(self.own_places, secrets=PASSPHRASE)
+        with self.stack(passphrase(places) if provider == PASSPHRASE else {}) as (stack, cli):
+            try:
+                stack.change_secrets(provider)
+            except CommandError as error:
+                self._failed(cli, [], error)
 
     def ensure(self) -> None:
         """The stack is there, for commands of the user's own."""
@@ -188,6 +201,7 @@ class Runner:
         """The engine's own errors; where it never came to run, the passphrase, or what the CLI said."""
         if problems:
             raise ProvisionError(*problems) from error
+        kms.check(self.places)
         if not opens(self.own_places):
             raise ProvisionError.of(
                 f"stack {self.own_places.stack}",
@@ -229,18 +243,6 @@ def watched(cli: Cli, limit: float) -> Generator[None]:
     finally:
         for timer in timers:
             timer.cancel()
-
-
-def write_settings(places: Locations, lines: Mapping[str, str]) -> None:
-    """The salt or the encrypted key stands in the state too; a settings file that says otherwise is of another one."""
-    import yaml
-
-    found: dict[str, Any] = {}
-    if places.settings.exists():
-        found = yaml.safe_load(places.settings.read_text()) or {}
-    if any(found.get(key) != value for key, value in lines.items()):
-        places.make()
-        places.settings.write_text(yaml.safe_dump(found | dict(lines)))
 
 
 def problems_of(collector: Collector) -> list[Problem]:

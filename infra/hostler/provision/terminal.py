@@ -6,8 +6,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-WITH_PROGRAM = {"preview", "pre", "up", "update"}
-WITH_PROVIDER = {*WITH_PROGRAM, "refresh", "destroy", "down"}
+PREVIEWS = {"preview", "pre"}
+WITH_PROGRAM = {*PREVIEWS, "up", "update", "watch"}
+WITH_PROVIDER = {*WITH_PROGRAM, "refresh", "destroy", "down", "dn"}
 VALUED_FLAGS = {
     "--color",
     "-C",
@@ -18,14 +19,20 @@ VALUED_FLAGS = {
     "--otel-traces",
     "--profiling",
     "--memprofilerate",
+    "-s",
+    "--stack",
 }
 
 
-def verb_of(arguments: Sequence[str]) -> str:
-    """The first word that is neither a global flag nor a global flag's value."""
+def words_of(arguments: Sequence[str]) -> list[str]:
+    """What is neither a flag nor a flag's value: the verb first."""
     values = {number + 1 for number, word in enumerate(arguments) if word in VALUED_FLAGS}
     rest = (word for number, word in enumerate(arguments) if number not in values)
-    return next((word for word in rest if not word.startswith("-")), "")
+    return [word for word in rest if not word.startswith("-")]
+
+
+def verb_of(arguments: Sequence[str]) -> str:
+    return next(iter(words_of(arguments)), "")
 
 
 def foreground(words: list[str], cwd: Path, environ: dict[str, str]) -> int:

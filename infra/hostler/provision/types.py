@@ -9,7 +9,8 @@ from typing import Literal
 from hostler.cloud.types import Holding
 from hostler.hosts.types import Seen
 
-Kind = Literal["host", "slot", "cloud"]  # an owned host, a rented one, what a rented one needs
+# an owned host, a rented one, what a rented one needs, the state itself
+Kind = Literal["host", "slot", "cloud", "state"]
 Op = Literal["create", "update", "replace", "delete", "refresh"]
 SeenOf = Callable[[str], Seen]  # host name -> its probe's answer; waits for it
 HoldingsOf = Callable[

@@ -92,7 +92,8 @@ def fleet_of(file: StackFile, *, uid: str = "", notice: Notice | None = None) ->
     return Fleet(
         file.stack.stack,
         uid=uid,
-        state=file.stack.state or mark.get("state") or ACCOUNT,
+        state=bucket_of(file) or mark.get("state") or ACCOUNT,
+        key=key_of(file) if regions else mark.get("kms", ""),
         region=next(iter(regions), mark.get("region", "")),
         notice=notice or silent,
     )
@@ -103,7 +104,16 @@ def remember(file: StackFile) -> None:
     regions = [region for pool in file.stack.pools.values() if pool.aws for region in pool.aws.regions]
     if regions:
         path = operator.stack_home(file.stack.stack) / MARK
-        operator.write_json(path, {"state": file.stack.state or ACCOUNT, "region": regions[0]})
+        found = {"state": bucket_of(file) or ACCOUNT, "region": regions[0], "kms": key_of(file)}
+        operator.write_json(path, found)
+
+
+def bucket_of(file: StackFile) -> str:
+    return (file.stack.state.bucket if file.stack.state else None) or ""
+
+
+def key_of(file: StackFile) -> str:
+    return (file.stack.state.kms if file.stack.state else None) or ""
 
 
 def _mark(file: StackFile) -> dict[str, Any]:

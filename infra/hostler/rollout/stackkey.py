@@ -1,5 +1,5 @@
 """The key by which rented hosts are logged in to: made at the first `up`, kept encrypted beside the state, so that every
-laptop with the stack's passphrase has it; on this machine in a file of its user's alone.
+laptop with the stack's passphrase, or with rights on its KMS key, has it; here in a file of its user's alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from hostler.stackfile.sections import StackFile
 if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
 
-DOCUMENT = "key"  # {"private": OpenSSH's own format, encrypted by the passphrase; "public"}
+# {"private": OpenSSH's own format, encrypted by a passphrase; "public"; and "kms", "phrase" where that one is sealed}
+DOCUMENT = "key"
 NAME = "id_ed25519"
 
 
@@ -25,7 +26,7 @@ def path(file: StackFile, fleet: Fleet) -> Path:
     place = _place(file)
     document = fleet.document(DOCUMENT)
     if document and _public(place) != document["public"]:
-        _write(place, _opened(document["private"].encode(), fleet.phrase().encode(), file))
+        _write(place, _opened(document["private"].encode(), fleet.unseal(document).encode(), file))
     if not place.exists():
         raise ProvisionError.of(
             f"stack {file.stack.stack}",
@@ -50,13 +51,17 @@ def public(file: StackFile, fleet: Fleet) -> str:
 
 
 def share(file: StackFile, fleet: Fleet) -> str:
-    """Keeps it beside the state, encrypted, where there is none yet; the public half that is shared now."""
+    """Keeps it beside the state, encrypted as the stack's secrets shall be, where it is not yet; the public half that is
+    shared now."""
     from cryptography.hazmat.primitives import serialization
 
-    if not fleet.document(DOCUMENT):
+    kept = fleet.document(DOCUMENT)
+    if not kept or not fleet.is_sealed(kept):
+        shared = public(file, fleet)
         key = serialization.load_ssh_private_key(_place(file).read_bytes(), None)
-        locked = serialization.BestAvailableEncryption(fleet.phrase().encode())
-        fleet.keep(DOCUMENT, {"private": _text(key, locked).decode(), "public": public(file, fleet)})
+        phrase, how = fleet.seal()
+        locked = serialization.BestAvailableEncryption(phrase.encode())
+        fleet.keep(DOCUMENT, {"private": _text(key, locked).decode(), "public": shared, **how})
     return public(file, fleet)
 
 

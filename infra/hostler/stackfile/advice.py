@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from . import forms
+from . import forms, kmskeys
 from .notes import kind_words, secret
 from .scalars import shown
 from .shapes import Key, Words, keys_of
@@ -54,6 +54,9 @@ def advice(spec: forms.Spec, text: str) -> str:
         return "no name or address may begin with -, which programs read as an option"
     if spec is forms.FORMS["image"]:
         return "name a tag or, better, the digest"
+    if spec is forms.FORMS["kms-key"]:
+        alias = kmskeys.SHORT.fullmatch(text)
+        return f"write alias/{text} for a key's alias" if alias else "`aws kms list-aliases` shows yours"
     if spec is forms.FORMS["name"]:
         fixed = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-0123456789")
         return f"write {fixed[:32]}" if fixed else ""

@@ -33,6 +33,7 @@ Image = Annotated[str, Form("image")]  # registry/name[:tag][@sha256:...]
 Sha256 = Annotated[str, Form("sha256")]
 SecretName = Annotated[str, Form("secret-name")]  # HF_TOKEN
 Price = Annotated[str, Form("price")]  # 0.32 EUR/kWh, 300 USD
+KmsKey = Annotated[str, Form("kms-key")]  # alias/NAME[?region=REGION], an id, an ARN
 Window = Annotated[str, Form("window")]  # "Sun 03:00-05:00 Europe/Berlin"
 Word = Annotated[str, Form("word")]  # one word without spaces, passed on as it is
 User = Annotated[str, Form("user")]  # a login

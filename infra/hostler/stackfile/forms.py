@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import kmskeys
 from .fields import Range
 
 CONTROL = re.compile(
@@ -162,6 +163,13 @@ def _image(text: str) -> str:
     return text
 
 
+def _kms_key(text: str) -> str:
+    try:
+        return kmskeys.plain(text)
+    except ValueError as error:
+        raise FormError(str(error)) from error
+
+
 _FREE = r"[^\0]*[^\s][^\0]*"
 
 FORMS: dict[str, Spec] = {
@@ -284,6 +292,12 @@ FORMS: dict[str, Spec] = {
     "price": Spec(
         expected="an amount and its currency, such as 300 USD or 0.32 EUR/kWh",
         pattern=r"[0-9]{1,9}(?:\.[0-9]{1,4})? [A-Z]{3}(?:/(?:kWh|h))?",
+    ),
+    "kms-key": Spec(
+        expected="a key of AWS KMS: alias/NAME, its id or its ARN; alias/NAME?region=REGION where it is in another region",
+        pattern=kmskeys.PATTERN,
+        parse=_kms_key,
+        longest=2048,
     ),
     "window": Spec(
         expected='days, times and a time zone, such as "Sun 03:00-05:00 Europe/Berlin"',

@@ -7,6 +7,7 @@ from typing import Literal
 
 from .fields import (
     Base,
+    KmsKey,
     Path,
     Price,
     Rate,
@@ -17,6 +18,24 @@ from .fields import (
     Word,
     entry,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where Pulumi keeps the state of rented machines, for all laptops. Short form: the bucket."""
+
+    bucket: Text | None = entry(
+        "a bucket of S3, with a prefix if it is shared; one of the AWS account, made at the first `up`, if not given",
+        None,
+        example="s3://office-hostler/llm",
+    )
+    kms: KmsKey | None = entry(
+        "the AWS KMS key that encrypts the secrets in the state and the stack's SSH key beside it, so that another laptop "
+        "needs AWS credentials alone (kms:Encrypt and kms:Decrypt with this key); a passphrase (HOSTLER_PASSPHRASE) if "
+        "not given. Changing it later encrypts them anew at the next `up`",
+        None,
+        example="alias/hostler",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,9 +90,10 @@ def _one_region(path: str, aws: Aws, notes: Notes) -> None:
 def check_state(stack: Stack, notes: Notes) -> None:
     if stack.state is None:
         return
-    if not BUCKET.fullmatch(stack.state):
-        got, step = stack.state, "leave it out, and a bucket is made"
-        notes.about("state", "a bucket of S3, such as s3://office-hostler/llm", got, step)
+    bucket = stack.state.bucket
+    if bucket is not None and not BUCKET.fullmatch(bucket):
+        got, step = bucket, "leave it out, and a bucket is made"
+        notes.about("state.bucket", "a bucket of S3, such as s3://office-hostler/llm", got, step)
     elif not any(pool.aws for pool in stack.pools.values()) and not notes.troubled("pools"):
         got, step = "only owned hosts, whose state is made anew from the file at any time", "take it out"
         notes.about("state", "a pool with aws beside it", got, step)

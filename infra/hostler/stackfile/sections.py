@@ -36,7 +36,7 @@ from .fields import (
     Word,
     entry,
 )
-from .outside import Budget, Downloads, Mirror, Secret, Updates
+from .outside import Budget, Downloads, Mirror, Secret, State, Updates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,10 +235,9 @@ class Stack:
     """A whole stack file."""
 
     stack: Name = entry("the stack's name; the file's name if not given", example="office", filled=True)
-    state: Text | None = entry(
+    state: State | None = entry(
         "where Pulumi keeps the state of rented machines; a bucket of the AWS account, made at the first `up`, if not given",
         None,
-        example="s3://office-hostler",
     )
     pools: Mapping[Name, Pool] = entry("machines", example="{home: [basement]}")
     models: Mapping[ModelName, Model] = entry(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .sections import Budget, Downloads, HostEntry, Idle, Model, Pool, Power, Secret, Smoke, Updates
+from .sections import Budget, Downloads, HostEntry, Idle, Model, Pool, Power, Secret, Smoke, State, Updates
 from .tree import Items, Node, Pairs, Word
 
 
@@ -28,6 +28,7 @@ SHORT: dict[type, Short] = {
     Power: Short(keys=("limit",), words="watts"),
     Downloads: Short(keys=("limit",), words="bytes a second"),
     Smoke: Short(keys=("prompt",), words="a question"),
+    State: Short(keys=("bucket",), words="s3://BUCKET/PREFIX"),
     Budget: Short(keys=("month",), words="an amount"),
     Updates: Short(keys=("engines", "models"), words="a word"),
 }

@@ -141,12 +141,13 @@ class Rents:
     base: Path
     uid: str = "uid-1"
     bucket: str = ACCOUNT
+    key: str = ""  # of KMS
     hosts: Sequence[Host] = (host("gpu-1"),)
     said: list[str] = field(default_factory=list)
     events: list[ProvisionEvent] = field(default_factory=list)
 
     def fleet(self, **more: Any) -> Fleet:
-        given: dict[str, Any] = {"uid": self.uid, "state": self.bucket, "region": REGION, "base": self.base, "notice": self.said.append,
+        given: dict[str, Any] = {"uid": self.uid, "state": self.bucket, "key": self.key, "region": REGION, "base": self.base, "notice": self.said.append,
                  "on_event": self.events.append}  # fmt: skip
         return Fleet("lab", **given | more)
 

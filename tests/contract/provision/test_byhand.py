@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.provision.aws import Account, Rents, slot
 from contract.provision.scene import Scene, seen
-from hostler.errors import UsageError
+from hostler.errors import RefusedError, UsageError
 from hostler.provision.locations import environment
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -123,3 +124,53 @@ def test_by_hand_nothing_rented_is_ended(pulumi, tmp_path: Path) -> None:
     shown = pulumi("preview", "--stack", "lab", HOSTLER_STACK=str(tmp_path / "rents.yaml"))
     assert shown.returncode != 0
     assert "pools burst: expected owned hosts" in shown.stdout + shown.stderr
+
+
+ENDING = [
+    (("up", "--yes", "--skip-preview"), "hostler up"),
+    (("--color", "never", "destroy", "--yes"), "hostler down"),
+    (("dn", "--yes"), "hostler down"),
+    (("stack", "rm", "--force", "--yes"), "hostler down"),
+    (("-s", "lab", "stack", "rm", "--force"), "hostler down"),
+    (("stack", "change-secrets-provider", "passphrase"), "state.kms"),
+]
+
+
+def test_passthrough_looks_at_what_is_rented_and_ends_none(
+    account: Account, rents: Rents, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wish = rents.wish(slot("burst-0"))
+    assert rents.fleet().passthrough(["preview"], rents.hosts, rents.seen, wish) == 0
+    assert "burst-0" in capfd.readouterr().out
+    with pytest.raises(RefusedError, match="never up"):
+        rents.fleet().passthrough(["stack", "export"], rents.hosts, rents.seen)
+    assert account.client("s3").list_buckets()["Buckets"] == []  # a look makes none
+    rents.rent(slot("burst-0"))
+    for words, step in ENDING:
+        with pytest.raises(RefusedError) as raised:
+            rents.fleet().passthrough(words, rents.hosts, rents.seen)
+        assert step in raised.value.problems[0].next_step
+    assert list(account.slots()) == ["burst-0"]
+    capfd.readouterr()
+    assert rents.fleet().passthrough(["destroy", "--help"]) == 0
+    assert rents.fleet().passthrough(["preview", "--expect-no-changes"], rents.hosts, rents.seen, wish) == 0
+    assert "unchanged" in capfd.readouterr().out
+    shown = ["destroy", "--preview-only", "--color", "never", "--non-interactive"]
+    assert rents.fleet().passthrough(shown, rents.hosts, rents.seen) == 0
+    assert "burst-0" in capfd.readouterr().out
+
+
+@pytest.mark.soak
+def test_passthrough_refresh_sees_what_was_ended_by_hand(
+    account: Account, rents: Rents, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rents.rent(slot("burst-0"))
+    (machine,) = account.living()
+    account.client("ec2").terminate_instances(InstanceIds=[machine["InstanceId"]])
+    words = ["refresh", "--preview-only", "--color", "never", "--non-interactive"]
+    assert rents.fleet().passthrough(words, rents.hosts, rents.seen) == 0
+    assert "burst-0" in capfd.readouterr().out
+    assert rents.fleet().passthrough(["refresh", "--yes", "--skip-preview"], rents.hosts, rents.seen) == 0
+    assert rents.fleet().rented() == ()
+    rents.rent(slot("burst-0"))
+    assert list(account.slots()) == ["burst-0"]

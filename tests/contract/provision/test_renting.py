@@ -190,7 +190,7 @@ def test_owned_hosts_beside_what_is_rented(
     assert list(account.slots()) == ["burst-0"]
     fleet = rents.fleet()
     with pytest.raises(UsageError, match="expected what is rented by the stack file"):
-        fleet.passthrough(["up", "--yes"], rents.hosts, rents.seen)
+        fleet.passthrough(["preview"], rents.hosts, rents.seen)
     capfd.readouterr()
     assert (
         fleet.passthrough(

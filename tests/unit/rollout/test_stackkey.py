@@ -20,6 +20,7 @@ class Fleet:
     def __init__(self, phrase: str = "right", kept: dict[str, Any] | None = None) -> None:
         self.kept: dict[str, Any] = {} if kept is None else kept
         self._phrase = phrase
+        self.key = ""
 
     def document(self, name: str) -> Any:
         return self.kept.get(name)
@@ -27,8 +28,14 @@ class Fleet:
     def keep(self, name: str, data: Mapping[str, Any]) -> None:
         self.kept[name] = dict(data)
 
-    def phrase(self) -> str:
-        return self._phrase
+    def seal(self) -> tuple[str, dict[str, str]]:
+        return self._phrase, {"kms": self.key} if self.key else {}
+
+    def unseal(self, document: Mapping[str, Any]) -> str:
+        return f"of {document['kms']}" if "kms" in document else self._phrase
+
+    def is_sealed(self, document: Mapping[str, Any]) -> bool:
+        return document.get("kms", "") == self.key
 
 
 @pytest.fixture
@@ -103,3 +110,18 @@ def test_asking_for_the_public_half_keeps_nothing_elsewhere(laptop: Any) -> None
     fleet: Any = Fleet()
     assert stackkey.public(FILE, fleet) == stackkey.public(FILE, fleet)
     assert fleet.kept == {}
+
+
+def test_a_key_that_is_sealed_otherwise_is_sealed_anew(laptop: Any) -> None:
+    laptop("a")
+    fleet: Any = Fleet()
+    stackkey.public(FILE, fleet)
+    shared = stackkey.share(FILE, fleet)
+    laptop("b")
+    fleet.key = "alias/x"
+    another: Any = Fleet("of alias/x", fleet.kept)
+    stackkey.path(FILE, fleet)  # with the passphrase, under which it still is
+    another.key = fleet.key
+    assert stackkey.share(FILE, another) == shared
+    laptop("c")
+    assert stackkey.public(FILE, Fleet("nobody's", fleet.kept)) == shared  # type: ignore[arg-type]
