@@ -99,10 +99,10 @@ def moved(file: StackFile, before: Record | None, gateway: Host, *, serves: bool
 
 
 def _cards(hosts: Sequence[Host], seen: Mapping[str, Seen], record: Record) -> Iterator[Notice]:
-    """Cards that were agreed to be there and are not."""
+    """Cards that were agreed to be there and are not. A rented machine that replaces another has its own."""
     for host in hosts:
         facts, expected = seen[host.name].facts, record.expected.get(host.name)
-        if not facts or not expected:
+        if not facts or not expected or (not host.owned and facts.machine_id != expected.machine_id):
             continue
         there = {card.uuid for card in facts.cards}
         for uuid, name, _ in expected.cards:

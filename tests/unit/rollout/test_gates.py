@@ -132,6 +132,19 @@ def test_a_card_that_fell_out_is_a_warning() -> None:
     assert not refused(tuple(found))
 
 
+@pytest.mark.parametrize(
+    ("owned", "machine", "warned"),
+    [(True, "other", True), (False, "machine-1", True), (False, "other", False)],
+)
+def test_a_rented_machine_that_replaces_another_has_cards_of_its_own(
+    owned: bool, machine: str, warned: bool
+) -> None:
+    expected = Expected(machine_id=machine, cards=(("GPU-gone", "A10G", 23028),))
+    hosts = [replace(world.hosts()[0], owned=owned)]
+    found = list(gates._cards(hosts, {"gpu-1": host(1)}, world.record(expected={"gpu-1": expected})))
+    assert bool(found) is warned
+
+
 TOOLKIT, SETTINGS = "package:nvidia-container-toolkit", "json:/etc/docker/daemon.json"
 INSTALLED = Value({"version": "1", "hold": False, "state": "installed"}, world.AT)
 
