@@ -75,7 +75,7 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
         out.say("the driver is installed; nothing else was changed" if done else "nothing was changed")
         return None
     if renting.due(observation):
-        left = renting.expand(observation, out, partial=options.partial)
+        left = _rent(observation, out, options)
         cloud = observation.cloud
         filled = tuple(slot for slot in cloud.slots.fill if slot not in left) if cloud else ()
         options = replace(options, turn=replace(options.turn, leave=left, filled=filled))
@@ -84,6 +84,15 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
             return None
         draft = again
     return change(draft, out, options)
+
+
+def _rent(observation: Observation, out: Out, options: Options) -> tuple[str, ...]:
+    """The slots that got nothing."""
+    try:
+        return renting.expand(observation, out, partial=options.partial)
+    except KeyboardInterrupt:
+        out.say(STAYS)
+        raise
 
 
 def _with_drivers(observation: Observation, out: Out, options: Options) -> tuple[Observation | None, bool]:
