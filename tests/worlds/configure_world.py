@@ -100,6 +100,14 @@ def release(**changes: Any) -> Release:
     return Release(number=1, models=models, parts={"gateway": haproxy, "edge": haproxy}, when=AT)
 
 
+def release_of(number: int, weights: str, image: str = "", **changes: Any) -> Release:
+    """A release that runs those weights, with that image instead of the usual one."""
+    url = f"https://huggingface.co/acme/tiny/resolve/0f/{weights}.gguf"
+    source = replace(runs().weights, url=url, file=f"{weights}.gguf")
+    made = release(weights=source, **({"image": pin(image)} if image else {}))
+    return replace(made, number=number, **changes)
+
+
 def placement(*names: str) -> Placement:
     """Replica n stands on host n."""
     chosen = names or ("gpu-1", "gpu-2")

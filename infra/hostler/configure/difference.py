@@ -13,19 +13,21 @@ from hostler.configure import compare_certificates, compare_files, compare_runs,
 from hostler.configure.types import Change
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Manifest, Part, digest_of
+from hostler.models.kept import Kept
 
 PARTS = tuple(Part)
+NOTHING = Kept()
 
 
-def difference(manifest: Manifest, seen: Seen) -> tuple[Change, ...]:
+def difference(manifest: Manifest, seen: Seen, kept: Kept = NOTHING) -> tuple[Change, ...]:
     """All changes of one host, in the order in which roles run. A host that was not reached has none:
-    nothing is known of it, and the plan says so in a notice."""
+    nothing is known of it, and the plan says so in a notice. `kept`: what may stay there for a rollback."""
     if not seen.reached:
         return ()
-    return tuple(sorted(_changes(manifest, seen), key=_rank))
+    return tuple(sorted(_changes(manifest, seen, kept), key=_rank))
 
 
-def _changes(manifest: Manifest, seen: Seen) -> Iterator[Change]:
+def _changes(manifest: Manifest, seen: Seen, kept: Kept) -> Iterator[Change]:
     for package in manifest.packages:
         yield from compare_files.package(manifest, seen, package)
     for directory in manifest.directories:
@@ -48,7 +50,7 @@ def _changes(manifest: Manifest, seen: Seen) -> Iterator[Change]:
         yield from compare_runs.port(manifest, seen, port)
     for container in manifest.containers:
         yield from compare_runs.container(manifest, seen, container)
-    yield from leftovers.leftovers(manifest, seen)
+    yield from leftovers.leftovers(manifest, seen, kept)
 
 
 def _rank(change: Change) -> tuple[int, bool, str]:

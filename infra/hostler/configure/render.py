@@ -100,15 +100,15 @@ def groups(values: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         has = "engine_containers" if part == "engine" else f"{part}_files"
         found[f"hostler_{part}"] = [n for n, v in values.items() if v.get(has)]
     found["hostler_weights"] = [n for n, v in values.items() if v.get("engine_models")]
-    found["hostler_retire"] = [
-        n for n, v in values.items() if v.get("engine_retire") or v.get("engine_remove")
-    ]
+    gone = ("engine_retire", "engine_remove", "engine_unneeded")
+    found["hostler_retire"] = [n for n, v in values.items() if any(v.get(name) for name in gone)]
     return found
 
 
 def _prepares(values: Mapping[str, Any]) -> bool:
     parts = {"base", "docker", "toolkit"}.intersection(values.get("hostler_parts", ()))
-    return bool(parts or any(values.get(name) for name in ("engine_images", "engine_models", "engine_tags")))
+    named = ("engine_images", "engine_models", "engine_tags", "engine_room")
+    return bool(parts or any(values.get(name) for name in named))
 
 
 def variables_of_removed(changes: Sequence[Change] | None) -> dict[str, dict[str, Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hostler.configure import entries, nvidia, sharing, systems
+from hostler.configure import entries, leftovers, nvidia, sharing, systems
 from hostler.configure.power import WISH as POWER
 from hostler.configure.sharing import CERTIFICATES
 from hostler.configure.types import Change
@@ -131,6 +131,7 @@ def _engine(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
         "engine_models": _models(manifest, changes),
         "engine_files": [*entries.directories(manifest, Part.ENGINE), *entries.files(manifest, Part.ENGINE)],
         "engine_containers": _containers(manifest, changes),
+        "engine_room": _files_of_weights(c for c in changes or () if leftovers.makes_room(c)),
     }
 
 
@@ -170,19 +171,24 @@ def retired(changes: Sequence[Change] | None) -> dict[str, Any]:
     gone = [c for c in changes or () if c.action == "remove"]
     ids = [c.item.partition(":")[2] for c in gone if c.item.startswith(("container:", "unit:"))]
     names = dict.fromkeys(name.removeprefix("hostler@").removesuffix(".service") for name in ids)
-    models = [c.item.partition(":")[2] for c in gone if c.item.startswith("model:")]
+    images = [c.item.partition(":")[2] for c in gone if c.item.startswith("image:")]
     paths = [
         c.item.partition(":")[2]
         for c in gone
         if c.part in (Part.ENGINE, *DOORS) and c.item.startswith("path:")
     ]
     entries = [_absent(path) for path in paths if not path.startswith(DUE)]
-    entries += [
-        {**_absent(path + end), "prune": True}
-        for path in models
-        for end in (BESIDE, f".part{BESIDE}", ".part", "")
-    ]
-    return {"engine_retire": list(names), "engine_remove": entries} if names or entries else {}
+    entries += _files_of_weights(c for c in gone if leftovers.goes_last(c))
+    if not (names or entries or images):
+        return {}
+    return {"engine_retire": list(names), "engine_remove": entries, "engine_unneeded": images}
+
+
+def _files_of_weights(gone: Iterable[Change]) -> list[dict[str, Any]]:
+    """Each with what lies beside it, and the folder that is empty then."""
+    paths = [c.item.partition(":")[2] for c in gone if c.item.startswith("model:")]
+    ends = (BESIDE, f".part{BESIDE}", ".part", "")
+    return [{**_absent(path + end), "prune": True} for path in paths for end in ends]
 
 
 def _package(item: Package) -> dict[str, Any]:

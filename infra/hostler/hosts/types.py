@@ -191,7 +191,8 @@ class Seen:
       route:chat-0        {"status": "UP", "sessions": 1, "queued": 0, "check": "L7OK ..."}: the word of the gateway on
                           this host; `routes:*` lists those it has, empty where there is no gateway
     `ours` lists everything on the host that carries this product's mark, so that leftovers are seen:
-      {"files": [paths below /etc/hostler and unit files], "units": [...], "containers": [ids], "models": [paths]}
+      {"files": [paths below /etc/hostler and unit files], "units": [...], "containers": [ids], "models": [paths],
+       "images": [name@sha256:..., those that came through us and that nobody else uses]}
     """
 
     host: str

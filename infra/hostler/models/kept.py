@@ -39,9 +39,11 @@ class Kept:
     """What may stay on a host though nothing runs it. It need not be there: nothing is fetched for it."""
 
     numbers: tuple[int, ...] = ()  # of the releases that are kept, the one that is being applied first
-    idle: tuple[int, ...] = ()  # all that ended well and are neither live nor coming, kept or not, the oldest first
-    files: Mapping[str, Numbers] = field(default_factory=dict[str, Numbers])  # path on a host: releases that name it
-    images: Mapping[str, Numbers] = field(default_factory=dict[str, Numbers])  # digest: the same
+    # all that ended well and are neither live nor coming, kept or not, the oldest first
+    idle: tuple[int, ...] = ()
+    # which releases name a path on a host, and an image's digest
+    files: Mapping[str, Numbers] = field(default_factory=dict[str, Numbers])
+    images: Mapping[str, Numbers] = field(default_factory=dict[str, Numbers])
 
     def needs(self, path: str) -> bool:
         """Whether an earlier release needs a file. What the coming one names as well lies where its replicas are:

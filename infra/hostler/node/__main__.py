@@ -57,6 +57,7 @@ COMMANDS: Dict[str, Command] = {
     "drain": Command("drain", "drain", ("id",)),
     "undrain": Command("drain", "undrain", ("id",)),
     "pull": Command("pull", "pull", ("ref",)),
+    "remove-images": Command("images", "remove"),
     "fetch-key": Command("pgpkey", "fetch_key"),
     "packages-before": Command("installed", "packages_before"),
     "packages-coming": Command("installed", "packages_coming"),

@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 from . import files, spec
 from .containers import Engine
 from .dockerapi import NotAnswering
+from .images import ours_alone
 from .instances import WANTS
 from .paths import below
 from .protocol import NodeError
@@ -61,6 +62,14 @@ def images(docker: Engine) -> Dict[str, Any]:
         if docker.reason
         else {"value": sorted(ref for refs in digests for ref in refs)}
     )
+
+
+def own_images(docker: Engine) -> List[str]:
+    """Those that came through us and that nobody else uses; none where Docker cannot be asked."""
+    try:
+        return [] if docker.absent or docker.reason else ours_alone(docker.images(), docker.containers)
+    except NotAnswering:
+        return []
 
 
 def _linked() -> List[str]:

@@ -247,6 +247,7 @@ def ours(engine: Engine) -> Dict[str, List[str]]:
         "units": sorted(set(links) | set(running_units())),
         "containers": [name for _, name in engine.ours],
         "models": [path for path in listed(files.MODELS) if not path.endswith(files.BESIDE)],
+        "images": everything.own_images(engine),
     }
 
 

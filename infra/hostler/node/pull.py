@@ -28,12 +28,12 @@ def pull(request: Request, answers: Answers) -> int:
         _pull([mirrored.get(ref, ref) for ref in missing], answers, text(request, "auth", "e30="))
     for one in tags:
         docker.tag(one["ref"], one["tag"])
-    why = ", ".join([_short(ref) for ref in missing] + [one["tag"] for one in tags])
+    why = ", ".join([short_name(ref) for ref in missing] + [one["tag"] for one in tags])
     answers.say(changed=bool(missing or tags), why=why, images={ref: _checked(ref) for ref in refs})
     return 0
 
 
-def _short(ref: str) -> str:
+def short_name(ref: str) -> str:
     return ref.rpartition("/")[2].partition("@")[0]
 
 

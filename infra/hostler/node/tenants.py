@@ -78,19 +78,19 @@ def _images() -> List[str]:
     """Those that did not come through us, or that somebody gave a name since."""
     pulled: Set[str] = {short(ref) for ref in files.read_json(pull.PULLED, {})}
     listed: List[Json] = docker.call("GET", "/images/json").json()
-    return [_called(image) for image in listed if not pulled & _digests(image) or _tags(image)]
+    return [_called(image) for image in listed if not pulled & _digests(image) or tags(image)]
 
 
 def _digests(image: Json) -> Set[str]:
     return {short(ref) for ref in _list(image, "RepoDigests")}
 
 
-def _tags(image: Json) -> List[str]:
+def tags(image: Json) -> List[str]:
     return [tag for tag in _list(image, "RepoTags") if tag != "<none>:<none>"]
 
 
 def _called(image: Json) -> str:
-    return (_tags(image) or [str(image["Id"])[:19]])[0]
+    return (tags(image) or [str(image["Id"])[:19]])[0]
 
 
 def _networks() -> List[str]:

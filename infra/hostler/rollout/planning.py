@@ -15,7 +15,7 @@ from hostler.configure.types import Change, Notice, Plan
 from hostler.console import status
 from hostler.hosts.types import Absent, Host, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Manifest, Part
-from hostler.models import mirror
+from hostler.models import kept, mirror
 from hostler.models.operator_files import quiet
 from hostler.models.registry import Registry
 from hostler.models.release import next_release, wanted_of
@@ -63,6 +63,7 @@ def make(
     release = release or _release(observation, record, rooms, why, tell)
     placement = place(wanted_of(observation.file.stack, release), rooms, record.replicas)
     return draft(observation, record, release, placement)
+    keep = kept.of(record.releases, record.release, release)
 
 
 def draft(observation: Observation, record: Record, release: Release, placement: Placement) -> Draft:
@@ -72,7 +73,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         record,
         epoch=record.epoch + moved,  # what the former gateway's host still has is of the past
         release=release.number,
-        releases=_with(record.releases, release),
+        releases=kept.limited(_with(record.releases, release), record.release, release),
         replicas=placement.replicas,
         expected=_expected(observation, record),
         hosts={host.name: replace(host, where="") for host in observation.hosts if host.ssh.address},
@@ -84,7 +85,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
     manifests = build.manifests(
         observation.file, observation.hosts, observation.seen, release, placement, wanted
     )
-    changes = (*_host_changes(observation, manifests), *_provision_changes(observation))
+    changes = (*_host_changes(observation, manifests, keep), *_provision_changes(observation))
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
     leave_first = vacated(_running(record.replicas, observation.seen), placement, rooms)
     notices = gates.notices(
@@ -109,7 +110,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
             *releases.tried(record, release),
             *slots.notices(observation),
             *too_old.notices(release, placement, observation.seen),
-            *disk_room.notices(manifests, observation.seen),
+            *disk_room.notices(manifests, observation.seen, keep),
             *carrying.notices(observation.file, release, manifests, changes),
             *_unreached(observation.seen),
         ),
@@ -176,14 +177,16 @@ def _expected_of(host: Host, seen: Seen) -> Expected | None:
     )
 
 
-def _host_changes(observation: Observation, manifests: Mapping[str, Manifest]) -> tuple[Change, ...]:
+def _host_changes(
+    observation: Observation, manifests: Mapping[str, Manifest], keep: kept.Kept
+) -> tuple[Change, ...]:
     changes: list[Change] = []
     for host in observation.hosts:
         seen = observation.seen[host.name]
         if seen.facts and is_predicted(seen):
             changes.append(slots.prepared(host.name, seen.facts))
         elif seen.reached:
-            changes.extend(difference.difference(manifests[host.name], seen))
+            changes.extend(difference.difference(manifests[host.name], seen, keep))
     for host in observation.gone:
         if observation.seen[host.name].reached and observation.seen[host.name].uid:
             changes.append(_leave(host.name) if host.owned else slots.leaves(host.name, observation))

@@ -35,15 +35,15 @@ class Answer:
 
 
 def differences(draft: Draft, run: Session) -> Draft:
-    """Looks again; raises ConfigureError when anything is not as the manifest says. Weights that nothing needs any
-    more may still be there: they wait until the release has answered."""
+    """Looks again; raises ConfigureError when anything is not as the manifest says. Weights and images that
+    nothing needs any more may still be there: they wait until the release has answered."""
     run.out.live("verify: looking at the hosts again")
     observation = draft.observation
     hosts = tuple(host for host in observation.hosts if host.name in run.transports)
     seen = {**observation.seen, **look(hosts)}
     fresh = replace(observation, seen=seen, record=run.record, gone=(), preview=None)
     again = planning.draft(fresh, draft.record, draft.plan.release, draft.plan.placement)
-    if wrong := [change for change in again.plan.changes if not leftovers.of_weights(change)]:
+    if wrong := [change for change in again.plan.changes if not leftovers.goes_last(change)]:
         raise ConfigureError(*map(_still, wrong))
     return replace(again, plan=replace(again.plan, changes=draft.plan.changes))
 

@@ -56,15 +56,14 @@ class FakeDocker:
         query = {k: v[0] for k, v in parse_qs(place.query).items()}
         words, body = place.path.strip("/").split("/"), request.body()
         self.calls.append(f"{request.command} {place.path}")
-        if words[0] == "_ping":
-            return request.say(200, {})
+        if words[0] in ("_ping", "version", "info"):
+            return request.say(200, {"Version": "26.1"} if words[0] == "version" else {})
         if words in (["images", "json"], ["volumes"], ["networks"]):
             named = [{"Name": name} for name in (*self.networks, "bridge", "host", "none")]
             volumes = {"Volumes": [{"Name": name} for name in self.volumes]}
             return request.say(200, {"images": self.listed_images, "volumes": volumes}.get(words[0], named))
         if words[0] == "images" and request.command == "DELETE":
-            del self.images["/".join(words[1:])]
-            return request.say(200, [])
+            return self.remove_image(request, "/".join(words[1:]))
         if words == ["images", "create"]:
             return self.pull(request, f"{query['fromImage']}@{query['tag']}")
         if words[0] == "images" and words[-1] == "tag":
@@ -102,6 +101,17 @@ class FakeDocker:
         self.listed_images.append({"Id": self.images[ref], "RepoDigests": [ref], "RepoTags": []})
         return request.say(200, {"status": "Pull complete", "id": "layer"})
 
+    def remove_image(self, request: Handler, ref: str) -> None:
+        """Not while a container is made of it, running or not, as long as it has no other name."""
+        if ref not in self.images:
+            return request.say(404, {"message": f"No such image: {ref}"})
+        users = [c for c in self.containers.values() if c.get("Image") == self.images[ref]]
+        if users:
+            return request.say(409, {"message": f"conflict: container {users[0]['Id'][:12]} is using it"})
+        del self.images[ref]
+        self.listed_images = [i for i in self.listed_images if ref not in i["RepoDigests"]]
+        return request.say(200, [])
+
     def find(self, name: str) -> dict[str, Any] | None:
         return next((c for c in self.containers.values() if name in (c["Id"], c["Name"].lstrip("/"))), None)
 
@@ -110,6 +120,7 @@ class FakeDocker:
             "Id": found["Id"],
             "Names": [found["Name"]],
             "Labels": found["Config"]["Labels"],
+            "ImageID": found.get("Image", ""),
             "State": found["State"]["Status"],
         }
 
@@ -130,12 +141,13 @@ class FakeDocker:
         self.containers[made["Id"]] = made
         return request.say(201, {"Id": made["Id"]})
 
-    def create_foreign(self, name: str) -> None:
+    def create_foreign(self, name: str, image: str = "") -> None:
         """Somebody else's container."""
         state = {"Running": False, "Status": "exited", "ExitCode": 0}
         self.containers[name] = {
             "Id": name,
             "Name": "/" + name,
+            "Image": image,
             "Config": {"Labels": {}},
             "State": state,
             "Log": [],
