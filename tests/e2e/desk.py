@@ -67,7 +67,7 @@ class Desk:
         self.write(text.replace(old, new))
 
     def words(self, *words: str) -> list[str]:
-        verb = 2 if words[0] == "key" else 1
+        verb = 2 if words[0] in ("key", "rollout") else 1
         named = [] if words[0] in ("init", "--version", "--help") else ["-f", str(self.file)]
         return [str(self.hostler), *words[:verb], *named, *words[verb:]]
 

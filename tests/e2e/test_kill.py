@@ -5,104 +5,25 @@ Each stage is a sign that is waited for. Three are drawn in a normal run, all ar
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import signal
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from e2e.conftest import BARE
 from e2e.desk import Desk, replica_of
+from e2e.running import Hosts, Run
 from lab import network
 from lab.hosts import Host
-from lab.shell import children, wait_for
+from lab.shell import wait_for
 
 pytestmark = pytest.mark.lab
 
 SEED = os.environ.get("HOSTLER_SEED", "1")
-REACHED_S = 240.0
-STOPPED_S = 45.0
 FREE_S = 60.0
 LEFT = ("-type", "f", "-not", "(", "-path", "*/models/*", "-not", "-name", "*.part*", ")")
-Hosts = dict[str, Host]
-
-
-class Run:
-    """An `up` that is going on: what it says, in files, and what can be seen of it on the hosts."""
-
-    def __init__(self, desk: Desk, hosts: Hosts) -> None:
-        self.home = desk.operator.home
-        self.hosts = hosts
-        self.roots = {name: Path(f"/proc/{host.leader}/root") for name, host in hosts.items()}  # with /run
-        self.out, self.err = (desk.operator.directory / f"up.{kind}" for kind in ("out", "err"))
-        with self.err.open("w") as err, self.out.open("w") as out:
-            self.process = desk.start("up", "--yes", stdout=out, stderr=err, start_new_session=True)
-
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.kill(whole=True)
-
-    def said(self) -> str:
-        return self.err.read_text()
-
-    def until(self, sign: Callable[[Run], bool]) -> None:
-        """Until the stage is reached; an `up` that ends before never does."""
-        deadline = time.monotonic() + REACHED_S
-        while not sign(self):
-            assert self.process.poll() is None, (
-                f"it ended with {self.process.returncode}\n{self.said()[-4000:]}"
-            )
-            assert time.monotonic() < deadline, f"not in {REACHED_S:g} s\n{self.said()[-4000:]}"
-            time.sleep(0.01)  # of a wait for a condition
-
-    def kill(self, *, whole: bool) -> None:
-        """kill -9; `whole`: with all that it started, as when the machine goes down."""
-        for pid in [*(descendants(self.process.pid) if whole else ()), self.process.pid]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
-
-    def interrupt(self) -> int:
-        """Ctrl-C on its terminal; the exit code."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(STOPPED_S)
-
-    def texts(self, host: str, pattern: str) -> list[str]:
-        """Of files on a host."""
-        found: list[str] = []
-        for path in self.roots[host].glob(pattern):
-            with suppress(OSError):
-                found.append(path.read_text())
-        return found
-
-    def record(self) -> dict[str, Any]:
-        for text in self.texts("gpu-1", "var/lib/hostler/home/record.json"):
-            with suppress(ValueError):
-                return json.loads(text)
-        return {}
-
-    def phases(self, kind: str) -> set[str]:
-        """How far the exchanges of this kind of container are."""
-        found: set[str] = set()
-        for host in self.hosts:
-            for text in self.texts(host, f"var/lib/hostler/journal/{kind}*.json"):
-                with suppress(ValueError):
-                    found.add(str(json.loads(text)["phase"]))
-        return found
-
-
-def descendants(pid: int) -> list[int]:
-    return [found for child in children(pid) for found in (*descendants(child), child)]
 
 
 def installs(host: Host) -> bool:

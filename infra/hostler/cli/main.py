@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "connect": "Show address, key, models, and a snippet that works.",
     "key": "Add, list and revoke the keys of clients.",
     "roll": "Exchange a model's replicas one by one, as they are.",
+    "update": "Show newer versions of what floats, or roll them out.",
     "releases": "Show what ran when, and how each release ended.",
     "rollback": "Run again what an older release ran.",
     "rollout": "Show, finish or undo a change that was interrupted.",

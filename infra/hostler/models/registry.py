@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from hostler.errors import HostlerError, StackFileError
@@ -26,6 +28,7 @@ _MANIFESTS = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
+FIRST = 86400.0 * 365  # what is older is no date
 WITHOUT = "take `images` out of `mirror`"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
@@ -100,14 +103,34 @@ class Registry:
         base, path = self._place(reference)
         url = f"{base}/v2/{path}/manifests/{reference.tag}"
         headers = {"Accept": _MANIFESTS}
-        answer = self.http.ask("HEAD", url, headers)
-        if answer.status == 401 and (token := self._token(answer, path)):
-            headers["Authorization"] = f"Bearer {token}"
-            answer = self.http.ask("HEAD", url, headers)
+        answer = self._asked("HEAD", url, path, headers)
         if answer.status != 200:
             raise _refused(reference, answer, self._there(reference))
         found = answer.headers.get("docker-content-digest", "")
         return found if _DIGEST.fullmatch(found) else self._computed(reference, url, headers)
+
+    def _asked(self, method: str, url: str, path: str, headers: dict[str, str]) -> Answer:
+        """With a token where one is wanted, which then stays in `headers`."""
+        answer = self.http.ask(method, url, headers)
+        if answer.status == 401 and (token := self._token(answer, path)):
+            headers["Authorization"] = f"Bearer {token}"
+            answer = self.http.ask(method, url, headers)
+        return answer
+
+    def built(self, pin: ImagePin) -> float | None:
+        """When an image was made, in seconds since 1970, by its own configuration (OCI image-spec, config.md: `created`).
+        None: it does not say, as builds that can be repeated do with a date of 1970. Raises UnreachableError."""
+        base, path = self._place(parse_reference(f"{pin.name}@{pin.digest}"))
+        headers = {"Accept": _MANIFESTS}
+
+        def read(kind: str, digest: str) -> dict[str, Any]:
+            return _document(self._asked("GET", f"{base}/v2/{path}/{kind}/{digest}", path, headers))
+
+        document = read("manifests", pin.digest)
+        if "manifests" in document:
+            document = read("manifests", _for_servers(document["manifests"]))
+        config: Mapping[str, Any] = document.get("config") or {}
+        return _seconds(read("blobs", str(config.get("digest"))).get("created")) if config else None
 
     def _there(self, reference: Reference) -> str:
         """The repository at the mirror; empty: it is asked for by its own name."""
@@ -141,11 +164,34 @@ class Registry:
         return _token_in(given) if given.status == 200 else ""
 
 
-def _token_in(answer: Answer) -> str:
+def _document(answer: Answer) -> dict[str, Any]:
+    """Empty where there is none."""
     try:
-        document: dict[str, str] = dict(json.loads(answer.body))
+        return dict(json.loads(answer.body)) if answer.status == 200 else {}
     except (ValueError, TypeError):
-        return ""
+        return {}
+
+
+def _for_servers(manifests: Sequence[Mapping[str, Any]]) -> str:
+    """The digest of an index's image for hosts."""
+    for one in manifests:
+        platform: Mapping[str, Any] = one.get("platform") or {}
+        if (platform.get("os"), platform.get("architecture")) == ("linux", "amd64"):
+            return str(one.get("digest"))
+    return str(manifests[0].get("digest")) if manifests else ""
+
+
+def _seconds(said: object) -> float | None:
+    """RFC 3339, with as many digits of a second as there are."""
+    try:
+        at = datetime.fromisoformat(str(said)).timestamp()
+    except ValueError:
+        return None
+    return at if at > FIRST else None
+
+
+def _token_in(answer: Answer) -> str:
+    document = _document(answer)
     return str(document.get("token") or document.get("access_token") or "")
 
 

@@ -13,6 +13,8 @@ from hostler.models.kept import kept
 from hostler.models.release import live_release
 from hostler.models.types import Release, ReleasedModel, Runs
 from hostler.record.types import Record
+from hostler.stackfile.asked import asked_digest
+from hostler.stackfile.sections import StackFile
 
 SHORT = 12  # digits of a digest that people read
 FAILED = "failed"
@@ -61,7 +63,7 @@ def changed(before: Release | None, after: Release) -> Iterator[str]:
             yield f"{name}: gone"
         elif name not in was:
             yield f"{name}: new, {_words(after.models[name].runs)}"
-        elif words := list(_differences(was[name].runs, after.models[name].runs)):
+        elif words := list(differences(was[name].runs, after.models[name].runs)):
             yield f"{name}: {', '.join(words)}"
     for name, pin in sorted(after.parts.items()):
         old = before.parts.get(name) if before else None
@@ -73,7 +75,13 @@ def _words(runs: Runs) -> str:
     return f"{runs.engine} {runs.image.tag}, {runs.weights.file}"
 
 
-def _differences(old: Runs, new: Runs) -> Iterator[str]:
+def asked_of(file: StackFile, model: str) -> str:
+    """What the stack file asks for now, as a digest."""
+    return asked_digest(file.stack, model)
+
+
+def differences(old: Runs, new: Runs) -> Iterator[str]:
+    """Of two versions of a model, in words."""
     if old.engine != new.engine:
         yield f"engine {old.engine} -> {new.engine}"
     if old.image.digest != new.image.digest:

@@ -38,21 +38,34 @@ class State:
     )
 
 
+BY_ITSELF = ("daily", "weekly", "monthly")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Updates:
     """What floats, and when it is looked for. Short form: one word for engines and models."""
 
-    engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry("engine images", "report")
-    models: Literal["never", "report", "daily", "weekly", "monthly"] = entry("model revisions", "report")
-    hostler: Literal["never", "report", "daily", "weekly", "monthly"] = entry("Hostler itself", "report")
-    packages: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
-        "security packages of the OS, never drivers", "never"
+    engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
+        "tags of engine images, in `hostler update`", "report", unbuilt=BY_ITSELF
     )
-    window: Window | None = entry("when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"')
-    min_age: Seconds = entry("how old a candidate must be", 3 * 86400.0, example="3d")
-    bake: Seconds = entry("how long the first replica is watched", 600.0, example="10m")
+    models: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
+        "revisions of models, in `hostler update`", "report", unbuilt=BY_ITSELF
+    )
+    hostler: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
+        "Hostler itself", "report", built=False
+    )
+    packages: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
+        "security packages of the OS, never drivers", "never", built=False
+    )
+    window: Window | None = entry(
+        "when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"', built=False
+    )
+    min_age: Seconds = entry(
+        "how old an image must be until `hostler update` takes it", 3 * 86400.0, example="3d"
+    )
+    bake: Seconds = entry("how long the first replica is watched", 600.0, example="10m", built=False)
     notify: tuple[Word, ...] = entry(
-        "webhooks told of the outcome", (), example="[https://chat.office.example/hook]"
+        "webhooks told of the outcome", (), example="[https://chat.office.example/hook]", built=False
     )
 
 

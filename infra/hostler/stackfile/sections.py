@@ -244,7 +244,7 @@ class Stack:
         "what clients can ask for", example='{chat: "hf:ORG/REPO-GGUF:Q4_K_M"}'
     )
     gateway: Gateway = entry("the address in front", Gateway)
-    updates: Updates | None = entry("the update routine", None, built=False)
+    updates: Updates | None = entry("what `hostler update` looks for, and takes", None)
     budget: Budget | None = entry("what may be spent", None, built=False)
     secrets: Mapping[SecretName, Secret] = entry("where secrets come from", dict, example="{HF_TOKEN: env}")
     mirror: Mirror | None = entry("for networks without internet", None)

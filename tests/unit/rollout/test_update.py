@@ -1,0 +1,94 @@
+"""Newer versions of what floats: which count, which are taken, and why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hostler.manifest.items import ImagePin
+from hostler.models.types import Runs
+from hostler.record.types import Record
+from hostler.rollout import update
+from hostler.rollout.update import DAY_S, Candidate, candidate
+from hostler.stackfile.outside import Updates
+from worlds import configure_world as world
+
+NOW = 100 * DAY_S * 365
+LIVE = world.release().models["chat"].runs
+
+
+class Dates:
+    """A registry that knows when images were made; None: it does not say."""
+
+    def __init__(self, **built: float | None) -> None:
+        self.known = built
+
+    def built(self, pin: ImagePin) -> float | None:
+        return self.known.get(pin.tag)
+
+
+def runs(tag: str = "", **more: Any) -> Runs:
+    image = world.pin("ghcr.io/acme/engine-" + tag, tag) if tag else LIVE.image
+    return replace(LIVE, image=image, **more)
+
+
+def found(fresh: Runs, record: Record | None = None, **dates: float | None) -> Candidate | None:
+    registry: Any = Dates(**dates)
+    return candidate("chat", LIVE, fresh, record or world.record(), registry, Updates(), NOW)
+
+
+def test_what_runs_is_no_candidate() -> None:
+    assert found(LIVE) is None
+
+
+def test_a_commit_that_changes_no_used_file_is_none() -> None:
+    assert found(replace(LIVE, weights=replace(LIVE.weights, revision="another", url="https://else/x"))) is None
+
+
+def test_other_weights_are_one() -> None:
+    one = found(replace(LIVE, weights=replace(LIVE.weights, sha256="f" * 64, revision="abc")))
+    assert one is not None
+    assert "weights" in one.changed[0]
+    assert one.why_not == ""
+
+
+@pytest.mark.parametrize(
+    ("dates", "why", "young"),
+    [
+        ({"new": NOW - 10 * DAY_S, LIVE.image.tag: NOW - 20 * DAY_S}, "", False),
+        ({"new": NOW - 30 * DAY_S, LIVE.image.tag: NOW - 20 * DAY_S}, "older than what runs, by 10.0 days", False),
+        ({"new": NOW - 1 * DAY_S, LIVE.image.tag: NOW - 20 * DAY_S}, "1.0 days old; min_age", True),
+        ({"new": NOW - 1 * DAY_S, LIVE.image.tag: NOW}, "older", False),  # no --now helps
+        ({"new": None}, "", False),
+        ({"new": NOW - 10 * DAY_S}, "", False),  # of what runs nobody says it
+    ],
+)
+def test_images_by_their_age(dates: dict[str, float | None], why: str, young: bool) -> None:
+    one = found(runs("new"), **dates)
+    assert one is not None
+    assert why in one.why_not
+    assert bool(one.why_not) is bool(why)
+    assert one.young is young
+
+
+def test_what_went_back_is_not_taken_again() -> None:
+    bad = world.release()
+    chat = replace(bad.models["chat"], runs=runs("new"))
+    bad = replace(bad, number=2, models={"chat": chat}, ended="failed: chat-0: not ready")
+    record = replace(world.record(), releases=(bad,))
+    one = found(runs("new"), record, new=NOW - 10 * DAY_S)
+    assert one is not None
+    assert one.why_not == "release 2 tried it and went back: chat-0: not ready"
+    assert not one.young
+    newer = found(runs("newer"), record, newer=NOW - 10 * DAY_S)
+    assert newer is not None
+    assert newer.why_not == ""
+
+
+def test_only_what_is_looked_for_is_forgotten() -> None:
+    engines = update.floating(LIVE, Updates(models="never"))
+    assert (engines.image.tag, engines.weights) == ("", LIVE.weights)
+    models = update.floating(LIVE, Updates(engines="never"))
+    assert (models.image, models.weights.source) == (LIVE.image, "")
