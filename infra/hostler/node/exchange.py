@@ -1,4 +1,4 @@
-"""exchange(replica): the only way a container changes. Drain, stop, start, prove, serve again; or all back.
+"""exchange(replica): the only way a container changes. Drain, stop, start, prove, serve again, bake; or all back.
 
 The old container keeps existing, renamed, until the new one has answered. Each step is in the journal before it
 is taken, so that whoever comes after a kill or a power cut (the next exchange, `recover`, or the instance's own
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Dict, List, Optional
 
-from . import cards, container, docker, drain, heal, instances, interrupts, journal, wait
+from . import bake, canary, cards, container, docker, drain, heal, instances, interrupts, journal, wait
 from .protocol import REFUSED, RESTORED, Answers, NodeError, Request, identity, number
 from .spec import Spec, applied, container_name, drains, image_ref, old_name, replicas, set_applied, wanted
 
@@ -28,7 +28,8 @@ class Old:
 
 
 def exchange(request: Request, answers: Answers) -> int:
-    """`exchange ID [--force] [--cut] [--drain-s S] [--need-mib N]`: make the instance run what is wanted.
+    """`exchange ID [--force] [--cut] [--drain-s S] [--need-mib N] [--bake-s S] [--bake-errors SHARE]`: make the instance
+    run what is wanted.
 
     Says {"changed", "outcome": same|started|exchanged|restored|failed|refused, "why", "log"}; rc 0, 3 refused
     (what would be cut is in `in_flight`), 4 restored or failed.
@@ -96,7 +97,7 @@ def _as_it_is(new: Spec, old: Old, healed: str) -> Dict[str, Any]:
         if was_up:
             wait.ready(new)
         else:
-            unproven = wait.proven(new)
+            unproven = canary.proven(new)
     except wait.FailedError as error:
         raise failed("failed", error, changed=not was_up) from error
     enabled = instances.set_enabled(identifier, True)
@@ -118,7 +119,7 @@ def _first(new: Spec, old: Old) -> Dict[str, Any]:
         cards.wait_free(new, cards.Held([], {}))
         _start(new)
         journal.step(record, "check")
-        unproven = wait.proven(new)
+        unproven = canary.proven(new)
     except (NodeError, OSError) as error:
         _take_away(new, old)
         journal.end(identifier)
@@ -143,6 +144,7 @@ def _take_away(new: Spec, old: Old) -> None:
 
 def _exchange(new: Spec, old: Old, request: Request) -> Dict[str, Any]:
     """The whole way; a failure on it goes back."""
+    same = old.is_already(new)
     record: journal.Journal = {
         "id": new["id"],
         "old": old.spec,
@@ -150,28 +152,34 @@ def _exchange(new: Spec, old: Old, request: Request) -> Dict[str, Any]:
         "old_container": old.container["Id"] if old.container else "",
         "was_running": old.running,
         "drained": [name for name in drained_with(new) if not drain.marked(name)],
+        "seen": bake.before(old.spec, request) if old.running else None,
     }
     journal.step(record, "drain")
     try:
-        if old.running:
-            drain_all(new, request)
+        before = _drained(new, old, request) if old.running else {}
         held = cards.held(container_name(new["id"]), old.spec)
-        journal.step(record, "stop")
+        journal.step(record, "stop", before=before)
         _put_aside(new["id"], old.spec)
         journal.step(record, "start")
         cards.wait_free(new, held)
         _start(new)
         journal.step(record, "check")
-        unproven = wait.proven(new)
+        unproven = canary.proven(new, old.spec, before)
+        baked = bake.bake(record, new, request)
     except (NodeError, OSError) as error:
         raise _back(record, error) from error
     _serve(record)
-    why = "as it is" if old.is_already(new) else _difference(old, new)
-    return _outcome("exchanged", _also(why, unproven))
+    why = "as it is" if same else _difference(old, new)
+    return _outcome("exchanged", _also(_also(why, unproven), baked))
 
 
-def drain_all(new: Spec, request: Request) -> None:
-    """Wait until nothing is in flight; raises NodeError (refused) when something still is, unless `cut`."""
+def _drained(new: Spec, old: Old, request: Request) -> canary.Measures:
+    """Nothing is in flight any more, and what the old one does by itself: not of the same again, nor of a busy one."""
+    return canary.measured(old.spec) if drain_all(new, request) and not old.is_already(new) else {}
+
+
+def drain_all(new: Spec, request: Request) -> bool:
+    """Wait until nothing is in flight, and whether it is so; else raises NodeError (refused), unless `cut`."""
     names = drained_with(new)
     specs = {name: applied(name) or new for name in names}
     for name in names:
@@ -186,6 +194,7 @@ def drain_all(new: Spec, request: Request) -> None:
             rc=REFUSED,
             in_flight=drain.as_json(left),
         )
+    return not left
 
 
 def _put_aside(identifier: str, spec: Optional[Spec]) -> None:
@@ -222,6 +231,7 @@ def _back(record: journal.Journal, error: Exception) -> NodeError:
         _wait_served(record)
         return refused(error)
     journal.step(record, "restore", why=str(error))
+    bake.undo(record)
     return failed("restored", error, changed=False, also=_restore(record))
 
 
@@ -276,12 +286,13 @@ def healed_now(identifier: str) -> str:
     found = journal.read(identifier)
     if found is None:
         return ""
-    touched = found["phase"] not in (*heal.FORWARD, *heal.UNTOUCHED)
-    if touched:
+    forward = heal.goes_forward(found)
+    if not forward and found["phase"] not in heal.UNTOUCHED:
+        bake.undo(found)
         instances.stop(identifier)  # its `run` must not see the names change
-    healed = heal.settle(identifier)
+    healed = heal.settle(identifier, forward)
     spec = applied(identifier)
-    if spec is not None and (found["phase"] in heal.FORWARD or found.get("was_running", True)):
+    if spec is not None and (forward or found.get("was_running", True)):
         container.forget_end(identifier)
         instances.start(identifier)
         wait.started(spec)

@@ -11,7 +11,16 @@ from . import docker, drain, journal, spec
 from .protocol import NodeError
 
 FORWARD = ("commit",)
+SERVING = "bake"
 UNTOUCHED = ("drain",)
+
+
+def goes_forward(found: journal.Journal) -> bool:
+    """From `commit` on. In the middle of a bake where the new one runs: going back would cut what it serves. Where it
+    does not (a power cut, a crash), the old one is the one that is known to be good."""
+    if found["phase"] != SERVING:
+        return found["phase"] in FORWARD
+    return docker.running(docker.inspect(spec.container_name(str(found["id"]))))
 
 
 def left_behind(identifier: str) -> str:
@@ -27,12 +36,13 @@ def left_behind(identifier: str) -> str:
         raise
 
 
-def settle(identifier: str) -> str:
-    """With the lock held: forward from `commit` on, else back to the old container. `went on`, `went back`, or empty."""
+def settle(identifier: str, forward: Optional[bool] = None) -> str:
+    """With the lock held: forward, else back to the old container. `went on`, `went back`, or empty. `forward`: as it
+    was decided before."""
     found = journal.read(identifier)
     if found is None:
         return ""
-    forward = found["phase"] in FORWARD
+    forward = goes_forward(found) if forward is None else forward
     if not forward and found["phase"] not in UNTOUCHED:
         go_back(found)
     undrain_all(found)

@@ -1,7 +1,7 @@
 """What an exchange is about to do, on disk before it does it; and the lock that says whether it is still alive.
 
-Phases, in order: drain, stop, start, check, commit; restore after a failure. Up to `check` what was left
-behind goes back to the old container, from `commit` on it goes forward.
+Phases, in order: drain, stop, start, check, perhaps bake, commit; restore after a failure. Up to `check` what was left
+behind goes back to the old container, from `commit` on it goes forward; in `bake` it is as heal.goes_forward says.
 """
 
 from __future__ import annotations

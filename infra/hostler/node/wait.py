@@ -1,12 +1,11 @@
-"""After a start: ready, its cards, the context that was asked for, an answer. Each failure says why, with the container's log."""
+"""After a start: ready, its cards, the context that was asked for. Each failure says why, with the container's log."""
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any, Dict, List, Optional
 
-from . import container, docker, inside, instances, vectors, wire
+from . import container, docker, inside, instances, wire
 from .protocol import NodeError, as_dict
 from .spec import Spec, container_name, port
 
@@ -14,10 +13,6 @@ PAUSE = 0.25
 SYSTEMD_EVERY = 20  # rounds
 LIMIT_S = 600.0
 STARTED_S = 30.0
-ANSWER_S = 180.0
-TOKENS = 32
-THOUGHT = 256  # tokens until an expected text: some models think first
-PROMPT = "Say hello."
 
 
 class FailedError(NodeError):
@@ -26,15 +21,6 @@ class FailedError(NodeError):
     def __init__(self, why: str, log: List[str]) -> None:
         super().__init__("not-ready", why, "", rc=4, log=log)
         self.log = log
-
-
-def proven(spec: Spec) -> str:
-    """Ready, its cards, context as asked, answers the smoke prompt; raises FailedError. What could not be proven."""
-    ready(spec)
-    unknown = has_cards(spec)
-    context(spec)
-    smoke(spec)
-    return unknown
 
 
 def has_cards(spec: Spec) -> str:
@@ -142,93 +128,3 @@ def _word(argv: List[str], *names: str) -> int:
         if word in names and argv[i + 1].isdigit():
             return int(argv[i + 1])
     return 0
-
-
-def smoke(spec: Spec) -> None:
-    """One answer and one stream on loopback, deterministic, not empty, with the expected text; raises FailedError."""
-    if not spec.get("model") or not port(spec):
-        return
-    prompt, expected = [*(spec.get("smoke") or ()), "", ""][:2]
-    if any(word in spec["argv"] for word in ("--embeddings", "--embedding", "--runner=pooling")):
-        _embed(spec, prompt or PROMPT)
-        return
-    whole = text_of(_post(spec, _chat(spec, prompt, THOUGHT if expected else TOKENS)).json())
-    _good(spec, "the answer", whole, expected)
-    _good(spec, "the stream", streamed(_post(spec, _chat(spec, prompt, TOKENS, stream=True)).body), "")
-
-
-def _chat(spec: Spec, prompt: str, tokens: int, stream: bool = False) -> Dict[str, Any]:
-    message = {"role": "user", "content": prompt or PROMPT}
-    return {
-        "model": spec["model"],
-        "messages": [message],
-        "max_tokens": tokens,
-        "temperature": 0,
-        "stream": stream,
-    }
-
-
-def _post(spec: Spec, body: Dict[str, Any], path: str = "/v1/chat/completions") -> wire.Answer:
-    try:
-        answer = wire.ask(port(spec), "POST", path, body, timeout=ANSWER_S)
-    except OSError as error:
-        raise fail(spec, "smoke: %s: %s" % (path, error)) from error
-    if answer.status != 200:
-        raise fail(
-            spec,
-            "smoke: %s: status %d: %s" % (path, answer.status, answer.body[:300].decode("utf-8", "replace")),
-        )
-    return answer
-
-
-def _embed(spec: Spec, prompt: str) -> None:
-    body = {"model": spec["model"], "input": [prompt, vectors.OTHER]}
-    flaw = vectors.flaw(_post(spec, body, "/v1/embeddings").json(), _length(spec))
-    if flaw:
-        raise fail(spec, "smoke: %s" % flaw)
-
-
-def _length(spec: Spec) -> Optional[int]:
-    """Numbers of a vector, as llama-server tells it; None where an engine does not."""
-    models = wire.get(port(spec), "/v1/models")
-    known = as_dict(models.json()) if models is not None and models.status == 200 else {}
-    data: List[Any] = known.get("data") or [None]
-    length = as_dict(as_dict(data[0]).get("meta")).get("n_embd")
-    return length if isinstance(length, int) else None
-
-
-def text_of(answer: Any) -> str:
-    """What a completion says, its reasoning included."""
-    try:
-        message = answer["choices"][0]["message"]
-    except (KeyError, IndexError, TypeError):
-        return ""
-    return str(message.get("reasoning_content") or "") + str(message.get("content") or "")
-
-
-def streamed(body: bytes) -> str:
-    """What a stream of server-sent events says; empty when it did not end as it should, or carries an error."""
-    parts: List[str] = []
-    for line in body.decode("utf-8", "replace").splitlines():
-        if not line.startswith("data:"):
-            continue
-        data = line[5:].strip()
-        if data == "[DONE]":
-            return "".join(parts)
-        parts.append(_delta(data))
-    return ""
-
-
-def _delta(data: str) -> str:
-    try:
-        delta = json.loads(data)["choices"][0]["delta"]
-    except (ValueError, KeyError, IndexError, TypeError):
-        return ""
-    return str(delta.get("reasoning_content") or "") + str(delta.get("content") or "")
-
-
-def _good(spec: Spec, what: str, said_text: str, expected: str) -> None:
-    if not said_text.strip():
-        raise fail(spec, "smoke: %s is empty" % what)
-    if expected and expected.casefold() not in said_text.casefold():
-        raise fail(spec, "smoke: expected %r in the answer; got %r" % (expected, said_text[:200]))

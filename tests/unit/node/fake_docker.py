@@ -203,7 +203,9 @@ class FakeDocker:
             found["Log"].append("error: out of memory\n")
             self.end(found, 1)
         else:
-            self.engines[found["Id"]] = FakeEngine(int(port), behaviour, int(context))
+            words = found["Config"]["Cmd"]
+            path = words[words.index("-m") + 1] if "-m" in words else ""
+            self.engines[found["Id"]] = FakeEngine(int(port), behaviour, int(context), path)
 
     def end(self, found: dict[str, Any], status: int) -> None:
         with self.changed:

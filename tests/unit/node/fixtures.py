@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import cards, container, drain, files, instances, journal, transfer, wait
+from hostler.node import bake, cards, container, drain, files, instances, journal, transfer, wait
 
 from .fake_docker import FakeDocker
 from .fakes import DIGEST, FakeSystemd, Heard, Host, until
@@ -31,6 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain, "SERVED_S", 0.05)
     monkeypatch.setattr(journal, "LOCK_S", 0.1)
     monkeypatch.setattr(transfer, "PAUSE_S", 0.01)
+    monkeypatch.setattr(bake, "EVERY_S", 0.01)
     monkeypatch.setattr(transfer, "EVERY_S", 0.0)
 
 

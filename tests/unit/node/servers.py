@@ -3,6 +3,7 @@
 import json
 import socketserver
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -60,11 +61,26 @@ def serving(server: socketserver.BaseServer) -> socketserver.BaseServer:
     return server
 
 
-class FakeEngine:
-    """llama-server's signals: `good`, `slow`, `small` context, `wrong`, `mute`, `broken` stream."""
+STORY = (
+    "As I stood at the edge of the old lighthouse, the creaking of the wooden beam seemed to echo through the darkness, "
+    "a haunting reminder of the past. The keeper, a grizzled old man with a bushy white beard, stood at the end of the "
+    "beam, his eyes fixed on the horizon."
+)
+SAYS = {
+    "wrong": "Lyon",
+    "mute": "",
+    "garbage": "Paris " * 32,
+    "loop": "It is Paris. I am sure. " * 12,
+}
+STEADY_S = {"steady": 0.15, "half": 0.4}  # of an answer to the load
 
-    def __init__(self, port: int, behaviour: str, context: int) -> None:
-        self.behaviour, self.context, self.busy = behaviour, context, 0
+
+class FakeEngine:
+    """llama-server's signals: `good`, `slow`, `small` context, `wrong`, `mute`, `broken` stream and others by name."""
+
+    def __init__(self, port: int, behaviour: str, context: int, path: str = "") -> None:
+        self.behaviour, self.context, self.busy, self.path = behaviour, context, 0, path
+        self.metrics = ""  # more of them
         engine = self
 
         class Engine(Handler):
@@ -84,15 +100,47 @@ class FakeEngine:
             request.say(503 if self.behaviour == "slow" else 200, {})
         elif path == "/metrics":
             text = f"# HELP x\nllamacpp:requests_processing {self.busy}\nllamacpp:requests_deferred 0\n"
-            request.say(200, text.encode(), "text/plain")
+            request.say(200, (text + self.metrics).encode(), "text/plain")
         elif path == "/props":
-            context = self.context // 2 if self.behaviour == "small" else self.context
-            request.say(200, {"default_generation_settings": {"n_ctx": context}, "total_slots": 2})
+            request.say(200, self.props())
+        elif path == "/v1/models":
+            request.say(200, {"data": [{"id": "talk" if self.behaviour == "renamed" else "chat"}]})
         elif body and body["stream"]:
-            words = [] if self.behaviour == "broken" else ["Pa", "ris"]
-            events = [{"choices": [{"delta": {"content": word}}]} for word in words]
-            lines = [f"data: {json.dumps(event)}\n\n" for event in events] + ["data: [DONE]\n\n"]
-            request.say(200, "".join(lines).encode(), "text/event-stream")
+            lines = "".join(f"data: {event}\n\n" for event in self.events())
+            request.say(200, lines.encode(), "text/event-stream")
         else:
-            said = {"wrong": "Lyon", "mute": ""}.get(self.behaviour, "It is Paris.")
-            request.say(200, {"choices": [{"message": {"content": said}}]})
+            request.say(200, self.said(body))
+
+    def props(self) -> dict[str, Any]:
+        context = self.context // 2 if self.behaviour == "small" else self.context
+        found = {"default_generation_settings": {"n_ctx": context}, "total_slots": 2}
+        if self.path:
+            found["model_path"] = "/models/other.gguf" if self.behaviour == "other" else self.path
+        if self.behaviour in ("calls", "calls not"):
+            found["chat_template"] = "{% if tools %}"
+        return found
+
+    def events(self) -> list[str]:
+        words = {"broken": [], "one piece": ["Pa" * 16]}.get(self.behaviour, ["Pa", "ris"])
+        told = [{"choices": [{"delta": {"content": word}}]} for word in words]
+        told += [{"choices": [{"delta": {}, "finish_reason": "stop"}]}]
+        told += [{"choices": [], "usage": {"completion_tokens": 8 * len(words)}}]
+        end = [] if self.behaviour == "cut" else ["[DONE]"]
+        return [json.dumps(event) for event in told] + end
+
+    def said(self, body: Any) -> dict[str, Any]:
+        """The smoke question, the load, or the question for a tool."""
+        text, tokens = SAYS.get(self.behaviour, "It is Paris."), 5
+        if body["max_tokens"] == 64:
+            time.sleep(STEADY_S.get(self.behaviour, 0))
+            text, tokens = SAYS["loop"] if self.behaviour == "looping" else STORY, 64
+        if self.behaviour == "garbage":
+            tokens = 32
+        tokens = 0 if self.behaviour == "no tokens" else tokens
+        finish = "abort" if self.behaviour == "aborts" else "stop"
+        message: dict[str, Any] = {"content": text}
+        if body.get("tools") and self.behaviour == "calls":
+            function = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
+            message = {"content": None, "tool_calls": [{"function": function}]}
+        choice = {"message": message, "finish_reason": finish}
+        return {"choices": [choice], "usage": {"completion_tokens": tokens}}

@@ -116,13 +116,6 @@ def test_context_of_a_request(props: dict[str, Any], argv: list[str], tokens: in
     assert wait.of_props(props, {"argv": argv}) == tokens
 
 
-def test_a_stream_that_did_not_end_says_nothing() -> None:
-    event = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
-    assert wait.streamed(event) == ""
-    assert wait.streamed(event + b"data: [DONE]\n\n") == "Hi"
-    assert wait.streamed(b'data: {"error":{"message":"no"}}\n\ndata: [DONE]\n\n') == ""
-
-
 def test_an_image_that_is_here_is_not_pulled(host: Host) -> None:
     heard = Heard()
     pull.pull({"op": "pull", "ref": "llama@" + DIGEST}, heard)

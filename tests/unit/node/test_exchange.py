@@ -85,6 +85,13 @@ BAD = {
     "wrong": "smoke: expected 'Paris' in the answer; got 'Lyon'",
     "mute": "smoke: the answer is empty",
     "broken": "smoke: the stream is empty",
+    "cut": "smoke: the stream broke off",
+    "one piece": "smoke: the stream: expected its 8 tokens one after the other",
+    "no tokens": "smoke: the answer has 0 tokens",
+    "aborts": "smoke: the answer's finish_reason: expected stop or length; got 'abort'",
+    "garbage": "smoke: it repeats itself: nothing but 'Paris Paris",
+    "renamed": "model: expected chat; the engine has talk",
+    "other": "model: expected the one of /models/chat.gguf; the engine has loaded /models/other.gguf",
     "unmountable": "it cannot be started: Docker: bind source path does not exist",
 }
 
@@ -92,6 +99,8 @@ BAD = {
 def bad(host: Host, behaviour: str) -> None:
     if behaviour == "unmountable":
         host.want(argv=["good", str(host.port), "4096", "unmountable"])
+    elif behaviour == "other":
+        host.want(argv=["other", str(host.port), "4096", "-m", "/models/chat.gguf"])
     else:
         host.want(behaviour)
 
@@ -215,7 +224,7 @@ def test_a_signal_goes_back_first(host: Host, monkeypatch: pytest.MonkeyPatch) -
     host.want()
     exchanged()
     good = host.runs()
-    monkeypatch.setattr(exchange.wait, "proven", lambda _spec: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(exchange.canary, "proven", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     host.want(tag="2")
     with pytest.raises(NodeError, match="interrupted") as caught:
         exchanged()

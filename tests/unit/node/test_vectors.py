@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hostler.node import docker, wait
+from hostler.node import docker, smoke, wait
 from hostler.node.vectors import flaw
 
 from .servers import Handler, Server, free_port, serving
@@ -62,9 +62,9 @@ def test_the_smoke_of_an_engine_for_embeddings(
     try:
         if why:
             with pytest.raises(wait.FailedError, match=why):
-                wait.smoke(spec)
+                smoke.smoke(spec)
         else:
-            wait.smoke(spec)
+            smoke.smoke(spec)
     finally:
         server.shutdown()
         server.server_close()

@@ -1,0 +1,167 @@
+"""Chats with an engine on loopback: whole answers and streams, with their tokens, why they ended, and when they came."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
+
+from . import wait, wire
+from .protocol import as_dict
+from .spec import Spec, port
+
+PATH = "/v1/chat/completions"
+ANSWER_S = 180.0
+ENDS = ("stop", "length")  # of an answer without tools
+MANY = 8  # tokens that come in more than one piece
+LATE = 0.95  # of a stream's time without a word: it was kept back to its end
+LONG_S = 2.0  # of a stream that can be judged so
+
+
+class Said(NamedTuple):
+    """A whole answer. `tokens` None: the engine does not count them."""
+
+    text: str
+    tokens: Optional[int]
+    finish: str
+    message: Dict[str, Any]
+
+
+class Stream(NamedTuple):
+    """What came of a stream: its pieces of text, and after how many seconds the first one and the end."""
+
+    pieces: List[str]
+    tokens: Optional[int]
+    finish: str
+    done: bool
+    first_s: float
+    total_s: float
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+def body(spec: Spec, prompt: str, tokens: int, **more: Any) -> Dict[str, Any]:
+    """A deterministic question."""
+    messages = [{"role": "user", "content": prompt}]
+    asked = {"model": spec["model"], "messages": messages, "max_tokens": tokens, "temperature": 0}
+    return {**asked, "stream": False, **more}
+
+
+def post(spec: Spec, asked: Dict[str, Any], path: str = PATH, limit_s: float = ANSWER_S) -> wire.Answer:
+    """The answer to a question; raises FailedError for anything but 200."""
+    try:
+        answer = wire.ask(port(spec), "POST", path, asked, timeout=limit_s)
+    except OSError as error:
+        raise wait.fail(spec, "smoke: %s: %s" % (path, error)) from error
+    if answer.status != 200:
+        raise _refused(spec, path, answer.status, answer.body)
+    return answer
+
+
+def whole(spec: Spec, asked: Dict[str, Any], limit_s: float = ANSWER_S) -> Said:
+    return said(post(spec, asked, limit_s=limit_s).json())
+
+
+def stream(spec: Spec, asked: Dict[str, Any]) -> Stream:
+    """The same as it comes; raises FailedError."""
+    asked = {**asked, "stream": True, "stream_options": {"include_usage": True}}
+    try:
+        with wire.opened(port(spec), "POST", PATH, asked, timeout=ANSWER_S) as response:
+            if response.status != 200:
+                raise _refused(spec, PATH, response.status, response.read())
+            return streamed(response)
+    except OSError as error:
+        raise wait.fail(spec, "smoke: the stream: %s" % error) from error
+
+
+def _refused(spec: Spec, path: str, status: int, content: bytes) -> wait.FailedError:
+    said_text = content[:300].decode("utf-8", "replace")
+    return wait.fail(spec, "smoke: %s: status %d: %s" % (path, status, said_text))
+
+
+def said(answer: Any) -> Said:
+    choice = _choice(answer)
+    message = as_dict(choice.get("message"))
+    return Said(_words(message), _tokens(answer), str(choice.get("finish_reason") or ""), message)
+
+
+def streamed(lines: Iterable[bytes]) -> Stream:
+    """Reads server-sent events to [DONE] or to the end; an error among them ends it."""
+    begun = time.monotonic()
+    pieces: List[str] = []
+    tokens, finish, done, first = None, "", False, 0.0
+    for line in lines:
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            done = True
+            break
+        event = _parsed(data)
+        if "error" in event:
+            break
+        tokens = tokens if _tokens(event) is None else _tokens(event)
+        choice = _choice(event)
+        finish = str(choice.get("finish_reason") or finish)
+        words = _words(as_dict(choice.get("delta")))
+        if words:
+            first = first or time.monotonic() - begun
+            pieces.append(words)
+    return Stream(pieces, tokens, finish, done, first, time.monotonic() - begun)
+
+
+def flaw(answer: Said, expected: str = "") -> str:
+    """What is wrong with a whole answer; empty: nothing."""
+    if not answer.text.strip():
+        return "the answer is empty"
+    if answer.tokens is not None and answer.tokens <= 0:
+        return "the answer has %d tokens by its own count" % answer.tokens
+    if answer.finish not in ENDS:
+        return "the answer's finish_reason: expected %s; got %r" % (" or ".join(ENDS), answer.finish)
+    if expected and expected.casefold() not in answer.text.casefold():
+        return "expected %r in the answer; got %r" % (expected, answer.text[:200])
+    return ""
+
+
+def flaw_of_stream(got: Stream) -> str:
+    """What is wrong with a stream; empty: nothing."""
+    if not got.done:
+        return "the stream broke off: expected [DONE] in the end; got %r" % got.text[-100:]
+    if not got.text.strip():
+        return "the stream is empty"
+    if got.finish not in ENDS:
+        return "the stream's finish_reason: expected %s; got %r" % (" or ".join(ENDS), got.finish)
+    count = len(got.text.split()) if got.tokens is None else got.tokens
+    if count >= MANY and len(got.pieces) < 2:
+        return "the stream: expected its %d tokens one after the other; got them in one piece" % count
+    return ""
+
+
+def kept_back(got: Stream) -> bool:
+    """Whether many pieces came all at once, after a long silence."""
+    return len(got.pieces) >= MANY and got.total_s >= LONG_S and got.first_s > LATE * got.total_s
+
+
+def _choice(answer: Any) -> Dict[str, Any]:
+    choices: List[Any] = as_dict(answer).get("choices") or [None]
+    return as_dict(choices[0])
+
+
+def _words(message: Dict[str, Any]) -> str:
+    """What it says, its reasoning included, which has two names."""
+    thought = message.get("reasoning_content") or message.get("reasoning") or ""
+    return str(thought) + str(message.get("content") or "")
+
+
+def _tokens(answer: Any) -> Optional[int]:
+    count = as_dict(as_dict(answer).get("usage")).get("completion_tokens")
+    return count if isinstance(count, int) else None
+
+
+def _parsed(data: bytes) -> Dict[str, Any]:
+    try:
+        return as_dict(json.loads(data))
+    except ValueError:
+        return {}
