@@ -15,10 +15,10 @@ from hostler.console.out import Out
 def command(all_hosts: bool, host: str | None, file: str | None) -> None:
     """Answer Ansible's dynamic inventory protocol: ansible-playbook -i <a script that calls this>."""
     from hostler.configure.render import inventory_list
-    from hostler.rollout import planning, up
+    from hostler.rollout import byhand
 
     if not all_hosts and not host:
         raise click.UsageError("one of --list or --host NAME")
-    draft = planning.make(up.look(options.load(file), up.Options()), why="inventory")
+    draft = byhand.drafted(options.load(file), "inventory")
     answer = inventory_list(draft.observation.hosts, draft.plan.manifests)
     Out().json(answer if all_hosts else answer["_meta"]["hostvars"].get(host, {}))

@@ -51,7 +51,7 @@ def command(
         show.show(draft.plan, out, details=diff)
     out.say(show.summary(draft.plan))
     if out_file:
-        planfile.save(draft.plan, out_file)
+        planfile.save(draft, out_file)
         out.say(f"saved: apply exactly this with `hostler up --plan {out_file}`")
     gates.refuse(draft.plan, allow_downtime=True)
     refuse_unreached(draft.observation.seen)

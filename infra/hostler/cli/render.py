@@ -16,9 +16,9 @@ from hostler.console.out import Out
 def command(directory: Path, file: str | None) -> None:
     """Write inventory, variables, files and playbooks to DIRECTORY: plain ansible-playbook there does the same."""
     from hostler.configure.render import render
-    from hostler.rollout import carrying, planning, up
+    from hostler.rollout import byhand, carrying
 
-    draft = planning.make(up.look(options.load(file), up.Options()), why="render")
+    draft = byhand.drafted(options.load(file), "render")
     render(directory, draft.observation.hosts, draft.plan.manifests)
     for line in carrying.by_hand(draft.plan.manifests, draft.plan.changes):
         Out().say(line)

@@ -1,4 +1,4 @@
-"""`hostler pulumi -- ARGS`: the Pulumi CLI on the stack, with what the stack file wishes where a preview needs it."""
+"""Plain Pulumi and plain Ansible on the stack: `hostler pulumi -- ARGS`, `hostler render`, `hostler inventory`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hostler.console.out import Out
+from hostler.errors import Problem, RefusedError
 from hostler.hosts.types import Seen
-from hostler.rollout import rented, renting, up, wishing
-from hostler.rollout.observe import look, questions_of
+from hostler.rollout import planning, rented, renting, up, wishing
+from hostler.rollout.observe import Observation, look, questions_of
+from hostler.rollout.planning import Draft
 from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.sections import StackFile
 
@@ -18,6 +20,25 @@ def pulumi(file: StackFile, words: Sequence[str], out: Out) -> int:
     from hostler.provision.passthrough import previews
 
     return _preview(file, words, out) if previews(words) and rented.rents(file) else _as_it_is(file, words)
+
+
+def drafted(file: StackFile, why: str) -> Draft:
+    """What Ansible is given. Raises RefusedError where a machine is not rented yet: by hand nobody rents it, and what
+    it would be given is known when it is there."""
+    observation = up.look(file, up.Options())
+    cloud = observation.cloud
+    if cloud and cloud.slots.fill:
+        raise RefusedError(*(_not_there(name, observation) for name in cloud.slots.fill))
+    return planning.make(observation, why=why)
+
+
+def _not_there(name: str, observation: Observation) -> Problem:
+    return Problem(
+        where=name,
+        expected="a machine that is there",
+        got=observation.seen[name].error,
+        next_step="`hostler up` rents it; `hostler plan` shows what it would be",
+    )
 
 
 def _preview(file: StackFile, words: Sequence[str], out: Out) -> int:

@@ -61,7 +61,7 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     release = options.plan.release if options.plan else options.release
     draft = planning.make(observation, release=release, why=options.why, tell=out.live)
     if options.plan:
-        planfile.refuse_moved(options.plan, draft.plan)
+        planfile.refuse_moved(options.plan, planfile.priced(draft))
     if out.as_json:
         out.json(show.as_json(draft.plan))
     else:
@@ -116,6 +116,7 @@ def _expanded(draft: Draft, out: Out, options: Options) -> Draft | None:
     if not renting.as_predicted(draft.plan.placement, fresh.plan.placement):
         out.say("note: the rented machines are not as predicted; this is the plan now")
         show.show(fresh.plan, out.narrating(), details=options.details)
+        planfile.refuse_unlike(options.plan, yes=options.yes)
         gates.refuse(fresh.plan, allow_downtime=options.allow_downtime)
         if not out.confirm("Apply?", yes=options.yes):
             out.say(STAYS)
