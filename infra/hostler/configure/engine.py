@@ -122,6 +122,8 @@ def container(wish: Wish, replica: Replica, runs: Runs, member: Member) -> Conta
         health=Health(port=member.port, path=engine.health, limit_s=load_limit(runs.weights, body.load_s)),
         drain_s=int(model.drain),
         smoke=(model.smoke.prompt, model.smoke.expect or ""),
+        bake_s=int(model.bake),
+        memory_mib=replica.need_mib,
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hostler import resources
-from hostler.configure import base, variables
+from hostler.configure import baking, base, variables
 from hostler.configure.connections import PYTHON, Connections, known_hosts
 from hostler.configure.entries import Template
 from hostler.configure.types import Change
@@ -84,12 +84,14 @@ def inventory(
 ) -> Inventory:
     """Who is in which play, and each host's variables. With `changes`: only hosts and parts that differ."""
     values: dict[str, dict[str, Any]] = {}
+    bakes = baking.seconds([host.name for host in hosts], manifests, changes)
     for host in hosts:
         mine = None if changes is None else [c for c in changes if c.host == host.name]
         idle: dict[str, Any] = {"hostler_parts": []}
         made = idle if mine == [] else variables.host_variables(manifests[host.name], mine)
         python = manifests[host.name].facts.get("python") or PYTHON
-        values[host.name] = {**connections.variables(host, python), **made, **gone.get(host.name, {})}
+        more = {**bakes.get(host.name, {}), **gone.get(host.name, {})}
+        values[host.name] = {**connections.variables(host, python), **made, **more}
     return Inventory(groups=groups(values), every=every, hosts=values)
 
 

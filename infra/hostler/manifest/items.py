@@ -134,7 +134,8 @@ class Health:
     unix: str = ""  # a socket instead of the port
 
 
-CARE = ("part", "effect", "health", "drain_s", "smoke")  # fields of a Container that need no exchange
+# fields of a Container that need no exchange
+CARE = ("part", "effect", "health", "drain_s", "smoke", "bake_s", "memory_mib")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,8 @@ class Container:
     health: Health | None = None
     drain_s: int = 600
     smoke: tuple[str, str] = ("", "")  # prompt, expected text
+    bake_s: int = 0  # the first one of a change is watched for so long before it stays
+    memory_mib: int = 0  # of its cards, or of main memory, that it was computed to take; 0: not known
     effect: Effect = Effect.DRAIN  # gateway and edge: restart
 
     @property

@@ -196,8 +196,10 @@ class Model:
         "models that answer when this one cannot", (), example="[small]", name="else", built=False
     )
     idle: Idle | None = entry("what happens to idle replicas", None, built=False)
-    bake: Seconds | None = entry(
-        "how long a canary takes a share of real traffic", None, example="10m", built=False
+    bake: Seconds = entry(
+        "how long the first replica of a change serves real requests, watched, while the one before it can still come back",
+        0.0,
+        example="5m",
     )
 
 
