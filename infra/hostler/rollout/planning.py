@@ -63,12 +63,12 @@ def make(
     release = release or _release(observation, record, rooms, why, tell)
     placement = place(wanted_of(observation.file.stack, release), rooms, record.replicas)
     return draft(observation, record, release, placement)
-    keep = kept.of(record.releases, record.release, release)
 
 
 def draft(observation: Observation, record: Record, release: Release, placement: Placement) -> Draft:
     """The plan for a given release and placement."""
     moved = observation.record is not None and record.gateway_host != observation.gateway.name
+    keep = kept.of(record.releases, record.release, release)
     wanted = replace(
         record,
         epoch=record.epoch + moved,  # what the former gateway's host still has is of the past
