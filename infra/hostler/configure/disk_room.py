@@ -40,15 +40,14 @@ def given_up(manifest: Manifest, seen: Seen, kept: Kept) -> tuple[int, ...]:
         return ()
     for count in range(1, len(kept.idle) + 1):
         gone = kept.idle[:count]
-        if sum(_size(seen, path) for path in freed(manifest, seen, kept, gone)) >= short:
+        if sum(_size(seen, path) for path in freed(seen, kept, gone)) >= short:
             return gone
     return ()
 
 
-def freed(manifest: Manifest, seen: Seen, kept: Kept, gone: tuple[int, ...]) -> tuple[str, ...]:
+def freed(seen: Seen, kept: Kept, gone: tuple[int, ...]) -> tuple[str, ...]:
     """The files on a host that only those releases name: nothing runs them, and nothing goes back to them by itself."""
-    wanted = {file.path for file in manifest.models}
-    there = (path for path in seen.ours.get("models", ()) if path not in wanted)
+    there = seen.ours.get("models", ())
     return tuple(path for path in there if (named := kept.files.get(path)) and named <= set(gone))
 
 

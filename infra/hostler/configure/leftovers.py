@@ -52,7 +52,7 @@ def makes_room(change: Change) -> bool:
 def _weights(manifest: Manifest, seen: Seen, kept: Kept) -> Iterator[Change]:
     wanted = {item.path for item in manifest.models}
     gone = disk_room.given_up(manifest, seen, kept)
-    first, stay = disk_room.freed(manifest, seen, kept, gone), kept.without(gone)
+    first, stay = disk_room.freed(seen, kept, gone), kept.without(gone)
     for path in seen.ours.get("models", ()):
         if path.removesuffix(".part") in wanted or stay.needs(path):
             continue
