@@ -135,8 +135,12 @@ def test_two_at_once_from_two_machines(office: Desk, cloud: Cloud) -> None:
     colleague.write(STACK)
     phrase = next(office.operator.home.glob(".local/state/hostler/**/passphrase")).read_text().strip()
     colleague.environment["HOSTLER_PASSPHRASE"] = phrase
+    colleague("plan")
     with renting(office, cloud) as going:
+        pulumi = going.pulumi()
+        os.kill(pulumi, signal.SIGSTOP)  # it takes as long as the other one needs
         refused = colleague("up", "--yes", code=8)
+        os.kill(pulumi, signal.SIGCONT)
         assert "held by root on" in refused.err
         assert "next: wait for root to finish" in refused.err
         assert "answered" in going.end(0)

@@ -32,7 +32,7 @@ READY_S = 300.0  # from the instance's start to its first answer
 TRIAL_S = (
     2 * 3600.0
 )  # the lease until it serves (`stays`): a run that dies in between costs no more than that
-AGAIN_S = 20.0  # from the exchange of its key to the next one
+AGAIN_S = 60.0  # from one answer to the next
 EVERY_S = 1.0
 ASK_S = 5.0  # between two questions to AWS what became of one that does not answer yet
 IMPAIRED_S = 60.0  # so long AWS's own checks may fail before it is given up: a slow start looks the same
@@ -97,7 +97,7 @@ class _Paper:
 def _meet(machine: Rented, paper: _Paper, key: str, uid: str, over: Event) -> None:
     host, public = _first_answer(machine, paper.hosts[machine.slot], key, over)
     paper.write(machine.slot, keys=list(dict.fromkeys((public, *paper.hosts[machine.slot]["keys"]))))
-    agent_call_of(host, "hostkey-use", public=public)
+    _patiently(host, "hostkey-use", public=public)
     fresh = replace(host, ssh=replace(host.ssh, host_key=public))
     now = time.time()
     _patiently(fresh, "adopt", uid=uid, lease=now + TRIAL_S, now=now)
@@ -146,7 +146,7 @@ class _Outlook:
 
 
 def _patiently(host: Host, op: str, **request: Any) -> dict[str, Any]:
-    """An sshd that reads its keys anew takes no connection for a moment."""
+    """An sshd that reads its keys anew, or that cloud-init starts again, takes no connection for a moment."""
     until = time.monotonic() + AGAIN_S
     while True:
         try:

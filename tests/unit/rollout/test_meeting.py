@@ -39,7 +39,7 @@ class World:
         self.shown, self.next, self.adopted = BORN, "", False
         self.paper: dict[str, Any] = {"burst-0": {"keys": [BORN], "user": "ubuntu"}}
         self.dies_at = ""
-        self.deaf = 0  # calls that find nobody there
+        self.deaf, self.deaf_to = 0, "adopt"  # so many calls of a kind find nobody there
 
     def keep(self, name: str, data: Mapping[str, Any]) -> None:
         assert name == rented.HOSTS
@@ -47,7 +47,7 @@ class World:
         self.paper = dict(data)
 
     def call(self, host: Host, op: str, **request: Any) -> dict[str, Any]:
-        if op == "adopt" and self.deaf:
+        if op == self.deaf_to and self.deaf:
             self.deaf -= 1
             raise HostError.of(host.name, expected="an SSH server", got="connection refused")
         if host.ssh.host_key != self.shown:
@@ -107,8 +107,9 @@ def test_whatever_breaks_the_next_run_goes_on(world: World, where: str) -> None:
     assert world.paper["burst-0"]["keys"] == [world.shown] == [NEW]
 
 
-def test_an_sshd_that_reads_its_keys_is_waited_for(world: World) -> None:
-    world.deaf = 2
+@pytest.mark.parametrize("op", ["hostkey-use", "adopt"])
+def test_an_sshd_that_starts_again_is_waited_for(world: World, op: str) -> None:
+    world.deaf, world.deaf_to = 2, op
     world.meet()
     assert world.adopted
 
