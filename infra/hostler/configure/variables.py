@@ -131,7 +131,6 @@ def _engine(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, A
         "engine_models": _models(manifest, changes),
         "engine_files": [*entries.directories(manifest, Part.ENGINE), *entries.files(manifest, Part.ENGINE)],
         "engine_containers": _containers(manifest, changes),
-        "engine_room": _files_of_weights(c for c in changes or () if leftovers.makes_room(c)),
     }
 
 
@@ -167,7 +166,7 @@ MAKERS = {
 
 
 def retired(changes: Sequence[Change] | None) -> dict[str, Any]:
-    """What is taken away in the end, when nobody is sent there any more."""
+    """What is taken away in the end, when nobody is sent there any more; `engine_room` before weights come."""
     gone = [c for c in changes or () if c.action == "remove"]
     ids = [c.item.partition(":")[2] for c in gone if c.item.startswith(("container:", "unit:"))]
     names = dict.fromkeys(name.removeprefix("hostler@").removesuffix(".service") for name in ids)
@@ -179,9 +178,14 @@ def retired(changes: Sequence[Change] | None) -> dict[str, Any]:
     ]
     entries = [_absent(path) for path in paths if not path.startswith(DUE)]
     entries += _files_of_weights(c for c in gone if leftovers.goes_last(c))
-    if not (names or entries or images):
-        return {}
-    return {"engine_retire": list(names), "engine_remove": entries, "engine_unneeded": images}
+    room = _files_of_weights(filter(leftovers.makes_room, gone))
+    found = {
+        "engine_retire": list(names),
+        "engine_remove": entries,
+        "engine_room": room,
+        "engine_unneeded": images,
+    }
+    return found if any(found.values()) else {}
 
 
 def _files_of_weights(gone: Iterable[Change]) -> list[dict[str, Any]]:

@@ -90,9 +90,9 @@ def test_older_weights_make_room(free: int, here: tuple[int, ...], gone: tuple[i
     first = {PATHS[number] for number in gone if number in here}
     changes = [c for c in difference.difference(MANIFEST, seen, KEPT) if c.item.startswith("model:")]
     assert {c.item.removeprefix("model:") for c in changes if leftovers.makes_room(c)} == first
-    entries = variables.host_variables(MANIFEST, changes)["engine_room"]
-    assert {e["path"] for e in entries if "hostler" not in e["path"].rpartition("/")[2]} >= first
-    last = {e["path"] for e in variables.retired(changes).get("engine_remove", ())}
+    taken = variables.retired(changes)
+    assert {path for e in taken.get("engine_room", ()) if (path := e["path"]).endswith(".gguf")} == first
+    last = {e["path"] for e in taken.get("engine_remove", ())}
     assert not last & first, "what makes room is gone by then"
 
 

@@ -68,7 +68,7 @@ def written() -> set[str]:
     for given in (None, changes):
         made = render.inventory(world.hosts(), manifests, given, every, Connections(folder="/x"), {})
         names |= {name for values in made.hosts.values() for name in values}
-    return names | {"engine_retire", "engine_remove"}
+    return names | {"engine_retire", "engine_remove", "engine_room", "engine_unneeded"}
 
 
 def test_every_variable_that_is_written_is_listed_by_a_role() -> None:
