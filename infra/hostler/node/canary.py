@@ -3,7 +3,7 @@
 Each check says what was expected and what came. Two kinds: what must be true of any replica (its cards, context,
 version, one answer and one stream), and what must not be worse than it was: speed, repeats, tool calls and memory are
 compared with the former replica, which was asked the same when it was drained and quiet. Where there is none, or it
-could not do it either, that fails nothing; what nobody can tell is said.
+could not do it either, that fails nothing; what nobody can tell (speed on a host that is far too busy) is said.
 
 Speed and memory are compared only where the weights' file, the engine, its cards and slots are the same: who asks for
 another model or another division knows that it has another speed. Other words for the engine are no excuse.
@@ -12,6 +12,7 @@ another model or another division knows that it has another speed. Other words f
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
@@ -29,6 +30,7 @@ LEAST = 32  # tokens of a load that says something about speed,
 LEAST_S = 0.05  # and its seconds
 SLOWEST = 0.8  # of the former replica's tokens a second
 TRIES = 3  # a busy host is slow now and then: the best counts
+CROWD = 4.0  # processes for each processor: more, and it is slow all the time
 OLD_S = 30.0  # for the former replica's answers: one that hangs is not waited for
 MORE = 1.1  # times the memory that was planned, as a warning of `hostler status`
 CALL_TOKENS = 128
@@ -65,7 +67,7 @@ def proven(spec: Spec, old: Optional[Spec] = None, before: Optional[Measures] = 
     wait.context(spec)
     smoke.smoke(spec)
     unknown.append(tools(spec, was.get("tools")))
-    _compared(spec, was, is_like(old, spec))
+    unknown.append(_compared(spec, was, is_like(old, spec)))
     unknown.append(memory(spec, was.get("memory") if _planned_alike(old, spec) else None))
     return "; ".join(filter(None, unknown))
 
@@ -104,11 +106,12 @@ def _planned_alike(old: Optional[Spec], new: Spec) -> bool:
 # speed and repeats
 
 
-def _compared(spec: Spec, was: Measures, alike: bool) -> None:
-    """The same small load that the former replica had; raises FailedError when it does markedly worse."""
+def _compared(spec: Spec, was: Measures, alike: bool) -> str:
+    """The same small load that the former replica had; raises FailedError when it does markedly worse. What nobody can
+    tell, or empty."""
     least = SLOWEST * float(was.get("speed") or 0) if alike else 0.0
     if not least and was.get("repeats") is None:
-        return
+        return ""
     load = under_load(spec)
     why = repeats.flaw(load.repeats, was.get("repeats"))
     if why:
@@ -116,11 +119,24 @@ def _compared(spec: Spec, was: Measures, alike: bool) -> None:
     best = load.speed
     for _ in range(TRIES - 1):
         if best is None or best >= least:
-            return
+            return ""
         best = max(best, under_load(spec).speed or 0.0)
-    if best is not None and best < least:
-        said = "speed: expected %.1f tokens a second, %d%% of the former replica's; got %.1f, the best of %d"
-        raise wait.fail(spec, said % (least, 100 * SLOWEST, best, TRIES))
+    if best is None or best >= least:
+        return ""
+    said = "speed: expected %.1f tokens a second, %d%% of the former replica's; got %.1f, the best of %d"
+    why = said % (least, 100 * SLOWEST, best, TRIES)
+    if crowd := crowded():
+        return "%s, which says nothing: %s" % (why, crowd)
+    raise wait.fail(spec, why)
+
+
+def crowded() -> str:
+    """Why nothing that is timed here says anything now; empty: it does."""
+    words = files.read_text("/proc/loadavg").split()
+    processors = os.cpu_count() or 1
+    if not words or float(words[0]) <= CROWD * processors:
+        return ""
+    return "%s processes want this host's %d processors" % (words[0], processors)
 
 
 def under_load(spec: Spec, limit_s: float = chat.ANSWER_S) -> Load:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -183,6 +184,14 @@ LOADS = [
 )
 def test_a_load(answers: list[Any], seconds: float, load: canary.Load) -> None:
     assert canary.load_of(answers, seconds) == load
+
+
+def test_a_host_that_is_far_too_busy_tells_no_speed(host: Host) -> None:
+    load = 5 * (os.cpu_count() or 1)
+    files.write("/proc/loadavg", f"{load}.25 9.00 5.00 3/700 4711\n".encode())
+    said = change(host, "steady", "half")
+    assert said["outcome"] == "exchanged"
+    assert f"which says nothing: {load}.25 processes want this host's" in said["why"]
 
 
 def test_slow_once_is_noise(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
