@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from contract.provision.aws import KEY, REGION, SECRET, Account, Rents, candidat
 from contract.provision.scene import host
 from hostler.cloud.types import RentResult
 from hostler.errors import ProvisionError, UsageError
+from hostler.provision import runner
 
 A, B, C = candidate("a"), candidate("b"), candidate("c")
 WEST = candidate("a", region="eu-west-1")
@@ -215,11 +218,44 @@ def test_all_of_a_region_is_full(account: Account, rents: Rents) -> None:
     assert rents.lines(slot("burst-0", A, B, WEST)) == {}
 
 
+class Watchdog:
+    """Its time is up when RunInstances waits for its answer, however slow this machine is; once."""
+
+    limit = 600.0
+
+    def __init__(self, account: Account) -> None:
+        self.account, self.bitten, self.daemon = account, False, True
+        self.over = threading.Event()
+
+    def __call__(self, seconds: float, act: Callable[[], object]) -> Watchdog:
+        if seconds == self.limit and not self.bitten:
+            threading.Thread(target=self._watch, args=(act,), daemon=True).start()
+        return self
+
+    def start(self) -> None:
+        pass
+
+    def cancel(self) -> None:
+        self.over.set()
+
+    def _watch(self, act: Callable[[], object]) -> None:
+        while not self.over.wait(0.05):
+            if self.account.faults.calls["ec2:RunInstances"]:
+                self.bitten = True
+                act()
+                return
+
+
 @pytest.mark.soak
-def test_an_attempt_that_takes_too_long(account: Account, rents: Rents) -> None:
+def test_an_attempt_that_takes_too_long(
+    account: Account, rents: Rents, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One SIGINT lets what is in flight finish; what it made is kept."""
-    account.fault("RunInstances", delay=15.0)
-    result = rents.rent(slot("burst-0", A, B), limit=6.0)
+    account.fault("RunInstances", delay=3.0)
+    watchdog = Watchdog(account)
+    monkeypatch.setattr(runner, "Timer", watchdog)
+    result = rents.rent(slot("burst-0", A, B), limit=watchdog.limit)
+    assert watchdog.bitten
     assert (refused(result), [one.candidate for one in result.rented]) == ([], [A])
     assert len(account.living()) == 1
     assert rents.lines(slot("burst-0", A, B)) == {}
