@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hostler.configure import difference, disk_room, leftovers, variables
+from hostler.configure import difference, disk_room, leftovers, render, variables
 from hostler.hosts.types import Absent, Seen, Value
 from hostler.models import kept
 from hostler.models.kept import Kept
@@ -94,6 +94,16 @@ def test_older_weights_make_room(free: int, here: tuple[int, ...], gone: tuple[i
     assert {path for e in taken.get("engine_room", ()) if (path := e["path"]).endswith(".gguf")} == first
     last = {e["path"] for e in taken.get("engine_remove", ())}
     assert not last & first, "what makes room is gone by then"
+
+
+def test_each_is_done_in_its_play() -> None:
+    """Room is made before weights begin to come; what nothing needs goes in the last play of all."""
+    changes = difference.difference(MANIFEST, crowded(700, 2, 3, 5), KEPT)
+    groups = render.groups({"gpu-1": variables.retired([c for c in changes if leftovers.makes_room(c)])})
+    assert [name for name, hosts in groups.items() if hosts] == ["hostler", "hostler_prepare"]
+    image = replace(changes[0], item="image:x@sha256:1", action="remove")
+    groups = render.groups({"gpu-1": variables.retired([image])})
+    assert [name for name, hosts in groups.items() if hosts] == ["hostler", "hostler_retire"]
 
 
 def test_two_releases_share_what_goes() -> None:
