@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from e2e.desk import Desk
+from e2e.desk import Desk, Done
 from lab.lab import Lab
 from lab.machine import trouble
 from lab.shell import children, wait_for
@@ -45,6 +45,18 @@ def instances(cloud: Cloud, region: str = REGION) -> list[dict[str, Any]]:
 def slot_of(instance: dict[str, Any]) -> str:
     """The slot that it is in."""
     return next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "hostler:slot")
+
+
+def shown(desk: Desk) -> Done:
+    """`status`, once all hosts answer in the short time that it gives them."""
+
+    def whole() -> Done | None:
+        done = desk("status", "--json", code=(0, 4))
+        return done if done.code == 0 else None
+
+    found = wait_for("an answer of all hosts", whole, 120, every=1)
+    assert found
+    return found
 
 
 def held(cloud: Cloud) -> set[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from e2e.desk import Desk, Done
 from e2e.load import Load
-from e2e.sky import instances, rented_from
+from e2e.sky import instances, rented_from, shown, slot_of
 from lab.shell import wait_for
 from lab.spec import HostSpec
 
@@ -64,13 +64,8 @@ def clear(cloud: Cloud) -> Iterator[None]:
     cloud.mend()
 
 
-def named(instance: dict[str, Any]) -> str:
-    """The slot that it is in."""
-    return next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "hostler:slot")
-
-
 def ready(desk: Desk) -> int:
-    return desk("status", "--json").json["models"][0]["ready"]
+    return shown(desk).json["models"][0]["ready"]
 
 
 def parked(done: Done) -> bool:
@@ -98,7 +93,7 @@ def test_nothing_is_to_be_had(office: Desk, cloud: Cloud) -> None:
 def test_a_killed_wake_leaves_one_machine_and_goes_on(office: Desk, cloud: Cloud) -> None:
     cloud.no_capacity("g5.*")
     with office.start("wake", "burst", "--yes") as running:
-        wait_for("an instance", lambda: instances(cloud), 120)
+        wait_for("an instance", lambda: instances(cloud), 300)
         running.send_signal(signal.SIGKILL)
     done = office("wake", "burst", "--yes")
     assert "answered" in done.err
@@ -106,6 +101,24 @@ def test_a_killed_wake_leaves_one_machine_and_goes_on(office: Desk, cloud: Cloud
     assert machine["InstanceType"] == "g6.xlarge"
     assert ready(office) == 2
     assert office("plan", "--check").out == ""
+
+
+def test_without_aws_the_rack_goes_on_and_nothing_is_changed(office: Desk, cloud: Cloud) -> None:
+    cloud.expire()
+    done = shown(office)  # burst-0 where it was last, by its own key
+    (slot,) = done.json["slots"]
+    assert (slot["slot"], slot["state"]) == ("burst-0", "wanted, unknown")
+    assert [host["name"] for host in done.json["hosts"]] == ["gpu-1", "burst-0"]
+    assert done.json["models"][0]["ready"] == 2
+    assert done.err.count("warning: AWS could not be asked") == 1
+    assert "aws sso login" in done.json["cloud"]["next"]
+    made = office("key", "add", "guest").out.strip()
+    assert made in office("connect", "--key", "guest", "--json").out
+    office("key", "revoke", "guest")
+    assert made not in office("connect", "--key", "guest", "--json").out
+    assert "Paris" in office.ask()
+    for verb in ("plan", "roll chat", "sleep burst --yes"):
+        assert "credentials that are valid now" in office(*verb.split(), code=5).err
 
 
 def test_what_was_changed_by_hand_is_shown_and_mended(office: Desk, cloud: Cloud) -> None:
@@ -145,7 +158,7 @@ def test_another_type_comes_beside_the_old_one_and_cuts_nothing(office: Desk, cl
     assert (broken, whole > 0) == ("", True)
     assert "gone: burst-0" in done.err
     (new,) = instances(cloud)
-    assert (new["InstanceType"], named(new)) == (kept, "burst-1")
+    assert (new["InstanceType"], slot_of(new)) == (kept, "burst-1")
     assert ready(office) == 2
     assert office("plan", "--check").out == ""
 
