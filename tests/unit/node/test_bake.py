@@ -137,15 +137,18 @@ def test_one_that_ends_goes(host: Host, traffic: Traffic) -> None:
 
 
 def test_a_reload_counts_from_nothing(host: Host, traffic: Traffic) -> None:
-    """What HAProxy had counted before it says nothing."""
-    traffic.counts.update(bad=50)
+    """What HAProxy had counted before hides nothing that comes after it."""
+    traffic.counts.update(stot=1000, bad=50)
 
     def reload() -> None:
         if traffic.looks == 5:
-            traffic.counts = dict.fromkeys(traffic.counts, 0)
+            traffic.counts, traffic.each = dict.fromkeys(traffic.counts, 0), {"stot": 10, "bad": 1}
 
     traffic.then = reload
-    assert baked()["outcome"] == "exchanged"
+    with pytest.raises(
+        NodeError, match="bake: expected at most 1% of its requests to fail, or 2; got 3 of 30"
+    ):
+        baked(5)
 
 
 FEW = bake.Seen(19, 0, 50.0, 10.0)
