@@ -49,8 +49,8 @@ def test_a_replica_that_does_not_start_is_put_back(desk: Desk, hosts: dict[str, 
     assert desk.plan() == []
 
 
-def test_one_replica_needs_allow_downtime(desk: Desk) -> None:
-    desk.edit("    replicas: 2 ", "    replicas: 1 ")
+def test_one_replica_whose_requests_do_not_wait_needs_allow_downtime(desk: Desk) -> None:
+    desk.edit("    replicas: 2 ", "    hold: none\n    replicas: 1 ")
     desk.up("--allow-downtime")
     desk.edit("context: 2k ", "context: 3k ")
     refused = desk.up(code=9)

@@ -12,12 +12,12 @@ from hostler.configure import sharing
 from hostler.engines.registry import by_name
 from hostler.errors import StackFileError
 from hostler.gateway import render
-from hostler.gateway.specs import EdgeSpec, GatewaySpec, OwnTls, Route, ServedModel
+from hostler.gateway.specs import EdgeSpec, GatewaySpec, Holding, OwnTls, Route, ServedModel
 from hostler.hosts.types import Host, Seen, Value
 from hostler.manifest.contents import MadeOnHost, SecretRef
 from hostler.manifest.items import File, ImagePin, Item, Part, Port
 from hostler.models.types import ReleasedModel, Replica
-from hostler.stackfile.sections import StackFile, TlsFiles
+from hostler.stackfile.sections import Hold, StackFile, TlsFiles
 
 if TYPE_CHECKING:
     from hostler.configure.wish import Wish
@@ -204,7 +204,15 @@ def _served(wish: Wish, name: str, model: ReleasedModel) -> ServedModel:
         replicas=tuple(route(wish, replica) for replica in replicas),
         context=model.runs.context,
         created=_since(wish, name, model),
+        hold=_hold(wish.file, name),
     )
+
+
+def _hold(file: StackFile, name: str) -> Holding | None:
+    section = file.stack.models.get(name)
+    if section is None or not isinstance(section.hold, Hold):
+        return None
+    return Holding(queue=section.hold.queue, seconds=section.hold.duration)
 
 
 def _since(wish: Wish, name: str, model: ReleasedModel) -> int:

@@ -55,6 +55,10 @@ class Plan:
     downtime_s: Mapping[str, float] = field(
         default_factory=dict[str, float]
     )  # model: seconds it cannot answer
+    downtime_why: Mapping[str, str] = field(default_factory=dict[str, str])
+    held_s: Mapping[str, float] = field(
+        default_factory=dict[str, float]
+    )  # model: seconds that its requests wait
     provision: tuple[Mapping[str, Any], ...] = ()
     vacated: tuple[Vacated, ...] = ()  # leave before anything starts: their cards are needed
 

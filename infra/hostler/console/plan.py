@@ -70,6 +70,12 @@ def show(plan: Plan, out: Out, *, details: bool = False) -> None:
         out.say(
             f"downtime: {model} cannot answer for about {seconds:.0f} s (nothing else serves it meanwhile)"
         )
+    for model, seconds in plan.held_s.items():
+        out.say(held(model, seconds))
+
+
+def held(model: str, seconds: float) -> str:
+    return f"held: {model} waits about {seconds:.0f} s (new requests wait at the gateway, and are answered after)"
 
 
 def place(replica: Replica) -> str:
@@ -107,6 +113,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "placement": encode(plan.placement),
         "notices": [encode(notice) for notice in plan.notices],
         "downtime_s": dict(plan.downtime_s),
+        "held_s": dict(plan.held_s),
         "vacated": [encode(gone) for gone in plan.vacated],
         "empty": plan.empty,
     }

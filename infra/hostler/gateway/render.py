@@ -33,6 +33,7 @@ def gateway_files(spec: GatewaySpec) -> tuple[File, ...]:
         *(_gateway_file(f"{etc}/{status}.http", _unreadable(status)) for status in _UNREADABLE),
         _gateway_file(f"{etc}/models.map", "".join(f"{m.name} model_{m.name}\n" for m in spec.models)),
         _gateway_file(f"{etc}/models.lua", _render("gateway/models.lua.j2", models=spec.models)),
+        _gateway_file(f"{etc}/hold.lua", _render("gateway/hold.lua.j2", models=spec.models)),
         _gateway_file(f"{etc}/drain.lua", _render("drain.lua")),
         _gateway_file(f"{etc}/keys.map", keys_map(spec.keys), mode="0640"),
         *_tls_files(spec),

@@ -71,6 +71,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """How many requests may wait while all replicas of a model are away for an exchange, and for how long."""
+
+    queue: int = 64
+    seconds: float = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
     """A model that clients ask for by name, and where it is served. No replicas: answered with 503."""
 
@@ -79,6 +87,9 @@ class ServedModel:
     context: int = 0  # tokens a request, shown in /v1/models; 0: not shown
     created: int = 0  # seconds since 1970 of its release
     waiting: int = 256  # requests that may wait for a free replica; the next is answered with 429
+    hold: Holding | None = field(
+        default_factory=Holding
+    )  # None: while all are away, the answer is 503 at once
 
     def __post_init__(self) -> None:
         _check("name", _WORD, (self.name,))

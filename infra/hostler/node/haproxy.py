@@ -13,6 +13,7 @@ from .protocol import Answers, NodeError, Request, identity, text
 from .spec import container_name
 
 SOCKETS = (files.GATEWAY_RUN + "/admin.sock", files.EDGE_RUN + "/admin.sock")
+HELD = "held"  # where requests wait for a model whose replicas are all away: no replica
 KEYS = "/etc/hostler/gateway/keys.map"
 RELOAD_S = 20.0
 PAUSE = 0.1
@@ -233,7 +234,8 @@ def routes() -> Optional[Dict[str, Dict[str, Any]]]:
     table = rows(SOCKETS[0])
     if table is None:
         return None
-    servers = [row for row in table if row["pxname"].startswith("model_") and not _backend(row)]
+    models = [row for row in table if row["pxname"].startswith("model_") and not _backend(row)]
+    servers = [row for row in models if row["svname"] != HELD]
     return {
         row["svname"]: {
             "status": row["status"],

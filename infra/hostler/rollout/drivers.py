@@ -23,8 +23,8 @@ from hostler.models.types import Placement, Release, Replica
 from hostler.record import store
 from hostler.record.types import Record
 from hostler.rollout import gates, home
+from hostler.rollout.downtime import serves
 from hostler.rollout.observe import Observation, refuse_renamed
-from hostler.rollout.planning import serves
 from hostler.rollout.session import Session, session
 
 if TYPE_CHECKING:

@@ -65,16 +65,19 @@ def refuse(plan: Plan, *, allow_downtime: bool) -> None:
         if n.level in levels
     ]
     if not allow_downtime:
-        problems += [_downtime(model, seconds) for model, seconds in plan.downtime_s.items()]
+        problems += [
+            _downtime(model, seconds, plan.downtime_why.get(model, ""))
+            for model, seconds in plan.downtime_s.items()
+        ]
     if problems:
         raise PlanRefused(*problems)
 
 
-def _downtime(model: str, seconds: float) -> Problem:
+def _downtime(model: str, seconds: float, why: str) -> Problem:
     return Problem(
         where=f"model {model}",
         expected="another replica to serve meanwhile",
-        got=f"none: it could not answer for about {seconds:.0f} s",
+        got=f"none: it could not answer for about {seconds:.0f} s" + (f"; {why}" if why else ""),
         next_step="repeat with --allow-downtime, or give it `replicas: 2`",
     )
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hostler.cloud.predicted import is_predicted
-from hostler.configure import build, difference, disk_room, doors, observed, too_old
+from hostler.configure import build, difference, disk_room, doors, too_old
 from hostler.configure.types import Change, Notice, Plan
-from hostler.console import status
-from hostler.hosts.types import Absent, Host, Observed, Seen, Unknown, Value
+from hostler.hosts.types import Host, Seen
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models import kept, mirror
 from hostler.models.operator_files import quiet
@@ -21,19 +20,15 @@ from hostler.models.registry import Registry
 from hostler.models.release import next_release, wanted_of
 from hostler.models.resolver import Resolver
 from hostler.models.rooms import Room, rooms_of
-from hostler.models.types import Placement, Release, Replica
+from hostler.models.types import Placement, Release
 from hostler.placement.place import place
-from hostler.placement.vacate import Vacated, vacated
+from hostler.placement.vacate import vacated
 from hostler.record import store
 from hostler.record.types import Expected, Record
-from hostler.rollout import carrying, gates, home, releases, secret, seen_files, slots
+from hostler.rollout import carrying, downtime, gates, home, releases, secret, seen_files, slots
 from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.rollout.seen_files import HostFiles
 from hostler.stackfile.asked import asked_digests
-
-SERVING = ("ready", "ready, route unknown")  # what is not known is not cut, either
-LEFT_S = 60.0  # from a replica's end to the readiness of its successor elsewhere
-DOOR_S = 10.0  # what a person should reckon with while the gateway's container is exchanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +82,11 @@ def draft(observation: Observation, record: Record, release: Release, placement:
     )
     changes = (*_host_changes(observation, manifests, keep), *_provision_changes(observation))
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
-    leave_first = vacated(_running(record.replicas, observation.seen), placement, rooms)
+    leave_first = vacated(downtime.running(record.replicas, observation.seen), placement, rooms)
+    gaps = {
+        **downtime.cut_meanwhile(leave_first, placement, observation.seen, record),
+        **downtime.gaps(downtime.scene(observation, record, release), changes, placement),
+    }
     notices = gates.notices(
         observation.file,
         observation.hosts,
@@ -116,17 +115,18 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         ),
         manifests=manifests,
         removed_hosts=tuple(host.name for host in observation.gone),
-        downtime_s={
-            **cut_meanwhile(leave_first, placement, observation.seen, record),
-            **downtime(changes, placement, observation.seen, manifests, record.gateway_host),
-        },
+        downtime_s={model: gap.seconds for model, gap in gaps.items() if not gap.held},
+        downtime_why={model: gap.why for model, gap in gaps.items() if not gap.held},
+        held_s={model: gap.seconds for model, gap in gaps.items() if gap.held},
         vacated=leave_first,
     )
     return Draft(plan=plan, record=wanted, observation=observation)
 
 
 def _moved(observation: Observation, record: Record) -> Iterator[Notice]:
-    serving = any(serves(observation.seen, record.gateway_host, replica) for replica in record.replicas)
+    serving = any(
+        downtime.serves(observation.seen, record.gateway_host, replica) for replica in record.replicas
+    )
     return gates.moved(observation.file, observation.record, observation.gateway, serves=serving)
 
 
@@ -230,67 +230,3 @@ def _unreached(seen: Mapping[str, Seen]) -> tuple[Notice, ...]:
         for name, s in sorted(seen.items())
         if not s.reached
     )
-
-
-def downtime(
-    changes: tuple[Change, ...],
-    placement: Placement,
-    seen: Mapping[str, Seen],
-    manifests: Mapping[str, Manifest],
-    gateway: str,
-) -> dict[str, float]:
-    """Seconds in which a model that is served now cannot answer, for models whose only serving replica changes."""
-    serving = {r.id: r.model for r in placement.replicas if serves(seen, gateway, r)}
-    touched = {
-        c.replica
-        for c in changes
-        if c.replica in serving and c.effect in (Effect.RESTART, Effect.DRAIN, Effect.REBOOT)
-    }
-    doors = {c.host for c in changes if _restarts(c, "edge", seen)} - {gateway}  # asked on loopback there
-    touched |= {r.id for r in placement.replicas if r.id in serving and r.members[0].host in doors}
-    if any(_restarts(c, "gateway", seen) for c in changes):
-        return dict.fromkeys(sorted(set(serving.values())), DOOR_S)
-    limits = {c.id: c.health.limit_s if c.health else 60 for m in manifests.values() for c in m.containers}
-    alone = {replica for replica in touched if list(serving.values()).count(serving[replica]) < 2}
-    return {serving[replica]: float(min(limits.get(replica, 60), 60)) for replica in sorted(alone)}
-
-
-def cut_meanwhile(
-    leave_first: Sequence[Vacated], placement: Placement, seen: Mapping[str, Seen], before: Record
-) -> dict[str, float]:
-    """The same for models that are wanted further on, of which a replica that serves leaves before its successor has
-    started, and nothing else serves."""
-    seats = {(gone.replica, gone.host) for gone in leave_first}
-    leaving = {
-        r.model
-        for r in before.replicas
-        if (r.id, r.members[0].host) in seats and serves(seen, before.gateway_host, r)
-    }
-    placed = {r.model for r in placement.replicas}
-    serving = {r.model for r in placement.replicas if serves(seen, before.gateway_host, r)}
-    return dict.fromkeys(sorted(leaving & placed - serving), LEFT_S)
-
-
-def _running(replicas: Sequence[Replica], seen: Mapping[str, Seen]) -> tuple[Replica, ...]:
-    """Those whose container is there, or may be: what an interrupted run took away need not leave again."""
-    return tuple(r for r in replicas if not isinstance(_container(r, seen), Absent))
-
-
-def _container(replica: Replica, seen: Mapping[str, Seen]) -> Observed:
-    host = seen.get(replica.members[0].host)
-    return observed.of(host, f"container:{replica.id}") if host else Unknown("it was not probed", 0.0)
-
-
-def _restarts(change: Change, door: str, seen: Mapping[str, Seen]) -> bool:
-    """Whether a door that is open now is closed for a moment."""
-    found = seen[change.host].observed.get(f"container:{door}") if change.host in seen else None
-    runs = isinstance(found, Value) and bool(found.value.get("running"))
-    return change.item == f"container:{door}" and change.effect is Effect.RESTART and runs
-
-
-def serves(seen: Mapping[str, Seen], gateway: str, replica: Replica) -> bool:
-    """Whether clients are answered by it now: its engine is ready, and the gateway sends it requests."""
-    host = replica.members[0].host
-    found = seen[host].observed.get(f"replica:{replica.id}") if host in seen else None
-    route = status.route_of(replica, gateway, seen)
-    return isinstance(found, Value) and status.state_of(found.value, route) in SERVING

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from hostler.console.out import Out
+from hostler.console.plan import held
 from hostler.errors import RefusedError, RolledBackError, UsageError
 from hostler.hosts.trouble import AgentError
+from hostler.models.release import live_release
 from hostler.models.types import Replica
 from hostler.record.types import Record
-from hostler.rollout import home, planning, verify
-from hostler.rollout.observe import home_of, observe
+from hostler.rollout import downtime, home, verify
+from hostler.rollout.observe import Observation, home_of, observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
 
@@ -22,17 +24,29 @@ def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bo
     record = home.running(observation)
     replicas = _replicas(record, model)
     # what does not serve first: when it stays so, nothing else is touched
-    replicas.sort(key=lambda replica: planning.serves(observation.seen, record.gateway_host, replica))
+    replicas.sort(key=lambda replica: downtime.serves(observation.seen, record.gateway_host, replica))
     if len(replicas) < 2 and not allow_downtime:
-        raise RefusedError.of(
-            f"model {model}",
-            expected="two replicas, so that one serves while the other restarts",
-            got=f"one, {replicas[0].id}",
-            next_step="repeat with --allow-downtime",
-        )
+        _alone(observation, record, replicas[0], out)
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     with session(record, home_of(observation), observation.every, reached, out, why=f"roll {model}") as run:
         return [_exchange(run, replica, out, cut=cut) for replica in replicas]
+
+
+def _alone(observation: Observation, record: Record, replica: Replica, out: Out) -> None:
+    """Requests for a model's only replica wait at the gateway, or the roll is refused."""
+    release = live_release(record)
+    if release is None or replica.model not in release.models:
+        gap = downtime.Gap(seconds=downtime.LEFT_S, why="its release is not known")
+    else:
+        gap = downtime.gap(downtime.scene(observation, record, release), replica.model)
+    if not gap.held:
+        raise RefusedError.of(
+            f"model {replica.model}",
+            expected="two replicas, so that one serves while the other restarts",
+            got=f"one, {replica.id}; {gap.why}",
+            next_step="repeat with --allow-downtime",
+        )
+    out.say(held(replica.model, gap.seconds))
 
 
 def _replicas(record: Record, model: str) -> list[Replica]:

@@ -141,6 +141,14 @@ class Smoke:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Requests that wait at the gateway while a model's only replica is exchanged; one over a limit is answered with 503."""
+
+    queue: int = entry("how many may wait", 64, least=1, most=1000)
+    duration: Seconds = entry("for how long each", 120.0, name="for", example="2m")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """What clients ask for by name. Short form: its source."""
 
@@ -185,6 +193,11 @@ class Model:
     smoke: Smoke = entry("what it must answer after a change", Smoke)
     drain: Seconds = entry(
         "how long a change waits for requests in flight before it stops and says so", 600.0, example="10m"
+    )
+    hold: Literal["none"] | Hold = entry(
+        "requests that wait while all replicas are away for an exchange; none: such a change asks for --allow-downtime",
+        Hold,
+        example="{queue: 64, for: 2m}",
     )
     cloud: Word | None = entry(
         "a cloud API's model instead of one of your own", None, example="anthropic/claude-sonnet", built=False

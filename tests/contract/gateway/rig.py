@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hostler.gateway import render, runtime
-from hostler.gateway.specs import EdgeSpec, GatewaySpec, Paths, Ports, Route, ServedModel
+from hostler.gateway.specs import EdgeSpec, GatewaySpec, Holding, Paths, Ports, Route, ServedModel
 from hostler.manifest.contents import MadeOnHost, SecretRef, Text
 from hostler.manifest.items import Container, File, ImagePin
 from hostler.node.haproxy import same_servers
@@ -24,6 +24,7 @@ from tools.haproxy import haproxy
 
 IMAGE = ImagePin(name="haproxy", tag="3.4", digest="sha256:" + "0" * 64)
 KEY = "sk-test-key"
+HOLDING = Holding()
 STUB = Path(__file__).with_name("stub_engine.py")
 
 
@@ -164,7 +165,7 @@ class Proxy:
     def replicas(self) -> dict[str, dict[str, str]]:
         """Replica -> its row."""
         rows = (row for row in self.rows() if row["pxname"].startswith("model_"))
-        return {row["svname"]: row for row in rows if row["svname"] != "BACKEND"}
+        return {row["svname"]: row for row in rows if row["svname"] not in ("BACKEND", "held")}
 
     def states(self) -> dict[str, str]:
         """Replica -> what the gateway thinks of it: UP, DOWN, NOLB ..."""
@@ -202,10 +203,9 @@ class Rig:
         engine = self.engines.get(name) or self.engine(name)
         return Route(**({"id": name, "host": "gpu-1", "port": engine.port} | more))
 
-    def model(self, name: str, replicas: int, **more: Any) -> ServedModel:
-        return ServedModel(
-            name=name, replicas=tuple(self.route(f"{name}-{n}", **more) for n in range(replicas))
-        )
+    def model(self, name: str, replicas: int, hold: Holding | None = HOLDING, **more: Any) -> ServedModel:
+        routes = tuple(self.route(f"{name}-{n}", **more) for n in range(replicas))
+        return ServedModel(name=name, replicas=routes, hold=hold)
 
     def spec(self, *models: ServedModel, **more: Any) -> GatewaySpec:
         keys = ((runtime.key_hash(KEY), "me"),)

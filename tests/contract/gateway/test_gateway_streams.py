@@ -135,8 +135,8 @@ def test_an_engine_s_own_404_is_no_drain(rig: Rig) -> None:
     until(lambda: proxy.states()["chat-0"].startswith("DOWN"))
 
 
-def test_all_drained_is_told_at_once(rig: Rig) -> None:
-    proxy = rig.gateway(rig.spec(rig.model("chat", 1)))
+def test_all_drained_is_told_at_once_where_nothing_waits(rig: Rig) -> None:
+    proxy = rig.gateway(rig.spec(rig.model("chat", 1, hold=None)))
     rig.drain("chat-0")
     until(lambda: proxy.states()["chat-0"].startswith("NOLB"))
     answer = rig.chat("chat")

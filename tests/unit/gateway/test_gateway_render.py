@@ -77,6 +77,13 @@ def test_connections_that_engines_close_are_not_kept(routes: tuple[Route, ...], 
     assert ("set-header connection close" in backend, "http-reuse always" in backend) == (closes, not closes)
 
 
+def test_what_does_not_wait_has_no_place_to() -> None:
+    one = ServedModel(name="chat", replicas=(Route(**LOCAL),), hold=None)
+    lines = text(render.gateway_files(gateway(one)), "/etc/hostler/gateway/haproxy.cfg")
+    assert "frontend hold" not in lines
+    assert "server held" not in lines
+
+
 @pytest.mark.parametrize("case", cases("refused"), ids=lambda case: case["id"])
 def test_words_that_are_none_are_refused(case: dict[str, Any]) -> None:
     with pytest.raises(HostlerError) as caught:
@@ -90,7 +97,7 @@ def test_files_of_a_gateway() -> None:
         *(f"/etc/hostler/gateway/{status}.http" for status in (400, 408, 414, 431)),
         *(
             f"/etc/hostler/gateway/{name}"
-            for name in ("drain.lua", "haproxy.cfg", "keys.map", "models.lua", "models.map")
+            for name in ("drain.lua", "haproxy.cfg", "hold.lua", "keys.map", "models.lua", "models.map")
         ),
         "/etc/hostler/tls/peers/gpu-2.crt",
     ]
@@ -171,6 +178,7 @@ def test_sockets_are_closed_to_others() -> None:
 def test_every_template_is_used() -> None:
     top = resources.templates()
     used = {"gateway/haproxy.cfg.j2", "gateway/common.j2", "gateway/models.lua.j2", "gateway/error.http.j2"}
+    used |= {"gateway/hold.lua.j2"}
     found = {str(path.relative_to(top)) for name in ("gateway", "edge") for path in (top / name).iterdir()}
     assert found == used | {"edge/haproxy.cfg.j2"}
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from hostler.configure.types import Change, Notice, Plan
+from hostler.configure.types import Notice, Plan
 from hostler.hosts.types import Absent, Driver, Observed, Seen, Unknown, Value
-from hostler.manifest.items import Effect, Part
 from hostler.models.types import Placement, Rejected
 from hostler.record.types import Expected, Record
-from hostler.rollout import gates, planning
+from hostler.rollout import gates
 from worlds import configure_world as world
 
 PRIVATE, PUBLIC, PUBLIC_6 = "10.0.0.1", "8.8.8.8", "2001:4860:4860::8888"
@@ -205,33 +204,6 @@ def test_the_only_replica_needs_a_word_for_its_downtime() -> None:
     assert why.startswith("exit 9: ")
     assert "about 20 s" in why
     assert not refused((), allow_downtime=True, chat=20.0)
-
-
-@pytest.mark.parametrize(
-    ("word", "alone"), [("UP", False), ("DOWN", True), ("NOLB", True)], ids=["served", "down", "drains"]
-)
-def test_a_replica_without_requests_is_no_reason_to_stop_the_other(word: str, alone: bool) -> None:
-    """Two engines are ready, and clients reach just one of them."""
-    engine = Value({"health": 200, "draining": False}, world.AT)
-    routes = {f"route:chat-{i}": Value({"status": s}, world.AT) for i, s in enumerate(("UP", word))}
-    seen = {
-        "gpu-1": replace(host(1), observed={"replica:chat-0": engine, **routes}),
-        "gpu-2": replace(host(2), observed={"replica:chat-1": engine}),
-    }
-    change = Change(
-        host="gpu-1",
-        part=Part.ENGINE,
-        item="container:chat-0",
-        action="change",
-        now="",
-        then="",
-        why="",
-        effect=Effect.DRAIN,
-        replica="chat-0",
-    )
-    found = planning.downtime((change,), world.placement(), seen, {}, "gpu-1")
-    assert (found == {"chat": 60.0}) is alone
-    assert bool(found) is alone
 
 
 def moved(text: str, *, serves: bool, before: str = "gpu-2") -> tuple[Notice, ...]:

@@ -9,15 +9,14 @@ import pytest
 
 from hostler.cloud import predicted
 from hostler.configure import build
-from hostler.configure.types import Change
 from hostler.errors import RefusedError
-from hostler.hosts.types import Seen, Ssh, Value
-from hostler.manifest.items import Effect, ImagePin, Part
+from hostler.hosts.types import Seen, Ssh
+from hostler.manifest.items import ImagePin
 from hostler.models.types import ModelSource, Placement, Release, ReleasedModel, Runs
 from hostler.record import store
 from hostler.record.types import Record
 from hostler.resources import stacks
-from hostler.rollout import observe, planning
+from hostler.rollout import observe
 from hostler.rollout.observe import Observation
 from hostler.stackfile.asked import asked_digests
 from hostler.stackfile.hosts import hosts_of
@@ -74,32 +73,6 @@ def test_the_lock_is_where_the_record_is() -> None:
     record = Record(uid="u", stack="office", gateway_host="gpu-2")
     assert observe.home_of(observation(record=record)).name == "gpu-2"
     assert observe.home_of(observation()).name == "gpu-1"
-
-
-@pytest.mark.parametrize(("running", "expected"), [(True, {"chat": planning.DOOR_S}), (False, {})])
-def test_a_gateway_that_restarts_is_downtime(running: bool, expected: dict[str, float]) -> None:
-    change = Change(
-        host="gpu-1",
-        part=Part.GATEWAY,
-        item="container:gateway",
-        action="change",
-        now="a",
-        then="b",
-        why="",
-        effect=Effect.RESTART,
-    )
-    engine = Value({"health": 200, "draining": False}, world.AT)
-    seen = {"gpu-1": world.bare(1), "gpu-2": world.bare(2)}
-    for name, replica in (("gpu-1", "chat-0"), ("gpu-2", "chat-1")):
-        more = {
-            f"replica:{replica}": engine,
-            "route:chat-0": Value({"status": "UP"}, 0.0),
-            "route:chat-1": Value({"status": "UP"}, 0.0),
-        }
-        seen[name] = replace(
-            seen[name], observed={**more, "container:gateway": Value({"running": running}, 0.0)}
-        )
-    assert planning.downtime((change,), world.placement(), seen, {}, "gpu-1") == expected
 
 
 @pytest.mark.parametrize("path", sorted(stacks().glob("*.yaml")), ids=lambda p: p.name)

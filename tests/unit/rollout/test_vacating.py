@@ -18,7 +18,7 @@ from hostler.hosts.types import Absent, Unknown, Value
 from hostler.manifest.items import Part
 from hostler.models.types import Member, Placement
 from hostler.placement.vacate import Vacated
-from hostler.rollout import apply, planning
+from hostler.rollout import apply, downtime
 from worlds import configure_world as world
 
 GONE = Vacated(replica="chat-0", model="chat", host="gpu-1", for_replica="code-0")
@@ -35,7 +35,7 @@ def moved() -> Placement:
 
 @pytest.mark.parametrize(
     ("placement", "expected"),
-    [(moved(), {"chat": planning.LEFT_S}), (world.placement(), {}), (Placement(replicas=()), {})],
+    [(moved(), {"chat": downtime.LEFT_S}), (world.placement(), {}), (Placement(replicas=()), {})],
     ids=["nothing else serves", "another serves", "nobody wants it any more"],
 )
 def test_what_cannot_answer_meanwhile(placement: Placement, expected: dict[str, float]) -> None:
@@ -44,13 +44,14 @@ def test_what_cannot_answer_meanwhile(placement: Placement, expected: dict[str, 
         "gpu-2": replace(world.bare(2), observed={"replica:chat-1": READY}),
     }
     before = world.record(replicas=world.placement().replicas)
-    assert planning.cut_meanwhile([GONE], placement, seen, before) == expected
+    found = downtime.cut_meanwhile([GONE], placement, seen, before)
+    assert {model: gap.seconds for model, gap in found.items() if not gap.held} == expected
 
 
 def test_what_does_not_answer_now_is_not_cut() -> None:
     seen = {"gpu-1": replace(world.bare(1), observed=ROUTED), "gpu-2": world.bare(2)}
     before = world.record(replicas=world.placement().replicas)
-    assert planning.cut_meanwhile([GONE], moved(), seen, before) == {}
+    assert downtime.cut_meanwhile([GONE], moved(), seen, before) == {}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_what_is_gone_already_need_not_leave(found: Any, there: int) -> None:
     chat = world.placement().replicas[:1]
     host = chat[0].members[0].host
     seen = {host: replace(world.bare(1), observed={"container:chat-0": found})}
-    assert len(planning._running(chat, seen)) == there
+    assert len(downtime.running(chat, seen)) == there
 
 
 class Run:
@@ -122,10 +123,16 @@ def test_requests_in_flight_stop_it_before_anything_started(monkeypatch: pytest.
 def test_the_plan_says_so() -> None:
     err = io.StringIO()
     plan = SimpleNamespace(
-        changes=(), placement=Placement(replicas=()), notices=(), downtime_s={"chat": 60.0}, vacated=(GONE,)
+        changes=(),
+        placement=Placement(replicas=()),
+        notices=(),
+        downtime_s={"chat": 60.0},
+        held_s={"fast": 15.0},
+        vacated=(GONE,),
     )
     show.show(plan, Out(stdout=io.StringIO(), stderr=err))  # pyright: ignore[reportArgumentType]
     assert err.getvalue().splitlines() == [
         "first: chat-0 leaves gpu-1: code-0 needs the memory that it holds",
         "downtime: chat cannot answer for about 60 s (nothing else serves it meanwhile)",
+        "held: fast waits about 15 s (new requests wait at the gateway, and are answered after)",
     ]
