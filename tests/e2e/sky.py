@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from e2e.desk import Desk, Done
+from e2e.desk import UP_S, Desk, Done
 from lab.lab import Lab
 from lab.machine import trouble
 from lab.shell import children, wait_for
@@ -101,7 +101,7 @@ class Going:
     def said(self) -> str:
         return self.err.read_text()
 
-    def end(self, code: int, limit: float = 240) -> str:
+    def end(self, code: int, limit: float = UP_S) -> str:
         """What it said until it ended, with this code."""
         found = self.process.wait(limit)
         assert found == code, f"expected exit {code}, got {found}\n{self.said()[-6000:]}"

@@ -154,7 +154,7 @@ def test_two_at_once_from_two_machines(office: Desk, cloud: Cloud) -> None:
 def test_ctrl_c_while_it_rents(office: Desk, cloud: Cloud) -> None:
     with renting(office, cloud) as going:
         os.killpg(going.process.pid, signal.SIGINT)
-        said = going.end(130, 60)
+        said = going.end(130)
     assert "note: what was rented stays, and costs; `hostler up` goes on, `hostler down` ends it" in said
     assert "interrupted; the next `hostler up` goes on from here" in said
     assert len(instances(cloud)) == 1
@@ -166,7 +166,7 @@ def test_ctrl_c_while_it_rents(office: Desk, cloud: Cloud) -> None:
 def test_the_pulumi_cli_is_killed(office: Desk, cloud: Cloud) -> None:
     with renting(office, cloud) as going:
         os.kill(going.pulumi(), signal.SIGKILL)
-        said = going.end(5, 60)
+        said = going.end(5)
     assert "killed by signal 9" in said
     assert "run the same command again" in said
     (made,) = wait_for("the instance that nobody was told of", lambda: instances(cloud))
