@@ -73,6 +73,7 @@ def test_by_hand_before_anything_is_rented(erin: Desk, cloud: Cloud) -> None:
     assert "burst-0" in shown.out
     assert "never up" in erin("pulumi", "--", "stack", "export", code=9).err
     assert "hostler up, which drains first" in erin("pulumi", "--", "up", "--yes", code=9).err
+    assert "nothing to remove" in erin("down", "--yes").err
     assert cloud.account() == {}
 
 

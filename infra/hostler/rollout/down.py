@@ -91,13 +91,13 @@ def down(file: StackFile, out: Out, options: Options) -> bool:
     if not ours:
         out.say("nothing to remove: no host that answers carries this stack")
         _forget(file, observation, out)
-        refuse_unreached(observation.seen, "run `hostler down` again when it is back")
+        refuse_unreached(_there(observation), "run `hostler down` again when it is back")
         return True
     if not out.confirm(f"Remove stack {file.stack.stack} from {', '.join(ours)}?", yes=options.yes):
         return False
     kept = _remove(observation, uid, listing, out, options)
     _forget(file, observation, out)
-    refuse_unreached(observation.seen, "run `hostler down` again when it is back")
+    refuse_unreached(_there(observation), "run `hostler down` again when it is back")
     if kept:
         out.say(f"gone: {', '.join(ours)}; what was kept is told above")
     else:
@@ -210,6 +210,11 @@ def found(
         for name in before["would"].get(kind, ())
         if isinstance(seen.observed.get(f"{word}:{name}"), Value) and not {name, f"{word} {name}"} & set(kept)
     ]
+
+
+def _there(observation: Observation) -> dict[str, Seen]:
+    """Without slots of which no machine is there: nothing of them can come back."""
+    return {name: seen for name, seen in observation.seen.items() if seen.error_kind != "absent"}
 
 
 def _forget(file: StackFile, observation: Observation, out: Out) -> None:
