@@ -86,9 +86,10 @@ def test_a_good_release_is_baked_once(desk: Desk, hosts: dict[str, Host]) -> Non
         return bool(found)
 
     with Load(desk) as load:
-        running = desk.start("up", "--yes")
-        wait_for("the bake", waits, 240)
-        assert running.wait(420) == 0
+        with desk.start("up", "--yes") as running:
+            wait_for("the bake", waits, 240)
+            wait_for("the second one", lambda: not waits() and running.poll() is not None, 420)
+        assert running.returncode == 0
         whole, broken = load.end()
     assert len(aside) == 1
     assert (broken, whole > 0) == ("", True)
