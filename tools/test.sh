@@ -11,4 +11,5 @@ tools/lint.sh
 tools/wheel.sh
 python tests/tools/pulumi_cli.py
 python -m lab setup
-python -m pytest -q -m "$marks" --durations=15
+# two files at a time: much of a lab test is waiting for hosts
+python -m pytest -q -n 2 --dist loadfile -m "$marks" --durations=15

@@ -53,7 +53,9 @@ class World:
         self.draft: Any = SimpleNamespace(plan=plan, observation=observation, record=None)
         lock = SimpleNamespace(lost=None, check=lambda: None)
         out = SimpleNamespace(live=lambda _line: None, say=lambda _line: None)
-        self.run: Any = SimpleNamespace(transports={"gpu-1": None}, lock=lock, out=out, run="r", record=Record(uid="u", stack="office"))
+        self.run: Any = SimpleNamespace(
+            transports={"gpu-1": None}, lock=lock, out=out, run="r", record=Record(uid="u", stack="office")
+        )
 
 
 @pytest.fixture

@@ -44,7 +44,9 @@ def test_what_runs_is_no_candidate() -> None:
 
 
 def test_a_commit_that_changes_no_used_file_is_none() -> None:
-    assert found(replace(LIVE, weights=replace(LIVE.weights, revision="another", url="https://else/x"))) is None
+    assert (
+        found(replace(LIVE, weights=replace(LIVE.weights, revision="another", url="https://else/x"))) is None
+    )
 
 
 def test_other_weights_are_one() -> None:
@@ -58,7 +60,11 @@ def test_other_weights_are_one() -> None:
     ("dates", "why", "young"),
     [
         ({"new": NOW - 10 * DAY_S, LIVE.image.tag: NOW - 20 * DAY_S}, "", False),
-        ({"new": NOW - 30 * DAY_S, LIVE.image.tag: NOW - 20 * DAY_S}, "older than what runs, by 10.0 days", False),
+        (
+            {"new": NOW - 30 * DAY_S, LIVE.image.tag: NOW - 20 * DAY_S},
+            "older than what runs, by 10.0 days",
+            False,
+        ),
         ({"new": NOW - 1 * DAY_S, LIVE.image.tag: NOW - 20 * DAY_S}, "1.0 days old; min_age", True),
         ({"new": NOW - 1 * DAY_S, LIVE.image.tag: NOW}, "older", False),  # no --now helps
         ({"new": None}, "", False),
