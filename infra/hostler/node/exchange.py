@@ -10,7 +10,20 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Dict, List, Optional
 
-from . import bake, canary, cards, container, docker, drain, heal, instances, interrupts, journal, wait
+from . import (
+    bake,
+    canary,
+    cards,
+    container,
+    docker,
+    drain,
+    heal,
+    instances,
+    interrupts,
+    journal,
+    takeover,
+    wait,
+)
 from .protocol import REFUSED, RESTORED, Answers, NodeError, Request, identity, number
 from .spec import Spec, applied, container_name, drains, image_ref, old_name, replicas, set_applied, wanted
 
@@ -44,6 +57,8 @@ def exchange(request: Request, answers: Answers) -> int:
             outcome = _as_it_is(new, old, healed)
         elif old.container is None:
             outcome = _first(new, old)
+        elif takeover.fits(new, old.container):
+            outcome = _take_over(new, old, old.container, request)
         else:
             outcome = _exchange(new, old, request)
         say(answers, **outcome)
@@ -171,6 +186,19 @@ def _exchange(new: Spec, old: Old, request: Request) -> Dict[str, Any]:
     _serve(record)
     why = "as it is" if same else _difference(old, new)
     return _outcome("exchanged", _also(_also(why, unproven), baked))
+
+
+def _take_over(new: Spec, old: Old, running: docker.Json, request: Request) -> Dict[str, Any]:
+    """A door stays open meanwhile."""
+    same = old.is_already(new)
+    try:
+        also = takeover.take(new, running, old.spec, request)
+    except (NodeError, OSError) as error:
+        if isinstance(error, NodeError) and error.rc == REFUSED:
+            raise refused(error) from error
+        raise failed("restored", error, changed=False) from error
+    instances.set_enabled(new["id"], True)
+    return _outcome("exchanged", _also("as it is" if same else _difference(old, new), also))
 
 
 def _drained(new: Spec, old: Old, request: Request) -> canary.Measures:

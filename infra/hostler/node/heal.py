@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Optional
 
-from . import docker, drain, journal, spec
+from . import beside, docker, drain, journal, spec
 from .protocol import NodeError
 
-FORWARD = ("commit",)
+FORWARD = ("commit", beside.LEAVE)
 SERVING = "bake"
-UNTOUCHED = ("drain",)
+UNTOUCHED = ("drain", beside.BESIDE)
 
 
 def goes_forward(found: journal.Journal) -> bool:
@@ -42,6 +42,8 @@ def settle(identifier: str, forward: Optional[bool] = None) -> str:
     found = journal.read(identifier)
     if found is None:
         return ""
+    if found["phase"] in beside.PHASES:
+        return beside.settle(found)
     forward = goes_forward(found) if forward is None else forward
     if not forward and found["phase"] not in UNTOUCHED:
         go_back(found)

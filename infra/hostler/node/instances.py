@@ -41,6 +41,12 @@ def stop(identifier: str) -> None:
     systemctl("reset-failed", unit(identifier))
 
 
+def wait_anew(identifier: str) -> None:
+    """End the `run` of an instance, not its container: systemd starts another one, which adopts what is there then."""
+    systemctl("reset-failed", unit(identifier))
+    systemctl("kill", "--kill-who=main", "--signal=TERM", unit(identifier))
+
+
 def _failed(identifier: str, result: shell.Result) -> NodeError:
     return NodeError(
         "unit", "%s: %s" % (unit(identifier), result.why), "systemctl status " + unit(identifier)

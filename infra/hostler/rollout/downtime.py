@@ -18,7 +18,6 @@ from hostler.stackfile.sections import Hold, StackFile
 
 SERVING = ("ready", "ready, route unknown")  # what is not known is not cut, either
 LEFT_S = 60.0  # from a replica's end to the readiness of its successor elsewhere
-DOOR_S = 10.0  # what a person should reckon with while a door's container is exchanged
 AWAY_S = 60.0  # of a host that starts again
 START_S = {"vllm": 60.0}  # of an engine, whatever its weights: stopped, started, asked
 OTHERS_S = 15.0
@@ -54,34 +53,18 @@ def scene(observation: Observation, record: Record, release: Release) -> Scene:
 
 
 def gaps(scene: Scene, changes: Sequence[Change], placement: Placement) -> dict[str, Gap]:
-    """By model: those whose only serving replica changes, or whose door restarts."""
+    """By model: those whose only serving replica changes. Doors stay open while their containers are exchanged."""
     serving = {r.id: r for r in placement.replicas if serves(scene.seen, scene.gateway, r)}
     touched = {
         c.replica: _gap(scene, serving[c.replica].model, c, changes) for c in _exchanges(changes, serving)
     }
-    touched |= {r.id: Gap(seconds=DOOR_S, why="its door restarts") for r in _behind(scene, changes, serving)}
     found: dict[str, Gap] = {}
     for replica, away in sorted(touched.items()):
         model = serving[replica].model
         others = {r.id for r in serving.values() if r.model == model and r.id != replica}
-        if not others or _closes(scene, changes, "gateway"):
+        if not others:
             found[model] = away
     return found
-
-
-def _behind(scene: Scene, changes: Sequence[Change], serving: Mapping[str, Replica]) -> list[Replica]:
-    """Those behind a door that closes for a moment: the gateway, or the edge of another host."""
-    if _closes(scene, changes, "gateway"):
-        return list(serving.values())
-    edges = _closes(scene, changes, "edge") - {scene.gateway}  # asked on loopback there
-    return [r for r in serving.values() if r.members[0].host in edges]
-
-
-def _closes(scene: Scene, changes: Sequence[Change], door: str) -> set[str]:
-    """Hosts whose open door is closed for a moment."""
-    found = {c.host for c in changes if c.item == f"container:{door}" and c.effect is Effect.RESTART}
-    seen = {name: scene.seen[name].observed.get(f"container:{door}") for name in found if name in scene.seen}
-    return {name for name, one in seen.items() if isinstance(one, Value) and one.value.get("running")}
 
 
 def _exchanges(changes: Sequence[Change], serving: Mapping[str, Replica]) -> Iterator[Change]:

@@ -104,11 +104,10 @@ def test_a_replica_without_requests_does_not_serve_meanwhile(word: str, alone: b
     assert bool(downtime.gaps(scene(seen(word)), [change()], world.placement())) is alone
 
 
-@pytest.mark.parametrize("runs", [True, False])
-def test_a_gateway_that_restarts_takes_all_away(runs: bool) -> None:
-    door = change(item="container:gateway", effect=Effect.RESTART, part=Part.GATEWAY)
-    found = downtime.gaps(scene(seen(gateway=runs)), [door], world.placement())
-    assert {model: gap.seconds for model, gap in found.items()} == ({"chat": downtime.DOOR_S} if runs else {})
+@pytest.mark.parametrize("door", ["gateway", "edge"])
+def test_a_door_that_is_exchanged_takes_nothing_away(door: str) -> None:
+    away = change(item=f"container:{door}", effect=Effect.RESTART, host="gpu-1")
+    assert downtime.gaps(scene(seen(gateway=True, edge=True)), [away], ONE) == {}
 
 
 def rolled(hold: str) -> tuple[str, str]:

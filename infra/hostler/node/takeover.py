@@ -1,0 +1,151 @@
+"""HAProxy's container is exchanged without a closed door: the new one starts beside the old one, is handed its listening
+sockets, and has them alone when it is good. The old one finishes what it serves; it never stopped if the new one is not.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Dict, List, Optional
+
+from . import beside, container, docker, files, haproxy, instances, interrupts, journal, wait, wire
+from .protocol import REFUSED, NodeError, Request, as_dict, number
+from .spec import Spec, old_name
+
+PARTS = ("gateway", "edge")
+READY_S = 60.0
+PAUSE = 0.2
+
+
+def fits(new: Spec, old: Optional[docker.Json]) -> bool:
+    """Whether a running HAProxy is there that can hand over its sockets."""
+    found = new.get("part") in PARTS and list(new["argv"][:1]) == ["haproxy"] and docker.running(old)
+    return found and bool(haproxy.worker(_socket(new["id"])))
+
+
+def _socket(identifier: str, name: str = "admin.sock") -> str:
+    return "/run/hostler/%s/%s" % (identifier, name)
+
+
+def take(new: Spec, old: docker.Json, old_spec: Optional[Spec], request: Request) -> str:
+    """The whole way. What is to be said besides, or empty; raises NodeError, and the old one serves as before."""
+    identifier = str(new["id"])
+    limit = number(request, "drain-s", float(new.get("drain_s") or 600))
+    _one_at_a_time(identifier, limit, bool(request.get("cut")))
+    record: journal.Journal = {
+        "id": identifier,
+        "old": old_spec,
+        "new": {key: value for key, value in new.items() if key != "need_mib"},
+        "old_container": old["Id"],
+        "was_running": True,
+        "drained": [],
+    }
+    journal.step(record, beside.BESIDE)
+    try:
+        _start(new)
+    except (NodeError, OSError):
+        interrupts.no_more()
+        beside.settle(record)
+        raise
+    interrupts.no_more()
+    journal.step(record, beside.LEAVE)
+    container.forget_end(identifier)
+    beside.hand_over(record)
+    instances.wait_anew(identifier)
+    beside.soft_stop(identifier)
+    wait.ready(new)
+    if beside.ended(identifier, limit):
+        return ""
+    if request.get("cut"):
+        docker.stop(old_name(identifier), 1)
+        beside.ended(identifier)
+        return ""
+    return "the former one still answers after %g s, and ends by itself" % limit
+
+
+def _one_at_a_time(identifier: str, limit: float, cut: bool) -> None:
+    """The former one of the last takeover may still answer."""
+    if beside.former(identifier) is None or beside.ended(identifier, limit):
+        return
+    if not cut:
+        raise NodeError(
+            "in-flight",
+            "the one before it still answers after %g s" % limit,
+            "try again later, or --cut to end these requests",
+            rc=REFUSED,
+        )
+    docker.stop(old_name(identifier), 1)
+    beside.ended(identifier)
+
+
+def _start(new: Spec) -> None:
+    """Until it has the sockets and has checked its servers."""
+    identifier = str(new["id"])
+    name = beside.new_name(identifier)
+    docker.remove(name)
+    saved = haproxy.save_state(identifier, _socket(identifier))
+    try:
+        before = _inode(_socket(identifier, "master.sock"))
+        docker.start(docker.create(name, payload(new)))
+        _good(new, before)
+    finally:
+        files.remove(saved)  # a later start by itself must not believe it
+
+
+def payload(new: Spec) -> Dict[str, Any]:
+    """The specification's own words, and whom to ask for the sockets: where nobody answers there, HAProxy opens its own."""
+    made = container.payload(new)
+    return {**made, "Cmd": [*made["Cmd"], "-x", _socket(new["id"])]}
+
+
+def _inode(path: str) -> int:
+    try:
+        return os.stat(files.at(path)).st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _good(new: Spec, master_before: int) -> None:
+    """Raises FailedError when the new one has ended, or has no worker with checked servers within its limit. Both listen
+    on the same sockets, so only its master's own socket says which one answers."""
+    identifier = str(new["id"])
+    limit = float(as_dict(new.get("health")).get("limit_s") or READY_S)
+    until = time.monotonic() + limit
+    master = _socket(identifier, "master.sock")
+    while _inode(master) in (0, master_before) or not serving(master):
+        found = docker.inspect(beside.new_name(identifier))
+        if not docker.running(found):
+            raise _bad(identifier, container.how_it_ended(found or {}))
+        if time.monotonic() >= until:
+            raise _bad(identifier, "it has no worker that serves in %g s" % limit)
+        time.sleep(PAUSE)
+
+
+def _bad(identifier: str, why: str) -> wait.FailedError:
+    return wait.FailedError(why, docker.logs(beside.new_name(identifier)))
+
+
+def serving(master: str) -> bool:
+    """Whether the worker of this master has its configuration, and has checked all servers once."""
+    try:
+        workers = _workers(_asked(master, "show proc"))
+        table = haproxy.parse_stat(_asked(master, "@!%s show stat" % workers[0])) if workers else []
+    except OSError:
+        return False
+    checked = [row for row in table if row.get("check_status")]
+    return bool(table) and not any("INI" in row["check_status"] for row in checked)
+
+
+def _workers(processes: str) -> List[str]:
+    """Process ids of the current workers in the answer to `show proc`."""
+    current = processes.partition("# workers")[2].partition("# old workers")[0]
+    rows = (line.split() for line in current.splitlines())
+    return [row[0] for row in rows if len(row) > 1 and row[1] == "worker"]
+
+
+def _asked(master: str, line: str) -> str:
+    """A master answers until the asker is silent."""
+    with wire.unix_socket(master, 3.0) as sock:
+        sock.sendall(line.encode() + b"\n")
+        sock.shutdown(1)
+        return b"".join(iter(lambda: sock.recv(65536), b"")).decode("utf-8", "replace")

@@ -1,0 +1,156 @@
+"""The gateway's container is exchanged with the old one running beside it: each way it can end, a kill at each step."""
+
+from typing import Any
+
+import pytest
+
+from hostler.node import beside, docker, exchange, haproxy, instances, journal, retire, spec, takeover
+from hostler.node.protocol import NodeError
+
+from .fakes import Heard, Host, until
+from .servers import free_port
+from .test_exchange_killed import KilledError, killed_around, killed_at_step
+
+NAME = "hostler-gateway"
+
+
+@pytest.fixture(autouse=True)
+def haproxys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers as a real one does; tests/contract/gateway has that. A soft stop ends the old one at once."""
+    monkeypatch.setattr(haproxy, "worker", lambda _: "7")
+    monkeypatch.setattr(takeover, "_good", good)
+    monkeypatch.setattr(docker, "kill", lambda name, _: docker.stop(name, 1))
+    monkeypatch.setattr(beside, "PAUSE", 0.01)
+    monkeypatch.setattr(instances, "wait_anew", lambda _: None)
+
+
+def good(new: dict[str, Any], _: int) -> None:
+    if "bad" in new["argv"]:
+        raise NodeError("not-ready", "it is not good", "")
+
+
+def want(host: Host, tag: str = "", *words: str) -> None:
+    port = free_port()  # the fake's engines share none
+    host.want(
+        name="gateway",
+        part="gateway",
+        effect="restart",
+        tag=tag,
+        argv=["haproxy", str(port), "4096", *words],
+        model="",
+        port=0,
+        context=0,
+        health={"port": port, "path": "/health", "limit_s": 5, "unix": ""},
+    )
+
+
+def exchanged(**request: Any) -> dict[str, Any]:
+    heard = Heard()
+    exchange.exchange({"op": "exchange", "id": "gateway", **request}, heard)
+    return heard.last
+
+
+def calm(host: Host, tag: str) -> None:
+    """One container at rest, under its own name, and it is the applied one."""
+    assert host.docker.names() == ["/" + NAME]
+    assert journal.names() == []
+    assert host.runs("gateway").endswith(tag)
+    assert (spec.applied("gateway") or {})["spec"] == host.runs("gateway")
+
+
+@pytest.fixture
+def serving(host: Host) -> Host:
+    want(host)
+    exchanged()
+    return host
+
+
+def test_the_new_one_is_there_before_the_old_one_goes(serving: Host) -> None:
+    want(serving, "2")
+    assert exchanged()["outcome"] == "exchanged"
+    assert serving.docker.most_running == 2
+    calm(serving, "2")
+
+
+def test_it_asks_for_the_sockets(serving: Host) -> None:
+    want(serving, "2")
+    exchanged()
+    found: Any = docker.inspect(NAME)
+    assert found["Config"]["Cmd"][-2:] == ["-x", "/run/hostler/gateway/admin.sock"]
+
+
+def test_one_that_is_not_good_goes_and_the_old_one_never_stopped(serving: Host) -> None:
+    before: Any = docker.inspect(NAME)
+    want(serving, "2", "bad")
+    with pytest.raises(NodeError) as caught:
+        exchanged()
+    assert (caught.value.rc, caught.value.more["outcome"]) == (4, "restored")
+    after: Any = docker.inspect(NAME)
+    assert (after["Id"], docker.running(after)) == (before["Id"], True)
+    calm(serving, "4096")
+
+
+def test_what_the_former_one_still_answers_is_not_cut(serving: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "kill", lambda *_: None)
+    want(serving, "2")
+    said = exchanged(**{"drain-s": 0.05})
+    assert said["outcome"] == "exchanged"
+    assert "still answers" in said["why"]
+    assert docker.running(beside.former("gateway"))
+    want(serving, "3")
+    with pytest.raises(NodeError) as caught:
+        exchanged(**{"drain-s": 0.05})
+    assert caught.value.rc == 3
+    docker.stop("hostler-gateway-old", 1)
+    assert exchanged()["outcome"] == "exchanged"
+
+
+POINTS: list[Any] = [
+    ("step", beside.BESIDE),
+    ("step", beside.LEAVE),
+    *(
+        (module, name, when)
+        for module, name in (
+            (docker, "create"),
+            (docker, "start"),
+            (docker, "rename"),
+            (spec, "set_applied"),
+            (beside, "soft_stop"),
+            (docker, "remove"),
+            (journal, "end"),
+        )
+        for when in ("before", "after")
+    ),
+]
+
+
+def kill(host: Host, point: tuple[Any, ...]) -> None:
+    want(host, "2")
+    with pytest.MonkeyPatch.context() as patch:
+        killed_at_step(patch, point[1]) if point[0] == "step" else killed_around(patch, *point)
+        with pytest.raises(KilledError):
+            exchanged()
+
+
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_recover_after_a_kill(serving: Host, point: tuple[Any, ...]) -> None:
+    kill(serving, point)
+    assert host_serves(serving)
+    retire.recover({"op": "recover"}, Heard())
+    until(lambda: serving.runs("gateway") != "", "it runs")
+    assert len(serving.docker.running()) == 1
+    assert exchanged()["outcome"] in ("exchanged", "same", "started")
+    calm(serving, "2")
+
+
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_a_boot_after_a_power_cut(serving: Host, point: tuple[Any, ...]) -> None:
+    kill(serving, point)
+    serving.reboot()
+    until(lambda: serving.runs("gateway") != "" and journal.names() == [], "it runs after the boot")
+    assert serving.docker.names() == ["/" + NAME]
+
+
+def host_serves(host: Host) -> bool:
+    """Killed wherever it was, one of the two has the doors."""
+    return len(host.docker.running()) >= 1
