@@ -34,8 +34,10 @@ def runs(tag: str = "", **more: Any) -> Runs:
     return replace(LIVE, image=image, **more)
 
 
-def found(fresh: Runs, record: Record | None = None, **dates: float | None) -> Candidate | None:
-    registry: Any = Dates(**dates)
+def found(
+    fresh: Runs, record: Record | None = None, dates: dict[str, float | None] | None = None
+) -> Candidate | None:
+    registry: Any = Dates(**(dates or {}))
     return candidate("chat", LIVE, fresh, record or world.record(), registry, Updates(), NOW)
 
 
@@ -72,7 +74,7 @@ def test_other_weights_are_one() -> None:
     ],
 )
 def test_images_by_their_age(dates: dict[str, float | None], why: str, young: bool) -> None:
-    one = found(runs("new"), **dates)
+    one = found(runs("new"), dates=dates)
     assert one is not None
     assert why in one.why_not
     assert bool(one.why_not) is bool(why)
@@ -84,11 +86,11 @@ def test_what_went_back_is_not_taken_again() -> None:
     chat = replace(bad.models["chat"], runs=runs("new"))
     bad = replace(bad, number=2, models={"chat": chat}, ended="failed: chat-0: not ready")
     record = replace(world.record(), releases=(bad,))
-    one = found(runs("new"), record, new=NOW - 10 * DAY_S)
+    one = found(runs("new"), record, {"new": NOW - 10 * DAY_S})
     assert one is not None
     assert one.why_not == "release 2 tried it and went back: chat-0: not ready"
     assert not one.young
-    newer = found(runs("newer"), record, newer=NOW - 10 * DAY_S)
+    newer = found(runs("newer"), record, {"newer": NOW - 10 * DAY_S})
     assert newer is not None
     assert newer.why_not == ""
 
