@@ -72,7 +72,7 @@ def _as_json(found: Story) -> dict[str, Any]:
 @options.allow_downtime
 @options.cut
 def resume(file: str | None, yes: bool, allow_downtime: bool, cut: bool) -> int:
-    """Go on with the change that was interrupted, with exactly the versions that it began with."""
+    """Go on with it, with exactly the versions that it began with."""
     from hostler.rollout import rollouts, up
 
     out = Out()
@@ -87,7 +87,10 @@ def resume(file: str | None, yes: bool, allow_downtime: bool, cut: bool) -> int:
 @options.yes
 @options.cut
 def abort(file: str | None, yes: bool, cut: bool) -> int:
-    """Go back to the release that was live before the change; replicas that were exchanged go back, too."""
+    """Go back to the release that is live.
+
+    Replicas that were exchanged already go back, too; the other release is marked failed.
+    """
     from hostler.rollout import rollouts
 
     out = Out()
