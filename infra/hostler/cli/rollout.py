@@ -46,7 +46,10 @@ def status(file: str | None, as_json: bool) -> None:
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.journal.since))
     out.data(f"release {found.release.number} {way} since {since} by {found.journal.who}; {live}")
     out.table(("REPLICA", "HOST", "RUNS"), [(r["replica"], r["host"], r["runs"]) for r in found.rows])
-    out.say("`hostler rollout resume` or `hostler up` goes on" + _or_back(found))
+    if found.journal.stage == "back":
+        out.say("`hostler rollout resume` goes on going back; `hostler up` makes the stack file true instead")
+    else:
+        out.say("`hostler rollout resume` or `hostler up` goes on" + _or_back(found))
 
 
 def _or_back(found: Story) -> str:

@@ -15,6 +15,7 @@ from hostler.errors import Exit
 @options.as_json
 @click.option("--apply", "apply_", is_flag=True, help="Roll out what nothing stops.")
 @click.option("--now", is_flag=True, help="Take what is younger than `updates.min_age`, too.")
+@click.option("--again", is_flag=True, help="Take what went back before, too.")
 @options.yes
 @options.allow_downtime
 @options.cut
@@ -24,6 +25,7 @@ def command(
     as_json: bool,
     apply_: bool,
     now: bool,
+    again: bool,
     yes: bool,
     allow_downtime: bool,
     cut: bool,
@@ -37,21 +39,21 @@ def command(
 
     out = Out(as_json=as_json)
     loaded = options.load(file)
-    observation, found = update.candidates(loaded, out, models)
-    if as_json and not apply_:
+    observation, found = update.candidates(loaded, out, models, yes=yes, changes=apply_)
+    taken = update.taken(found, now=now, again=again) if apply_ else []
+    if as_json and not taken:
         out.json(update.rows(found))
         return int(Exit.DONE)
     if not found:
         out.say("nothing newer: every model runs what its tag and its source mean now")
         return int(Exit.DONE)
-    show = out.narrating()
-    show.table(
+    out.narrating().table(
         ("MODEL", "CHANGES", "NOT TAKEN"), [(one.model, "; ".join(one.changed), one.why_not) for one in found]
     )
-    taken = [one for one in found if not one.why_not or (now and one.young)]
     if not apply_:
-        if taken:
-            out.say(f"`hostler update {' '.join(one.model for one in taken)} --apply` rolls it out")
+        free = update.taken(found, now=False, again=False)
+        if free:
+            out.say(f"`hostler update {' '.join(one.model for one in free)} --apply` rolls it out")
         return int(Exit.DONE)
     if not taken:
         out.say("nothing is taken")

@@ -208,7 +208,7 @@ def show(report: Mapping[str, Any], out: Out) -> None:
     )
     out.data(f"stack {stack}, release {report['release'] or '-'}, gateway {report['gateway']}")
     if report["under_way"]:
-        out.data("a change is under way or was interrupted: `hostler up` goes on")
+        out.data("a change is under way or was interrupted (`hostler rollout status`): `hostler up` goes on")
     out.table(
         ("HOST", "POOL", "STATE", "OS", "DRIVER", "DOCKER", "DISK FREE", "AGE"),
         map(_host_row, report["hosts"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 from hostler.cloud.predicted import is_predicted
 from hostler.configure import build, difference, disk_room, doors, too_old
 from hostler.configure.types import Change, Notice, Plan
+from hostler.errors import RefusedError
 from hostler.hosts.types import Host, Seen
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models import kept, mirror
@@ -55,6 +56,8 @@ def make(
     store.refuse_foreign(observation.seen, record, observation.file.stack.stack)
     refuse_renamed(observation)
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
+    if release:
+        _refuse_unknown(observation, release)
     release = release or _release(observation, record, rooms, why, tell)
     placement = place(wanted_of(observation.file.stack, release), rooms, record.replicas)
     return draft(observation, record, release, placement)
@@ -123,6 +126,19 @@ def draft(observation: Observation, record: Record, release: Release, placement:
     return Draft(plan=plan, record=wanted, observation=observation)
 
 
+def _refuse_unknown(observation: Observation, release: Release) -> None:
+    """A release that is given cannot say what a model runs that came into the file after it."""
+    file = observation.file
+    for name, model in file.stack.models.items():
+        if name not in release.models and not model.cloud:
+            raise RefusedError.of(
+                file.where(f"models.{name}"),
+                expected=f"models that release {release.number} has",
+                got=f"{name}, which came into the stack file after it",
+                next_step="`hostler up` first; or, of a saved plan, make a new one",
+            )
+
+
 def _moved(observation: Observation, record: Record) -> Iterator[Notice]:
     serving = any(
         downtime.serves(observation.seen, record.gateway_host, replica) for replica in record.replicas
@@ -144,7 +160,7 @@ def _release(
         )
         release = next_release(file.stack, record, asked_digests(file.stack), resolve=resolver)
     for known in record.releases:  # one that an interrupted run began is gone on with
-        if known.ended.startswith("failed"):
+        if known.ended.startswith(releases.FAILED):
             continue
         if known.number == release.number or (known.models, known.parts) == (release.models, release.parts):
             return known

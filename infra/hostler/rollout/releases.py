@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from hostler.configure.types import Notice
@@ -13,11 +15,11 @@ from hostler.models.kept import kept
 from hostler.models.release import live_release
 from hostler.models.types import Release, ReleasedModel, Runs
 from hostler.record.types import Record
-from hostler.stackfile.asked import asked_digest
-from hostler.stackfile.sections import StackFile
 
 SHORT = 12  # digits of a digest that people read
-FAILED = "failed"
+FAILED = "failed"  # begins how a release ended that did not work
+ROLLBACK = "rollback"  # begins why a release was made that runs an older one again
+ABORTED = "aborted"  # and why, where a person ended it
 
 
 def now() -> float:
@@ -75,11 +77,6 @@ def _words(runs: Runs) -> str:
     return f"{runs.engine} {runs.image.tag}, {runs.weights.file}"
 
 
-def asked_of(file: StackFile, model: str) -> str:
-    """What the stack file asks for now, as a digest."""
-    return asked_digest(file.stack, model)
-
-
 def differences(old: Runs, new: Runs) -> Iterator[str]:
     """Of two versions of a model, in words."""
     if old.engine != new.engine:
@@ -119,9 +116,8 @@ def again(record: Record, number: int | None, asked: Mapping[str, str]) -> Relea
     old = _chosen(record, live, number)
     models = {name: _model(name, asked[name], old, live) for name in sorted(asked)}
     last = max(release.number for release in record.releases)
-    if all(models[name].runs == live.models[name].runs for name in models if name in live.models) and (
-        old.parts == live.parts
-    ):
+    now = {name: model.runs for name, model in live.models.items()}
+    if old.parts == live.parts and all(now.get(name) == model.runs for name, model in models.items()):
         return live
     return replace(old, number=last + 1, models=models, why="", ended="", who="", when=0.0)
 
@@ -176,6 +172,22 @@ def tried(record: Record, release: Release) -> Iterator[Notice]:
         ):
             text = f"release {failed.number} ran the same and went back: {failed.ended.partition(': ')[2]}"
             yield Notice(level="warning", text=text)
+
+
+def left_for_another(record: Record) -> Iterator[Release]:
+    """Good releases that a person rolled back from."""
+    for before, after in pairwise(record.releases):
+        if after.why.startswith(ROLLBACK) and before.ended == "good":
+            yield before
+
+
+def blamed(release: Release, model: str) -> bool:
+    """Whether a release failed because of a model: the replica that its reason names, or any where it names none."""
+    reason = release.ended.removeprefix(f"{FAILED}: ")
+    if not release.ended.startswith(FAILED) or reason.startswith(ABORTED):
+        return False
+    named = [name for name in release.models if re.search(rf"\b{re.escape(name)}(-\d+)?\b", reason)]
+    return model in named or not named
 
 
 def _runs(release: Release) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def rollback(file: StackFile, number: int | None, out: Out, options: Options) ->
     """The same way as any `up`: planned, asked for, rolled, proved. None: it was answered with no."""
     record = home.running(look(file, options, out))
     made = releases.again(record, number, asked_digests(file.stack))
-    why = f"rollback to {number}" if number else "rollback"
+    why = f"{releases.ROLLBACK} to {number}" if number else releases.ROLLBACK
     if made.number != record.release:
         made = replace(made, who=networks.owner(), when=releases.now(), why=why)
     return up(file, out, replace(options, release=made, why=why))

@@ -18,7 +18,8 @@ from hostler.record.types import Journal, Record
 from hostler.rollout import home, networks, planning, undo
 from hostler.rollout import up as ups
 from hostler.rollout.lastknown import Tell
-from hostler.rollout.observe import Observation, home_of, observe
+from hostler.rollout.observe import Observation, home_of, observe, refuse_unreached
+from hostler.rollout.releases import ABORTED
 from hostler.rollout.session import session
 from hostler.stackfile.load import loads
 from hostler.stackfile.sections import StackFile
@@ -98,7 +99,7 @@ def _runs(replica: str, seen: Seen | None, host: str, specs: Mapping[int, Mappin
 
 def resume(file: StackFile, out: Out, options: ups.Options) -> bool:
     """Goes on with what was interrupted: forward, or back where it was going back. Whether anything was under way."""
-    observation = ups.look(file, ups.Options(), out)
+    observation = ups.look(file, options, out)
     record = home.running(observation)
     journal, release = record.journal, _of(record, record.journal)
     if journal is None or release is None:
@@ -119,7 +120,7 @@ def resume(file: StackFile, out: Out, options: ups.Options) -> bool:
 
 def abort(file: StackFile, out: Out, *, yes: bool, cut: bool) -> bool:
     """Goes back to the live release. Whether anything was under way. Raises RefusedError where there is no way back."""
-    observation = ups.look(file, ups.Options(), out)
+    observation = ups.look(file, ups.Options(yes=yes), out)
     record = home.running(observation)
     if record.journal is None:
         return False
@@ -131,9 +132,12 @@ def abort(file: StackFile, out: Out, *, yes: bool, cut: bool) -> bool:
             next_step="`hostler up` goes on; `hostler down` takes everything away",
         )
     if not out.confirm(f"Go back to release {record.release}?", yes=yes):
+        out.say("nothing was changed")
         return True
     reached = [name for name, seen in observation.seen.items() if seen.reached]
-    why = f"aborted by {networks.owner()}, {time.strftime('%Y-%m-%d %H:%M')}"
+    why = f"{ABORTED} by {networks.owner()}, {time.strftime('%Y-%m-%d %H:%M')}"
     with session(record, home_of(observation), observation.every, reached, out, why="rollout abort") as run:
-        undo.back(file.path, run, why, cut=cut)
+        draft = undo.back(file.path, run, why, cut=cut)
+    if draft:
+        refuse_unreached(draft.observation.seen)
     return True

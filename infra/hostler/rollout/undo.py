@@ -15,6 +15,7 @@ from hostler.rollout import planning, verify
 from hostler.rollout.apply import apply
 from hostler.rollout.observe import observe
 from hostler.rollout.planning import Draft
+from hostler.rollout.releases import FAILED
 from hostler.rollout.session import Session
 from hostler.stackfile.load import loads
 
@@ -55,9 +56,15 @@ def guarded(path: str, run: Session, *, cut: bool) -> Generator[None]:
         if obstacle(run.record) or not _new(run.record):
             raise
         run.out.say(f"failed: {error.problems[0] if error.problems else error}")
-        if back(path, run, reason(error), cut=cut, touched_only=not isinstance(error, RolledBackError)):
-            raise RolledBackError(*error.problems) from error
-        raise
+        try:
+            draft = back(
+                path, run, reason(error), cut=cut, touched_only=not isinstance(error, RolledBackError)
+            )
+        except HostlerError as stuck:
+            raise ConfigureError(*error.problems, *stuck.problems) from stuck
+        if draft is None:
+            raise
+        raise RolledBackError(*error.problems) from error
 
 
 def _new(record: Record) -> bool:
@@ -70,64 +77,83 @@ def reason(error: HostlerError) -> str:
     return f"{problem.where}: {problem.got}"[:500] if problem else str(error)[:500]
 
 
-def back(path: str, run: Session, why: str, *, cut: bool, touched_only: bool = False) -> bool:
-    """Makes the release of before true again and marks the other one failed. `touched_only`: only where replicas were
-    exchanged already; whether anything was done. Raises ConfigureError where it does not go back whole: the journal
-    keeps that, and `hostler rollout abort` tries again."""
+def back(path: str, run: Session, why: str, *, cut: bool, touched_only: bool = False) -> Draft | None:
+    """Makes the release of before true again and marks the other one failed; what was done. `touched_only`: only where
+    replicas were exchanged already, else None. Raises ConfigureError where it does not go back whole: the journal keeps
+    that, and `hostler rollout abort` tries again."""
     journal, live = run.record.journal, live_release(run.record)
     if journal is None or live is None:
-        return False
-    draft = _draft_of_before(path, run, journal, live)
+        return None
+    try:
+        draft = _draft_of_before(path, run, journal, live)
+    except HostlerError as error:
+        raise _stuck(live, error) from error
     exchanged = [change for change in draft.plan.changes if change.item.startswith("container:")]
     if touched_only and not exchanged:
-        return False
-    run.commit(replace(run.record, journal=replace(journal, stage=BACK)))
-    run.out.say(f"going back to release {draft.plan.release.number}: {_names(exchanged)}")
+        return None
+    run.commit(failed(replace(run.record, journal=replace(journal, stage=BACK)), why))
+    run.out.say(f"going back to release {live.number}: {_names(exchanged)}")
     try:
         apply(draft, run, cut=cut)
         verify.differences(draft, run)
-        models = sorted({r.model for r in draft.plan.placement.replicas if r.id in _replicas(exchanged)})
-        verify.routed(run, [r for r in draft.plan.placement.replicas if r.model in models])
+        there = [
+            r for r in draft.plan.placement.replicas if draft.observation.seen[r.members[0].host].reached
+        ]
+        models = sorted({r.model for r in there if r.id in _replicas(exchanged)})
+        verify.routed(run, [r for r in there if r.model in models])
         verify.smoke(draft, run, models)
     except HostlerError as error:
-        raise _stuck(draft, error) from error
-    run.commit(ended(run.record, journal, why))
-    run.out.say(f"went back: release {draft.plan.release.number} is live again")
-    return True
+        raise _stuck(live, error) from error
+    run.commit(settled(run.record, journal, draft))
+    run.out.say(f"went back: release {live.number} is live again")
+    for name, seen in sorted(draft.observation.seen.items()):
+        if not seen.reached:
+            run.out.say(
+                f"note: {name} does not answer; what it runs is not known, and `hostler up` settles it"
+            )
+    return draft
 
 
 def _draft_of_before(path: str, run: Session, journal: Journal, live: Release) -> Draft:
-    """The plan that leads back: the stack file, the release and the seats of before, on the hosts as they are now."""
+    """The plan that leads back: the stack file, the release and the seats of before, on the hosts as they are now,
+    where replicas stand as the change has put them."""
     file = loads(journal.before.applied.encode(), path)
-    record = replace(run.record, replicas=journal.before.replicas, journal=None)
-    observation = replace(observe(file, pulumi=False), record=record)
+    record = replace(run.record, journal=None)
+    observation = replace(observe(file, pulumi=False, without=run.out.say), record=record)
     return planning.draft(observation, record, live, Placement(replicas=journal.before.replicas))
 
 
-def ended(record: Record, journal: Journal, why: str) -> Record:
-    """The change is over, its release failed, and replicas stand where they stood before it."""
-    number, before = journal.release, journal.before
-    releases = tuple(_failed(one, why) if one.number == number else one for one in record.releases)
+def failed(record: Record, why: str) -> Record:
+    """The release that was being made live failed; one that is live, or that failed before, stays what it is."""
+    number = record.journal.release if record.journal else 0
+    releases = tuple(
+        replace(one, ended=f"{FAILED}: {why}")
+        if one.number == number != record.release and not one.ended.startswith(FAILED)
+        else one
+        for one in record.releases
+    )
+    return replace(record, releases=releases)
+
+
+def settled(record: Record, journal: Journal, draft: Draft) -> Record:
+    """The change is over, and replicas stand where they stood before it. Hosts that it had added are gone, but for
+    those that do not answer."""
+    seen, before = draft.observation.seen, journal.before
+    silent = {name for name in record.hosts if name in seen and not seen[name].reached}
     return replace(
         record,
-        releases=releases,
         replicas=before.replicas,
+        hosts={n: host for n, host in record.hosts.items() if n in draft.record.hosts or n in silent},
         applied=before.applied,
         file_digest="",
         journal=None,
     )
 
 
-def _failed(release: Release, why: str) -> Release:
-    return replace(release, ended=f"failed: {why}")
-
-
-def _stuck(draft: Draft, error: HostlerError) -> ConfigureError:
+def _stuck(live: Release, error: HostlerError) -> ConfigureError:
     step = "`hostler rollout abort` goes on going back; `hostler status` shows what serves"
     problems = [replace(problem, next_step=step) for problem in error.problems]
-    problems[:1] = [
-        replace(problems[0], where=f"back to release {draft.plan.release.number}: {problems[0].where}")
-    ]
+    problems[:1] = [replace(problems[0], where=f"back to release {live.number}: {problems[0].where}")]
     return ConfigureError(*problems)
 
 

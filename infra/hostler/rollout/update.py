@@ -6,10 +6,10 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hostler.console.out import Out
-from hostler.errors import RefusedError, UsageError
+from hostler.errors import HostlerError, RefusedError, UsageError
 from hostler.models import mirror
 from hostler.models.registry import Registry
 from hostler.models.release import live_release, pools_of
@@ -21,31 +21,35 @@ from hostler.rollout import home, networks, releases, secret, seen_files, up
 from hostler.rollout.observe import Observation
 from hostler.rollout.planning import Draft
 from hostler.rollout.seen_files import HostFiles
+from hostler.stackfile.asked import asked_digest
 from hostler.stackfile.outside import Updates
 from hostler.stackfile.sections import StackFile
 
 DAY_S = 86400.0
 
 
+Bar = Literal["", "young", "back", "older", "unknown"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A model's newer version. `why_not`: what stops it, empty: nothing; `young`: that is all that does. `built`: when
-    its image was made, in seconds since 1970."""
+    """A model's newer version. `bar`: what stops it, empty: nothing; `why_not`: the same for people. `built`: when its
+    image was made, in seconds since 1970."""
 
     model: str
     runs: Runs
-    changed: tuple[str, ...]
+    changed: tuple[str, ...] = ()
+    bar: Bar = ""
     why_not: str = ""
-    young: bool = False
     built: float | None = None
 
 
 def candidates(
-    file: StackFile, out: Out, models: Collection[str] = ()
+    file: StackFile, out: Out, models: Collection[str] = (), *, yes: bool = False, changes: bool = False
 ) -> tuple[Observation, tuple[Candidate, ...]]:
-    """Asks registries and hubs, changes nothing. `models`: those alone; none: all. Raises UsageError for a model that
-    the live release does not have, UnreachableError, StackFileError."""
-    observation = up.look(file, up.Options(), out)
+    """Asks registries and hubs, changes nothing. `models`: those alone; none: all. `changes`: what is found will be
+    rolled out. Raises UsageError for a model that the live release does not have, RefusedError where there is none."""
+    observation = up.look(file, up.Options(yes=yes), out if changes else None)
     record = home.running(observation)
     live = live_release(record)
     if live is None:
@@ -70,6 +74,7 @@ def candidates(
 def _asked(
     observation: Observation, record: Record, live: Release, models: Sequence[str], out: Out
 ) -> Iterator[Candidate]:
+    """One that cannot be asked for is a row of its own: the others are."""
     file, updates = observation.file, observation.file.stack.updates or Updates()
     registry = Registry(mirror=mirror.of(file.stack).images)
     with HostFiles(observation.hosts, observation.seen) as there:
@@ -84,11 +89,15 @@ def _asked(
         )
         for name in models:
             runs, model = live.models[name].runs, file.stack.models[name]
-            if live.models[name].asked != releases.asked_of(file, name):
+            if live.models[name].asked != asked_digest(file.stack, name):
                 out.say(f"note: {name}: the stack file asks for something else by now; `hostler up` first")
                 continue
-            fresh = resolver.model(name, model, pools_of(file.stack, model), floating(runs, updates))
-            if found := candidate(name, runs, fresh, record, registry, updates, time.time()):
+            try:
+                fresh = resolver.model(name, model, pools_of(file.stack, model), floating(runs, updates))
+                found = candidate(name, runs, fresh, record, registry, updates, time.time())
+            except HostlerError as error:
+                found = Candidate(model=name, runs=runs, bar="unknown", why_not=f"not known: {error}")
+            if found:
                 yield found
 
 
@@ -104,25 +113,21 @@ def floating(live: Runs, updates: Updates) -> Runs:
 def candidate(
     name: str, live: Runs, fresh: Runs, record: Record, registry: Registry, updates: Updates, now: float
 ) -> Candidate | None:
-    """None: it is what runs. A commit that changes no file that is used is none, and keeps its old id."""
-    if _contents(fresh) == _contents(live):
-        fresh = replace(fresh, weights=live.weights)
-    words = tuple(releases.differences(live, fresh))
-    if not words:
-        return None
+    """None: the same image and files run. A commit that changes no file that is used is none, and keeps its old id."""
     moved = fresh.image.digest != live.image.digest
+    if _contents(fresh) == _contents(live):
+        if not moved:
+            return None
+        fresh = replace(fresh, weights=live.weights)
     built = registry.built(fresh.image) if moved else None
     before = registry.built(live.image) if moved and built else None
-    young = built is not None and now - built < updates.min_age
-    why = _refused(name, fresh, record, built, before) or (
-        _young(built, updates, now) if young and built else ""
-    )
+    bar, why_not = _stopped(name, fresh, record, built, before, updates, now)
     return Candidate(
         model=name,
         runs=fresh,
-        changed=words,
-        why_not=why,
-        young=young and not _refused(name, fresh, record, built, before),
+        changed=tuple(releases.differences(live, fresh)),
+        bar=bar,
+        why_not=why_not,
         built=built,
     )
 
@@ -131,15 +136,40 @@ def _contents(runs: Runs) -> list[tuple[str, str, int]]:
     return [(file.file, file.sha256 or file.url, file.size) for file in runs.weights.files]
 
 
-def _refused(name: str, fresh: Runs, record: Record, built: float | None, before: float | None) -> str:
-    """What no waiting helps against."""
-    for release in record.releases:
-        tried = release.models.get(name)
-        if release.ended.startswith(releases.FAILED) and tried and same(tried.runs, fresh):
-            return f"release {release.number} tried it and went back: {release.ended.partition(': ')[2]}"
+def _stopped(
+    name: str,
+    fresh: Runs,
+    record: Record,
+    built: float | None,
+    before: float | None,
+    updates: Updates,
+    now: float,
+) -> tuple[Bar, str]:
     if built is not None and before is not None and built < before:
         days = (before - built) / DAY_S
-        return f"it is older than what runs, by {days:.1f} days: the tag was moved back"
+        return "older", f"it is older than what runs, by {days:.1f} days: the tag was moved back"
+    if why := _went_back(name, fresh, record):
+        return "back", f"{why} (--again: all the same)"
+    if built is not None and now - built < updates.min_age:
+        waits = (built + updates.min_age - now) / DAY_S
+        age = (now - built) / DAY_S
+        return (
+            "young",
+            f"it is {age:.1f} days old; min_age lets it in in {waits:.1f} days (--now: at once)",
+        )
+    return "", ""
+
+
+def _went_back(name: str, fresh: Runs, record: Record) -> str:
+    """Which release ran the same for this model and did not stay; empty: none."""
+    for release in record.releases:
+        tried = release.models.get(name)
+        if tried and same(tried.runs, fresh) and releases.blamed(release, name):
+            return f"release {release.number} tried it and went back: {release.ended.partition(': ')[2]}"
+    for release in releases.left_for_another(record):
+        tried = release.models.get(name)
+        if tried and same(tried.runs, fresh):
+            return f"release {release.number} ran it, and was rolled back"
     return ""
 
 
@@ -148,14 +178,21 @@ def same(one: Runs, other: Runs) -> bool:
     return (one.image.digest, _contents(one), one.argv) == (other.image.digest, _contents(other), other.argv)
 
 
-def _young(built: float, updates: Updates, now: float) -> str:
-    waits = built + updates.min_age - now
-    return f"it is {(now - built) / DAY_S:.1f} days old; min_age lets it in in {waits / DAY_S:.1f} days (--now: at once)"
+def taken(found: Sequence[Candidate], *, now: bool, again: bool) -> list[Candidate]:
+    """What nothing stops. `now`: what is too young, too; `again`: what went back before, too."""
+    allowed = {"", *(["young"] if now else []), *(["back"] if again else [])}
+    return [one for one in found if one.bar in allowed]
 
 
 def rows(found: Sequence[Candidate]) -> list[dict[str, Any]]:
     return [
-        {"model": one.model, "changed": list(one.changed), "built": one.built, "why_not": one.why_not}
+        {
+            "model": one.model,
+            "changed": list(one.changed),
+            "built": one.built,
+            "bar": one.bar,
+            "why_not": one.why_not,
+        }
         for one in found
     ]
 
@@ -168,8 +205,9 @@ def apply(
     live = live_release(record)
     if live is None or not found:
         return None
+    kept = {name: model for name, model in live.models.items() if name in file.stack.models}
     models = {
-        **live.models,
+        **kept,
         **{one.model: ReleasedModel(asked=live.models[one.model].asked, runs=one.runs) for one in found},
     }
     number = max(release.number for release in record.releases) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -158,9 +159,21 @@ def test_an_interrupted_change_that_is_begun_anew_goes_back_to_before_the_first(
     assert undo.from_here(None) == Before()
 
 
-def test_its_release_failed_and_replicas_stand_as_before() -> None:
-    found = undo.ended(replace(under_way(), replicas=()), replace(JOURNAL, before=Before(applied="x")), "why")
-    assert found.journal is None
-    assert found.release == 2
-    assert found.applied == "x"
+def test_its_release_failed_and_the_live_one_stays_good() -> None:
+    found = undo.failed(under_way(), "why")
     assert [one.ended for one in found.releases] == ["good", "good", "failed: why"]
+    assert undo.failed(found, "another").releases == found.releases  # the first reason is the one that counts
+    same = undo.failed(under_way(release=2), "why")  # a change of seats or of the gateway alone
+    assert [one.ended for one in same.releases] == ["good", "good", ""]
+
+
+def test_replicas_stand_as_before_and_hosts_of_the_change_are_forgotten() -> None:
+    hosts = {one.name: one for one in world.hosts()}
+    more = replace(hosts["gpu-1"], name="gpu-3"), replace(hosts["gpu-1"], name="gpu-4")
+    record = replace(under_way(), hosts={**hosts, **{one.name: one for one in more}})
+    seen = {"gpu-3": world.bare(1), "gpu-4": replace(world.bare(1), error="no answer")}
+    draft: Any = SimpleNamespace(observation=SimpleNamespace(seen=seen), record=SimpleNamespace(hosts=hosts))
+    found = undo.settled(record, replace(JOURNAL, before=Before(applied="x")), draft)
+    assert found.journal is None
+    assert (found.release, found.applied, found.replicas) == (2, "x", ())
+    assert set(found.hosts) == {"gpu-1", "gpu-2", "gpu-4"}

@@ -78,7 +78,7 @@ def test_images_by_their_age(dates: dict[str, float | None], why: str, young: bo
     assert one is not None
     assert why in one.why_not
     assert bool(one.why_not) is bool(why)
-    assert one.young is young
+    assert (one.bar == "young") is young
 
 
 def test_what_went_back_is_not_taken_again() -> None:
@@ -88,8 +88,8 @@ def test_what_went_back_is_not_taken_again() -> None:
     record = replace(world.record(), releases=(bad,))
     one = found(runs("new"), record, {"new": NOW - 10 * DAY_S})
     assert one is not None
-    assert one.why_not == "release 2 tried it and went back: chat-0: not ready"
-    assert not one.young
+    assert "release 2 tried it and went back: chat-0: not ready" in one.why_not
+    assert one.bar == "back"
     newer = found(runs("newer"), record, {"newer": NOW - 10 * DAY_S})
     assert newer is not None
     assert newer.why_not == ""
@@ -100,3 +100,65 @@ def test_only_what_is_looked_for_is_forgotten() -> None:
     assert (engines.image.tag, engines.weights) == ("", LIVE.weights)
     models = update.floating(LIVE, Updates(engines="never"))
     assert (models.image, models.weights.source) == (LIVE.image, "")
+
+
+def test_no_newer_version_where_only_the_sizing_differs() -> None:
+    """What fits may differ from day to day: that is no version."""
+    assert found(replace(LIVE, context=1024, argv=("--other",))) is None
+
+
+def record_of(*releases: Any) -> Record:
+    return replace(world.record(), releases=releases)
+
+
+def with_image(number: int, tag: str, ended: str = "good", why: str = "up", model: str = "chat") -> Any:
+    base = world.release()
+    return replace(
+        base,
+        number=number,
+        models={model: replace(base.models["chat"], runs=runs(tag))},
+        ended=ended,
+        why=why,
+    )
+
+
+@pytest.mark.parametrize(
+    ("releases", "words"),
+    [
+        (
+            (with_image(2, "new"), with_image(3, "b1", why="rollback")),
+            "release 2 ran it, and was rolled back",
+        ),
+        ((with_image(2, "new"), with_image(3, "b1")), ""),  # left by editing the file
+        ((with_image(2, "new", "failed: aborted by ann@desk"),), ""),
+        ((with_image(2, "new", "failed: gpu-1 engine: Exchange (chat-0): not ready"),), "went back"),
+        ((with_image(2, "new", "failed: gateway: HTTP 503"),), "went back"),  # nobody is named
+    ],
+)
+def test_what_did_not_stay_is_not_taken_by_itself(releases: tuple[Any, ...], words: str) -> None:
+    one = found(runs("new"), record_of(*releases), {"new": NOW - 10 * DAY_S})
+    assert one is not None
+    assert words in one.why_not
+    assert (one.bar == "back") is bool(words)
+
+
+def test_another_models_failure_bars_nothing() -> None:
+    both = with_image(2, "new", "failed: gpu-1 engine: Exchange (other-0): not ready")
+    both = replace(both, models={**both.models, "other": both.models["chat"]})
+    one = found(runs("new"), record_of(both), {"new": NOW - 10 * DAY_S})
+    assert one is not None
+    assert one.bar == ""
+
+
+def test_what_is_taken_and_by_which_word() -> None:
+    every = [
+        Candidate(model=bar or "free", runs=LIVE, bar=bar)
+        for bar in ("", "young", "back", "older", "unknown")
+    ]
+
+    def names(**how: bool) -> list[str]:
+        return [one.model for one in update.taken(every, **{"now": False, "again": False, **how})]
+
+    assert names() == ["free"]
+    assert names(now=True) == ["free", "young"]
+    assert names(again=True) == ["free", "back"]
