@@ -132,6 +132,8 @@ ENDING = [
     (("dn", "--yes"), "hostler down"),
     (("stack", "rm", "--force", "--yes"), "hostler down"),
     (("-s", "lab", "stack", "rm", "--force"), "hostler down"),
+    (("state", "delete", "urn:pulumi:lab::hostler::aws:ec2/instance:Instance::burst-0"), "hostler down"),
+    (("stack", "import", "--file", "older.json"), "hostler down"),
     (("stack", "change-secrets-provider", "passphrase"), "state.kms"),
 ]
 
