@@ -30,7 +30,7 @@ def door(request: Request, answers: Answers) -> int:
     exchange.exchange(request, kept)
     due = "%s/%s" % (DUE, identifier)
     if files.read(due) is not None:
-        if not kept.last["changed"]:
+        if kept.last["outcome"] == "same":  # also one that was put right: it runs with what it had loaded
             haproxy.reload(request, Kept())
             kept.last = {"changed": True, "outcome": "reloaded", "why": "its files changed", "log": []}
         files.remove(due)

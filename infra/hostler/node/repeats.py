@@ -15,6 +15,7 @@ LIMIT = 3.0
 WORSE = 1.5  # times the former one's
 LEAST = 48  # tokens of a text that says something about repeats
 ONE_THING = 24  # tokens of a text that is one word all through
+ONE_PIECE = 10.0  # times smaller: one word all through, where no spaces tell its words (Chinese, `1,2,3`)
 LETTERS = 4  # of a token, where nobody counts them
 
 
@@ -22,8 +23,12 @@ def times(text: str, tokens: Optional[int]) -> Optional[float]:
     """How many times smaller a text can be; None: it is too short to tell."""
     if _count(text, tokens) < LEAST:
         return None
+    return round(_smaller(text), 2)
+
+
+def _smaller(text: str) -> float:
     content = text.encode("utf-8", "replace")
-    return round(len(content) / len(zlib.compress(content, 9)), 2)
+    return len(content) / len(zlib.compress(content, 9))
 
 
 def flaw(now: Optional[float], before: Optional[float]) -> str:
@@ -40,8 +45,10 @@ def one_thing(text: str, tokens: Optional[int]) -> str:
     """Why a text is one word or one character all through; empty: it is not, or it is short."""
     if _count(text, tokens) < ONE_THING:
         return ""
-    words, letters = set(text.split()), set("".join(text.split()))
-    if len(words) > 1 and len(letters) > 1:
+    words = text.split()
+    one_letter = len(set("".join(words))) <= 1
+    same = _smaller(text) > ONE_PIECE if len(words) == 1 else len(set(words)) <= 1
+    if not one_letter and not same:
         return ""
     return "it repeats itself: nothing but %r" % text.strip()[:40]
 

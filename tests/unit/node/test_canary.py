@@ -80,6 +80,11 @@ ONE_THING = [
     ("GG GG " * 30, 64, True),
     ("word " * 16, 16, False),
     ("Ja, ja " * 30, 64, False),
+    ("从前有一座山，山里有一座庙，庙里有个老和尚在给小和尚讲故事。", 32, False),
+    ("昔々、海のそばの古い灯台に一人の番人が住んでいました。", 32, False),
+    (",".join(map(str, range(1, 33))), 64, False),
+    ("是的" * 32, 64, True),
+    ("Paris," * 32, 64, True),
     (STORY, 64, False),
     ("Paris.", 2, False),
 ]

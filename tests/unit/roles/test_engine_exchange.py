@@ -37,7 +37,12 @@ def exchanged(folder: Path, *names: str) -> tuple[int, list[str]]:
         json.dumps([{**play, "tasks": [{"ansible.builtin.import_tasks": tasks}]}])
     )
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", str(folder / "play.yml")],
+        [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            "localhost,",
+            str(folder / "play.yml"),
+        ],
         env={**os.environ, "ANSIBLE_LOCAL_TEMP": str(folder / "tmp")},
         capture_output=True,
         text=True,
