@@ -30,6 +30,9 @@ BASELINE = "/var/lib/hostler/baseline.json"
 LOCK = "/run/lock/hostler.lock"
 BORN = "/etc/hostler-born.json"  # of a rented host's first boot; stays when all else of ours goes
 LEASE = "/var/lib/hostler/lease"  # of a rented host: which one, and how many seconds
+LEASE_UNITS = (
+    "hostler-lease."  # it was born with the timer and the service that end it, which are never ours to take
+)
 GATEWAY_RUN = "/run/hostler/gateway"
 EDGE_RUN = "/run/hostler/edge"
 DOCKER_SOCKET = "/var/run/docker.sock"

@@ -238,7 +238,12 @@ def kept(path: str) -> Any:
 
 def ours(engine: Engine) -> Dict[str, List[str]]:
     """Everything on the host that carries our mark."""
-    names = [entry for entry in listed(UNIT_FOLDER) if os.path.basename(entry).startswith("hostler")]
+    named = [(entry, os.path.basename(entry)) for entry in listed(UNIT_FOLDER)]
+    names = [
+        entry
+        for entry, name in named
+        if name.startswith("hostler") and not name.startswith(files.LEASE_UNITS)
+    ]
     links = [
         os.path.basename(path) for path in listed(UNIT_FOLDER) if "/hostler@" in path and ".wants/" in path
     ]

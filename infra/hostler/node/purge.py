@@ -89,7 +89,8 @@ def _units(told: Told) -> None:
     """The template and its links; the reload comes when nothing of ours runs any more."""
     if os.path.lexists(files.at(serve.FILES[0])):
         told.take("units", serve.UNIT, ran("systemctl", "stop", serve.UNIT))
-    links = glob.glob(files.at("/etc/systemd/system/*.wants/hostler[@-]*"))
+    found = glob.glob(files.at("/etc/systemd/system/*.wants/hostler[@-]*"))
+    links = [link for link in found if not os.path.basename(link).startswith(files.LEASE_UNITS)]
     for path in (*sorted(links), *map(files.at, (files.UNIT, power.UNIT, *serve.FILES))):
         if os.path.lexists(path):
             told.take("files", path[len(files.root) :], lambda path=path: os.unlink(path))

@@ -299,6 +299,8 @@ def test_what_cannot_be_looked_at_is_unknown(root: Path, monkeypatch: pytest.Mon
 def test_ours_lists_what_carries_our_mark(root: Path) -> None:
     for path in (
         "etc/hostler/wanted/chat-0.json", "etc/systemd/system/hostler@.service", "etc/systemd/system/other.service",
+        "etc/systemd/system/hostler-lease.timer", "etc/systemd/system/hostler-lease.service",  # what ends a rented host
+        "etc/systemd/system/timers.target.wants/hostler-lease.timer",
         "etc/systemd/system/multi-user.target.wants/hostler@chat-0.service", "var/lib/hostler/models/m/a.gguf", "var/lib/hostler/models/m/a.gguf.hostler",
     ):  # fmt: skip
         write(root / path, {})
