@@ -228,7 +228,7 @@ def test_one_without_network(office: Desk, cloud: Cloud) -> None:
 @pytest.mark.usefixtures("vacant")
 def test_taken_back_while_it_is_configured(office: Desk, cloud: Cloud) -> None:
     with Going(office, "up", "--yes") as going:
-        going.until("its first answer", lambda: "burst-0: met" in going.said())
+        going.until("its configuration", lambda: "changed  burst-0:" in going.said(), 300)
         (machine,) = instances(cloud)
         assert machine["InstanceLifecycle"] == "spot"
         cloud.interrupt(machine["InstanceId"], seconds=2)

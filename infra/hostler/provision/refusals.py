@@ -44,6 +44,8 @@ NEXT: Mapping[str, str] = {  # another zone, type, market or region may have it
 # the cloud's own trouble, or a lost answer: once more, then the next candidate
 AGAIN = CODES["throttled"] | {"InternalError", "InternalFailure", "Unavailable", "ServiceUnavailable", "lost"}
 
+NOT_AGAIN = "not made again: it stood when it was looked at"  # rented.py's own refusal
+
 API = re.compile(r"api error ([\w.]+): ([^\n]*)")
 WAITED = re.compile(
     r"unexpected state '[\w-]+', wanted target .*?last error: (?:\w+\.)?(\w+): ([^\n]*)", re.DOTALL
@@ -75,6 +77,8 @@ class Reason:
 
 def reason_of(message: str) -> Reason:
     """Of the engine's diagnostic."""
+    if NOT_AGAIN in message:
+        return Reason(code="ended", text="it has ended")
     found = API.search(message) or WAITED.search(message)
     where = OPERATION.search(message)
     operation = f"{where[1].lower()}:{where[2]}" if where else ""
@@ -88,6 +92,13 @@ def reason_of(message: str) -> Reason:
 
 def error_of(where: str, reason: Reason) -> ProvisionError:
     """For a reason that no other candidate would help."""
+    if reason.code == "ended":
+        return ProvisionError.of(
+            where,
+            expected="an instance that runs",
+            got=f"{reason.text} since it was looked at",
+            next_step="`hostler up` rents another",
+        )
     kind = kind_of(reason.code)
     expected, step = EXPECTED.get(kind, ("", ""))
     if kind == "other":

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pulumi
 
 from hostler.provision.launch import Launch, Launches, slot_tags, subnet_cidr, tags
+from hostler.provision.refusals import NOT_AGAIN
 
 with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of types that nobody asked for
     from pulumi_aws import Provider, ec2
@@ -171,8 +172,20 @@ class Cloud:
                 ignore_changes=[*AT_LAUNCH, *(LATER if launch.adopt else ())],
                 import_=self._import(launch),
                 additional_secret_outputs=["userData", "userDataBase64"],
+                hooks=self._standing(launch),
             ),
         )
+
+    def _standing(self, launch: Launch) -> pulumi.ResourceHookBinding | None:
+        """One that stood when it was looked at, and has ended since, is not made again: it would be told nothing at its
+        birth, so that nobody could reach it, and it would not end itself."""
+        if launch.slot.user_data or launch.adopt:
+            return None
+
+        def refuse(_: pulumi.ResourceHookArgs) -> None:
+            raise RuntimeError(NOT_AGAIN)
+
+        return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(launch.slot.slot, refuse)])
 
     def _import(self, launch: Launch) -> str | None:
         """The AWS provider takes the id alone for its own region."""

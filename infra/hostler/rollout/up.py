@@ -192,7 +192,8 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
     touched = {change.replica for change in draft.plan.changes}
     replicas = [replica for replica in draft.plan.placement.replicas if replica.id in touched]
     memory.tell(replicas, draft.observation.seen, out)
-    refuse_unreached(observation.seen)
+    with takenback.explained(observation):
+        refuse_unreached(observation.seen)
     return draft
 
 

@@ -113,3 +113,22 @@ def test_throttled_for_a_while(account: Account, rents: Rents) -> None:
     result = rents.rent(slot("burst-0"))
     assert ([one.slot for one in result.rented], result.refusals) == (["burst-0"], ())
     assert len(account.living()) == 1
+
+
+@pytest.mark.soak
+def test_one_that_ends_between_the_look_and_the_run_is_not_made_again(account: Account, rents: Rents) -> None:
+    """Without anything to tell it at its birth it would be a machine that nobody reaches, and that never ends itself."""
+    rents.rent(slot("burst-0"), slot("burst-1"))
+    standing = (slot("burst-0", user_data=""), slot("burst-1", user_data="", lease=1_900_000_000.0))
+    (gone,) = (one["InstanceId"] for one in account.living() if tag(one, "hostler:slot") == "burst-0")
+    account.client("ec2").terminate_instances(InstanceIds=[gone])
+    with pytest.raises(
+        ProvisionError, match=r"burst-0.*: expected an instance that runs; got it has ended"
+    ) as caught:
+        rents.rent(*standing)
+    assert "`hostler up`" in caught.value.problems[0].next_step
+    (left,) = account.living()
+    assert (tag(left, "hostler:slot"), tag(left, "hostler:lease")) == ("burst-1", "1900000000")
+    assert [one.slot for one in rents.fleet().rented()] == ["burst-1"]
+    rents.rent(slot("burst-0"), standing[1])
+    assert sorted(account.slots()) == ["burst-0", "burst-1"]

@@ -6,7 +6,7 @@ import pytest
 
 from hostler.cloud.types import Candidate, Rented
 from hostler.errors import Exit
-from hostler.provision.refusals import NEXT, Reason, error_of, reason_of, said_by_cli, still_there
+from hostler.provision.refusals import NEXT, NOT_AGAIN, Reason, error_of, reason_of, said_by_cli, still_there
 
 RUN = "operation error EC2: RunInstances, https response error StatusCode: 500, RequestID: 1f, "
 
@@ -44,6 +44,7 @@ def test_another_candidate_may_do(code: str) -> None:
         ("creating EC2 Instance: context canceled", "lost", "again"),
         ("waiting for EC2 Instance (i-1) create: timeout while waiting for state", "lost", "again"),
         ("unable to validate AWS credentials. No valid credential sources found.", "no-credentials", "stop"),
+        (f'before hook "burst-0" failed: {NOT_AGAIN}', "ended", "stop"),
         ("update failed", "", "stop"),
     ],
 )
@@ -58,6 +59,7 @@ def test_reasons(message: str, code: str, meaning: str) -> None:
         (said("ExpiredToken"), "credentials that are valid now", "aws sso login"),
         (said("AuthFailure"), "credentials that AWS accepts", "AWS_PROFILE"),
         ("No valid credential sources found", "AWS credentials", "AWS_PROFILE"),
+        (f"a hook failed: {NOT_AGAIN}", "an instance that runs", "`hostler up` rents another"),
         (said("UnauthorizedOperation"), "to be permitted ec2:RunInstances", "permit ec2:RunInstances"),
         (
             said("InvalidKeyPair.NotFound", "The key pair 'x' does not exist"),
