@@ -48,7 +48,9 @@ TOOL = {
     },
 }
 
-Measures = Dict[str, Any]  # speed, repeats, tools, memory: as they are kept in the journal; None is unknown
+Measures = Dict[
+    str, Any
+]  # speed, repeats, chat, tools, memory: as they are kept in the journal; None is unknown
 
 
 class Load(NamedTuple):
@@ -56,6 +58,7 @@ class Load(NamedTuple):
 
     speed: Optional[float]
     repeats: Optional[float]
+    chat: bool = True  # False: a base model, which has no chat template
 
 
 def proven(spec: Spec, old: Optional[Spec] = None, before: Optional[Measures] = None) -> str:
@@ -65,7 +68,8 @@ def proven(spec: Spec, old: Optional[Spec] = None, before: Optional[Measures] = 
     wait.ready(spec)
     unknown = [wait.has_cards(spec), version.proven(spec)]
     wait.context(spec)
-    smoke.smoke(spec)
+    unknown.append(smoke.smoke(spec))
+    _template(spec, was, is_like(old, spec))
     unknown.append(tools(spec, was.get("tools")))
     unknown.append(_compared(spec, was, is_like(old, spec)))
     unknown.append(memory(spec, was.get("memory") if _planned_alike(old, spec) else None))
@@ -81,7 +85,7 @@ def measured(spec: Optional[Spec]) -> Measures:
         return found
     try:
         load = under_load(spec, OLD_S)
-        found.update(speed=load.speed, repeats=load.repeats)
+        found.update(speed=load.speed, repeats=load.repeats, chat=load.chat)
         found["tools"] = calls(spec, OLD_S) if has_tools(spec) else None
     except (wait.FailedError, OSError):
         pass  # it may be the reason for the exchange
@@ -167,10 +171,16 @@ def load_of(answers: List[Any], seconds: float) -> Load:
     found = [repeats.times(answer.text, answer.tokens) for answer in answers]
     known = [one for one in found if one is not None]
     speed = round(sum(counts) / seconds, 2) if sum(counts) >= LEAST and seconds >= LEAST_S else None
-    return Load(speed, max(known, default=None))
+    return Load(speed, max(known, default=None), all(answer.chat for answer in answers))
 
 
-# tool calls
+# chats and tool calls
+
+
+def _template(spec: Spec, was: Measures, alike: bool) -> None:
+    """Raises FailedError where the former replica answered chats with the same weights, and this one refuses them."""
+    if alike and was.get("chat") and not chat.has_template(spec):
+        raise wait.fail(spec, "chat: expected an answer, as by the former replica; it has no chat template")
 
 
 def has_tools(spec: Spec) -> bool:

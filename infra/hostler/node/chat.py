@@ -1,4 +1,5 @@
-"""Chats with an engine on loopback: whole answers and streams, with their tokens, why they ended, and when they came."""
+"""Chats with an engine on loopback: whole answers and streams, with their tokens, why they ended, and when they came. A
+base model, whose engine has no chat template for it, completes the questions."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from .protocol import as_dict
 from .spec import Spec, port
 
 PATH = "/v1/chat/completions"
+PLAIN = "/v1/completions"  # of a base model, which has no chat template
+NO_TEMPLATE = ("chat template", "chat_template")  # in vLLM's refusal of a chat then
 ANSWER_S = 180.0
 ENDS = ("stop", "length")  # of an answer without tools
 MANY = 8  # tokens that come in more than one piece
@@ -18,13 +21,25 @@ LATE = 0.95  # of a stream's time without a word: it was kept back to its end
 LONG_S = 2.0  # of a stream that can be judged so
 
 
+class NoTemplateError(wait.FailedError):
+    """A base model: it refuses chats."""
+
+
 class Said(NamedTuple):
-    """A whole answer. `tokens` None: the engine does not count them."""
+    """A whole answer. `tokens` None: the engine does not count them; `chat` False: it is a base model's completion."""
 
     text: str
     tokens: Optional[int]
     finish: str
     message: Dict[str, Any]
+    chat: bool = True
+
+    @property
+    def still_thinks(self) -> bool:
+        """Its tokens ended before its answer began."""
+        content = str(self.message.get("content") or "").strip()
+        open_ended = content.startswith("<think>") and "</think>" not in content
+        return self.finish == "length" and (open_ended or bool(_thought(self.message) and not content))
 
 
 class Stream(NamedTuple):
@@ -61,16 +76,43 @@ def post(spec: Spec, asked: Dict[str, Any], path: str = PATH, limit_s: float = A
 
 
 def whole(spec: Spec, asked: Dict[str, Any], limit_s: float = ANSWER_S) -> Said:
-    return said(post(spec, asked, limit_s=limit_s).json())
+    """A base model completes the question instead; it has no tools."""
+    try:
+        return said(post(spec, asked, limit_s=limit_s).json())
+    except NoTemplateError:
+        if "tools" in asked:
+            raise
+        return said(post(spec, plain(asked), PLAIN, limit_s).json())._replace(chat=False)
+
+
+def has_template(spec: Spec) -> bool:
+    try:
+        post(spec, body(spec, "Hello.", 1))
+    except NoTemplateError:
+        return False
+    return True
+
+
+def plain(asked: Dict[str, Any]) -> Dict[str, Any]:
+    """A chat's question as one for a base model."""
+    words = {key: value for key, value in asked.items() if key != "messages"}
+    return {**words, "prompt": asked["messages"][0]["content"]}
 
 
 def stream(spec: Spec, asked: Dict[str, Any]) -> Stream:
     """The same as it comes; raises FailedError."""
     asked = {**asked, "stream": True, "stream_options": {"include_usage": True}}
     try:
-        with wire.opened(port(spec), "POST", PATH, asked, timeout=ANSWER_S) as response:
+        return _streamed(spec, asked, PATH)
+    except NoTemplateError:
+        return _streamed(spec, plain(asked), PLAIN)
+
+
+def _streamed(spec: Spec, asked: Dict[str, Any], path: str) -> Stream:
+    try:
+        with wire.opened(port(spec), "POST", path, asked, timeout=ANSWER_S) as response:
             if response.status != 200:
-                raise _refused(spec, PATH, response.status, response.read())
+                raise _refused(spec, path, response.status, response.read())
             return streamed(response)
     except OSError as error:
         raise wait.fail(spec, "smoke: the stream: %s" % error) from error
@@ -78,13 +120,17 @@ def stream(spec: Spec, asked: Dict[str, Any]) -> Stream:
 
 def _refused(spec: Spec, path: str, status: int, content: bytes) -> wait.FailedError:
     said_text = content[:300].decode("utf-8", "replace")
-    return wait.fail(spec, "smoke: %s: status %d: %s" % (path, status, said_text))
+    error = wait.fail(spec, "smoke: %s: status %d: %s" % (path, status, said_text))
+    if path == PATH and status == 400 and any(words in said_text.lower() for words in NO_TEMPLATE):
+        return NoTemplateError(error.message, error.log)
+    return error
 
 
 def said(answer: Any) -> Said:
     choice = _choice(answer)
     message = as_dict(choice.get("message"))
-    return Said(_words(message), _tokens(answer), str(choice.get("finish_reason") or ""), message)
+    text = _words(message) or str(choice.get("text") or "")
+    return Said(text, _tokens(answer), str(choice.get("finish_reason") or ""), message)
 
 
 def streamed(lines: Iterable[bytes]) -> Stream:
@@ -105,7 +151,7 @@ def streamed(lines: Iterable[bytes]) -> Stream:
         tokens = tokens if _tokens(event) is None else _tokens(event)
         choice = _choice(event)
         finish = str(choice.get("finish_reason") or finish)
-        words = _words(as_dict(choice.get("delta")))
+        words = _words(as_dict(choice.get("delta"))) or str(choice.get("text") or "")
         if words:
             first = first or time.monotonic() - begun
             pieces.append(words)
@@ -150,9 +196,13 @@ def _choice(answer: Any) -> Dict[str, Any]:
 
 
 def _words(message: Dict[str, Any]) -> str:
-    """What it says, its reasoning included, which has two names."""
-    thought = message.get("reasoning_content") or message.get("reasoning") or ""
-    return str(thought) + str(message.get("content") or "")
+    """What it says, its reasoning included."""
+    return _thought(message) + str(message.get("content") or "")
+
+
+def _thought(message: Dict[str, Any]) -> str:
+    """It has two names."""
+    return str(message.get("reasoning_content") or message.get("reasoning") or "")
 
 
 def _tokens(answer: Any) -> Optional[int]:

@@ -23,29 +23,35 @@ def makes_vectors(spec: Spec) -> bool:
     return any(word in spec["argv"] for word in POOLING)
 
 
-def smoke(spec: Spec) -> None:
-    """Deterministic, not empty, with the expected text, the stream piece by piece; raises FailedError."""
+def smoke(spec: Spec) -> str:
+    """Deterministic, not empty, with the expected text, the stream piece by piece; raises FailedError. What could not be
+    proven, or empty."""
     prompt, expected = [*(spec.get("smoke") or ()), "", ""][:2]
     if chats(spec):
-        _chat(spec, prompt or PROMPT, expected)
-    elif spec.get("model") and port(spec):
+        return _chat(spec, prompt or PROMPT, expected)
+    if spec.get("model") and port(spec):
         _embed(spec, prompt or PROMPT)
+    return ""
 
 
-def _chat(spec: Spec, prompt: str, expected: str) -> None:
+def _chat(spec: Spec, prompt: str, expected: str) -> str:
     answer = chat.whole(spec, chat.body(spec, prompt, THOUGHT if expected else TOKENS))
     got = chat.stream(spec, chat.body(spec, prompt, TOKENS))
     if chat.kept_back(got):
         got = chat.stream(spec, chat.body(spec, prompt, TOKENS))  # a busy host may have done it, once
     kept = "the stream: expected its pieces one after the other; got all of them after %.1f s" % got.first_s
+    unproven = bool(expected and answer.still_thinks and chat.flaw(answer, expected))
     for why in (
-        chat.flaw(answer, expected),
+        chat.flaw(answer, "" if unproven else expected),
         chat.flaw_of_stream(got),
         kept if chat.kept_back(got) else "",
         repeats.one_thing(answer.text, answer.tokens),
     ):
         if why:
             raise wait.fail(spec, "smoke: %s" % why)
+    if unproven:
+        return "whether it answers %r is unproven: it still thought after %d tokens" % (expected, THOUGHT)
+    return "" if answer.chat else "it has no chat template: asked for completions"
 
 
 def _embed(spec: Spec, prompt: str) -> None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+NO_TEMPLATE = ("chat template", "chat_template")  # in the refusal of a base model on vLLM
 TOKENS = 256  # a model that thinks first needs some to come to its answer
 
 
@@ -16,7 +17,7 @@ TOKENS = 256  # a model that thinks first needs some to come to its answer
 class Question:
     """`expect`: text that an answer must contain, empty: any."""
 
-    kind: Literal["chat", "embeddings"]
+    kind: Literal["chat", "completion", "embeddings"]
     path: str
     body: Mapping[str, Any]
     expect: str = ""
@@ -24,10 +25,20 @@ class Question:
     def said(self, reply: str) -> str:
         """What the body of an answer says, in words; empty: nothing that counts."""
         parsed = _parsed(reply)
-        return _text(parsed) if self.kind == "chat" else _vector(parsed)
+        return _vector(parsed) if self.kind == "embeddings" else _text(parsed)
 
     def agrees(self, said: str) -> bool:
         return self.expect.lower() in said.lower()
+
+    def plain(self) -> Question:
+        """The same of a base model: it completes."""
+        words = {key: value for key, value in self.body.items() if key != "messages"}
+        body = {**words, "prompt": self.body["messages"][0]["content"]}
+        return replace(self, kind="completion", path="/v1/completions", body=body)
+
+    def is_of_a_base_model(self, status: object, reply: str) -> bool:
+        """Whether a chat was refused since the model has no chat template."""
+        return self.kind == "chat" and status == 400 and any(words in reply.lower() for words in NO_TEMPLATE)
 
 
 def question(model: str, prompt: str, expect: str, capabilities: Collection[str]) -> Question:
@@ -43,6 +54,15 @@ def question(model: str, prompt: str, expect: str, capabilities: Collection[str]
     return Question(kind="chat", path="/v1/chat/completions", body=body, expect=expect)
 
 
+def still_thinks(reply: str) -> bool:
+    """Whether its tokens ended before its answer began."""
+    choice = _choice(_parsed(reply))
+    message: Mapping[str, Any] = choice.get("message") or {}
+    content = str(message.get("content") or "").strip()
+    open_ended = content.startswith("<think>") and "</think>" not in content
+    return choice.get("finish_reason") == "length" and (open_ended or bool(_thought(message) and not content))
+
+
 def _parsed(body: str) -> dict[str, Any]:
     try:
         return dict(json.loads(body))
@@ -50,10 +70,20 @@ def _parsed(body: str) -> dict[str, Any]:
         return {}
 
 
-def _text(reply: Mapping[str, Any]) -> str:
+def _choice(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     choices: list[Any] = reply.get("choices") or []
-    message: Mapping[str, Any] = choices[0]["message"] if choices else {}
-    return " ".join(str(message.get(part) or "") for part in ("reasoning_content", "content")).strip()
+    return choices[0] if choices else {}
+
+
+def _text(reply: Mapping[str, Any]) -> str:
+    choice = _choice(reply)
+    message: Mapping[str, Any] = choice.get("message") or {}
+    return f"{_thought(message)} {message.get('content') or choice.get('text') or ''}".strip()
+
+
+def _thought(message: Mapping[str, Any]) -> str:
+    """It has two names."""
+    return str(message.get("reasoning_content") or message.get("reasoning") or "")
 
 
 def _vector(reply: Mapping[str, Any]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hostler.configure import leftovers
 from hostler.configure.types import Change
@@ -17,7 +18,7 @@ from hostler.models.types import Replica
 from hostler.rollout import planning
 from hostler.rollout.observe import look
 from hostler.rollout.planning import Draft
-from hostler.rollout.questions import question
+from hostler.rollout.questions import Question, question, still_thinks
 from hostler.rollout.session import Session
 
 ASK_S = 240.0
@@ -70,18 +71,26 @@ def _ask(draft: Draft, run: Session, model: str) -> Answer:
     engine = by_name(draft.plan.release.models[model].runs.engine)
     asked = question(model, wanted.prompt, wanted.expect or "", engine.capabilities)
     try:
-        answer = run.call(
-            run.gateway.name, "ask", ASK_S, method="POST", path=asked.path, body=dict(asked.body)
-        )
+        answer = _answer(run, asked)
+        if asked.is_of_a_base_model(answer.get("status"), str(answer.get("body", ""))):
+            asked = asked.plain()
+            answer = _answer(run, asked)
     except HostlerError as error:
         raise _no_answer(model, wanted.prompt, str(error)) from error
-    text = asked.said(str(answer.get("body", "")))
+    reply = str(answer.get("body", ""))
+    text = asked.said(reply)
     if answer.get("status") != 200 or not text:
         raise _no_answer(model, wanted.prompt, f"HTTP {answer.get('status')}: {answer.get('body')}")
-    if not asked.agrees(text):
+    if not asked.agrees(text) and still_thinks(reply):
+        run.out.live(f"verify: {model} still thought at the end of its tokens: {asked.expect!r} is unproven")
+    elif not asked.agrees(text):
         raise _no_answer(model, f"{wanted.prompt} (an answer with {asked.expect!r})", text)
     served = str(answer.get("headers", {}).get("x-hostler-replica", ""))
     return Answer(model=model, text=text, replica=served)
+
+
+def _answer(run: Session, asked: Question) -> Mapping[str, Any]:
+    return run.call(run.gateway.name, "ask", ASK_S, method="POST", path=asked.path, body=dict(asked.body))
 
 
 def routed(run: Session, replicas: Sequence[Replica], limit_s: float = ROUTED_S) -> None:

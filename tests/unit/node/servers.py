@@ -72,6 +72,10 @@ SAYS = {
     "garbage": "Paris " * 32,
     "loop": "It is Paris. I am sure. " * 12,
 }
+NO_TEMPLATE = (
+    "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template if the "
+    "tokenizer does not define one."
+)  # vLLM's
 STEADY_S = {"steady": 0.15, "half": 0.4}  # of an answer to the load
 
 
@@ -105,6 +109,8 @@ class FakeEngine:
             request.say(200, self.props())
         elif path == "/v1/models":
             request.say(200, {"data": [{"id": "talk" if self.behaviour == "renamed" else "chat"}]})
+        elif self.behaviour == "base" and "messages" in body:
+            request.say(400, {"error": {"message": NO_TEMPLATE, "type": "BadRequestError", "code": 400}})
         elif body and body["stream"]:
             lines = "".join(f"data: {event}\n\n" for event in self.events())
             request.say(200, lines.encode(), "text/event-stream")
@@ -122,7 +128,8 @@ class FakeEngine:
 
     def events(self) -> list[str]:
         words = {"broken": [], "one piece": ["Pa" * 16]}.get(self.behaviour, ["Pa", "ris"])
-        told = [{"choices": [{"delta": {"content": word}}]} for word in words]
+        base = self.behaviour == "base"
+        told = [{"choices": [{"text": word} if base else {"delta": {"content": word}}]} for word in words]
         told += [{"choices": [{"delta": {}, "finish_reason": "stop"}]}]
         told += [{"choices": [], "usage": {"completion_tokens": 8 * len(words)}}]
         end = [] if self.behaviour == "cut" else ["[DONE]"]
@@ -142,5 +149,9 @@ class FakeEngine:
         if body.get("tools") and self.behaviour == "calls":
             function = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
             message = {"content": None, "tool_calls": [{"function": function}]}
+        if self.behaviour == "thinks":
+            message, finish = {"content": None, "reasoning": STORY}, "length"
         choice = {"message": message, "finish_reason": finish}
+        if self.behaviour == "base":
+            choice = {"text": text, "finish_reason": finish}
         return {"choices": [choice], "usage": {"completion_tokens": tokens}}
