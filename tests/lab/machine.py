@@ -3,13 +3,15 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .cache import home, locked
 from .cgroups import FS, unified
 from .shell import LabError
 
+POLICY = Path("/usr/sbin/policy-rc.d")
 # program -> the Debian package that has it
 PROGRAMS = {
     "systemd-nspawn": "systemd-container",
@@ -21,6 +23,7 @@ PROGRAMS = {
     "nft": "nftables",
     "iptables": "iptables",
     "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
     "openssl": "openssl",
     "mkfs.ext4": "e2fsprogs",
     "fsfreeze": "util-linux",
@@ -43,10 +46,27 @@ def install(programs: dict[str, str] = PROGRAMS) -> None:
             raise LabError(f"please install: {', '.join(packages)} (this machine has no apt-get)")
         env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         print(f"lab: installing {' '.join(packages)}", flush=True)
-        for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
-            done = subprocess.run(["apt-get", *words], env=env, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise LabError(f"apt-get {words[0]}: {done.stderr.strip()[-500:]}")
+        with _no_services():
+            for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+                done = subprocess.run(
+                    ["apt-get", *words], env=env, capture_output=True, text=True, check=False
+                )
+                if done.returncode:
+                    raise LabError(f"apt-get {words[0]}: {done.stderr.strip()[-500:]}")
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Packages start none of theirs on this machine (Debian's policy-rc.d): tests start an sshd of their own."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def _has_capability(bit: int) -> bool:
