@@ -3,7 +3,8 @@
 Each check says what was expected and what came. Two kinds: what must be true of any replica (its cards, context,
 version, one answer and one stream), and what must not be worse than it was: speed, repeats, tool calls and memory are
 compared with the former replica, which was asked the same when it was drained and quiet. Where there is none, or it
-could not do it either, that fails nothing; what nobody can tell (speed on a host that is far too busy) is said.
+could not do it either, that fails nothing; what nobody can tell (speed on a host that is far too busy, or whose other
+replicas serve meanwhile) is said.
 
 Speed and memory are compared only where the weights' file, the engine, its cards and slots are the same: who asks for
 another model or another division knows that it has another speed. Other words for the engine are no excuse.
@@ -17,7 +18,7 @@ import threading
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from . import cards, chat, docker, files, repeats, smoke, version, wait, wire
+from . import cards, chat, docker, files, neighbours, repeats, smoke, version, wait, wire
 from .protocol import as_dict
 from .spec import Spec, container_name, port
 
@@ -70,8 +71,8 @@ def proven(spec: Spec, old: Optional[Spec] = None, before: Optional[Measures] = 
     wait.context(spec)
     unknown.append(smoke.smoke(spec))
     _template(spec, was, is_like(old, spec))
-    unknown.append(tools(spec, was.get("tools")))
-    unknown.append(_compared(spec, was, is_like(old, spec)))
+    unknown.append(tools(spec, was.get("tools"), old))
+    unknown.append(_compared(spec, was, old))
     unknown.append(memory(spec, was.get("memory") if _planned_alike(old, spec) else None))
     return "; ".join(filter(None, unknown))
 
@@ -103,6 +104,11 @@ def is_like(old: Optional[Spec], new: Spec) -> bool:
     return len({json.dumps(pair) for pair in pairs}) == 1
 
 
+def has_same_weights(old: Optional[Spec], new: Spec) -> bool:
+    """Other weights may answer otherwise: what they do worse is said, and fails nothing."""
+    return old is not None and version.model_path(old) == version.model_path(new)
+
+
 def _planned_alike(old: Optional[Spec], new: Spec) -> bool:
     return old is not None and is_like(old, new) and old.get("memory_mib") == new.get("memory_mib")
 
@@ -110,17 +116,26 @@ def _planned_alike(old: Optional[Spec], new: Spec) -> bool:
 # speed and repeats
 
 
-def _compared(spec: Spec, was: Measures, alike: bool) -> str:
+def _compared(spec: Spec, was: Measures, old: Optional[Spec]) -> str:
     """The same small load that the former replica had; raises FailedError when it does markedly worse. What nobody can
     tell, or empty."""
-    least = SLOWEST * float(was.get("speed") or 0) if alike else 0.0
-    if not least and was.get("repeats") is None:
+    least = SLOWEST * float(was.get("speed") or 0) if is_like(old, spec) else 0.0
+    if not smoke.chats(spec) or (not least and was.get("repeats") is None):
         return ""
-    load = under_load(spec)
-    why = repeats.flaw(load.repeats, was.get("repeats"))
-    if why:
-        raise wait.fail(spec, why)
-    best = load.speed
+    with neighbours.watched(spec) as serving:
+        load = under_load(spec)
+        why = repeats.flaw(load.repeats, was.get("repeats"))
+        if why and has_same_weights(old, spec):
+            raise wait.fail(spec, why)
+        slow = _too_slow(spec, load.speed, least)
+    unclear = crowded() or neighbours.on_its_cards(spec) or "; ".join(serving)
+    if slow and not unclear:
+        raise wait.fail(spec, slow)
+    return "; ".join(filter(None, (why, slow and "%s, which says nothing: %s" % (slow, unclear))))
+
+
+def _too_slow(spec: Spec, best: Optional[float], least: float) -> str:
+    """Why none of some tries was fast enough; empty: one was, or nobody can tell."""
     for _ in range(TRIES - 1):
         if best is None or best >= least:
             return ""
@@ -128,10 +143,7 @@ def _compared(spec: Spec, was: Measures, alike: bool) -> str:
     if best is None or best >= least:
         return ""
     said = "speed: expected %.1f tokens a second, %d%% of the former replica's; got %.1f, the best of %d"
-    why = said % (least, 100 * SLOWEST, best, TRIES)
-    if crowd := crowded():
-        return "%s, which says nothing: %s" % (why, crowd)
-    raise wait.fail(spec, why)
+    return said % (least, 100 * SLOWEST, best, TRIES)
 
 
 def crowded() -> str:
@@ -195,13 +207,20 @@ def has_tools(spec: Spec) -> bool:
     return "tools" in str(told.get("chat_template") or "")
 
 
-def tools(spec: Spec, could: Optional[bool]) -> str:
-    """A function call where the model has tools; raises FailedError where the former replica made one."""
-    if not smoke.chats(spec) or not has_tools(spec) or calls(spec):
+def tools(spec: Spec, could: Optional[bool], old: Optional[Spec] = None) -> str:
+    """A function call where the model has tools, or had them in the same words; raises FailedError where the former
+    replica made one with the same weights."""
+    if not smoke.chats(spec):
         return ""
-    if could:
-        raise wait.fail(spec, "tools: expected a call of get_weather, as by the former replica; got none")
-    return "it made no tool call, though its template has tools"
+    lost = bool(could) and old is not None and is_like(old, spec) and old["argv"] == spec["argv"]
+    if not (lost or has_tools(spec)) or calls(spec):
+        return ""
+    if not could:
+        return "it made no tool call, though its template has tools"
+    why = "tools: expected a call of get_weather, as by the former replica; got none"
+    if has_same_weights(old, spec):
+        raise wait.fail(spec, why)
+    return why
 
 
 def calls(spec: Spec, limit_s: float = chat.ANSWER_S) -> bool:
