@@ -128,19 +128,33 @@ def _as_it_is(new: Spec, old: Old, healed: str) -> Dict[str, Any]:
 def _first(new: Spec, old: Old) -> Dict[str, Any]:
     """Nothing ran here: start it. Nothing stays behind when it is not good."""
     identifier = new["id"]
-    record: journal.Journal = {"id": identifier, "old": old.spec, "new": new, "drained": []}
+    record: journal.Journal = {"id": identifier, "old": old.spec, "new": new, "drained": _unproven(new)}
     journal.step(record, "start")
     try:
+        _hide(record)
         cards.wait_free(new, cards.Held([], {}))
         _start(new)
         journal.step(record, "check")
         unproven = canary.proven(new)
     except (NodeError, OSError) as error:
         _take_away(new, old)
+        heal.undrain_all(record)
         journal.end(identifier)
         raise failed("failed", error, changed=False) from error
     _serve(record)
     return _outcome("started", _also("it was not there", unproven))
+
+
+def _unproven(new: Spec) -> List[str]:
+    """What no gateway may send requests until it is proven; not what somebody drained before."""
+    return [new["id"]] if drains(new) and not drain.marked(new["id"]) else []
+
+
+def _hide(record: journal.Journal) -> canary.Measures:
+    """Nothing serves here, so nothing is waited for, and there is nothing to compare with."""
+    for name in record["drained"]:
+        drain.mark(name)
+    return {}
 
 
 def _start(new: Spec) -> None:
@@ -171,7 +185,7 @@ def _exchange(new: Spec, old: Old, request: Request) -> Dict[str, Any]:
     }
     journal.step(record, "drain")
     try:
-        before = _drained(new, old, request) if old.running else {}
+        before = _drained(new, old, request) if old.running else _hide(record)
         held = cards.held(container_name(new["id"]), old.spec)
         journal.step(record, "stop", before=before)
         _put_aside(new["id"], old.spec)

@@ -136,6 +136,7 @@ def test_a_bad_first_one_leaves_nothing(host: Host, behaviour: str) -> None:
     assert host.docker.names() == []
     assert spec.applied("chat-0") is None
     assert journal.names() == []
+    assert not drain.marked("chat-0")
 
 
 def test_an_exit_is_seen_at_once(host: Host) -> None:
@@ -261,3 +262,19 @@ def test_a_busy_one_is_not_retired(host: Host) -> None:
         retire.retire({"op": "retire", "id": "chat-0"}, Heard())
     assert caught.value.rc == 3
     calm(host)
+
+
+@pytest.mark.parametrize("stands", ["nothing", "a stopped one", "a stopped one, drained by hand"])
+def test_an_unproven_one_is_not_routed(host: Host, monkeypatch: pytest.MonkeyPatch, stands: str) -> None:
+    """Where nothing serves: the health of the new one alone opens no door."""
+    if stands != "nothing":
+        host.want()
+        exchanged()
+        instances.stop("chat-0")
+    by_hand = stands.endswith("by hand") and drain.mark("chat-0")
+    marked: list[bool] = []
+    monkeypatch.setattr(exchange.canary, "proven", lambda *_: marked.append(drain.marked("chat-0")) or "")
+    host.want(tag="2")
+    assert exchanged()["outcome"] == ("started" if stands == "nothing" else "exchanged")
+    assert marked == [True]
+    assert by_hand or not drain.marked("chat-0")
