@@ -54,6 +54,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
+            self.process.communicate()  # with its pipes
 
     def end(self) -> tuple[int, str]:
         """(whole answers, what was broken)"""
