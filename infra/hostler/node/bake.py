@@ -2,7 +2,8 @@
 
 Watched are the requests that this host's HAProxys could not have answered whole, ends of the container, and how long an
 answer takes: vLLM's time to the first token, llama-server's time for each token. Times count from the half of the bake
-on, when caches of prompts are warm again. Too much of either: it is drained, and the old one comes back.
+on, when caches of prompts are warm again, and one that is slow then is asked again in quiet. Too much of either: it is
+drained, and the old one comes back.
 
 A kill in the middle goes forward while the new one runs, since going back would cut what it serves; where it does not
 run (a power cut, a crash) the old one comes back. An interruption ends the bake early, and the new one stays.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from . import container, docker, drain, haproxy, interrupts, journal, signals, wait, wire
+from . import canary, container, docker, drain, haproxy, interrupts, journal, signals, wait, wire
 from .protocol import Request, number
 from .spec import Spec, container_name, drains, port
 
@@ -98,18 +99,50 @@ def bake(record: journal.Journal, new: Spec, request: Request) -> str:
     try:
         drain.unmark(new["id"])
         drain.wait_served([new["id"], *record["drained"]])
-        found = _watch(new, born, was, seconds, share)
+        samples = _watch(new, born, seconds, _allowed(share, was))
+        also = _in_quiet(record, new, too_slow(_later(samples), was)) if samples else ""
     except interrupts.InterruptedRun:
         return "its bake was ended after %d of %d s: it stays" % (time.monotonic() - started, seconds)
-    if found is None:
+    if not samples:
         return "baked for %d s, unwatched: HAProxy did not answer" % seconds
-    return "baked for %d s: %d requests, %d errors" % (seconds, found.requests, found.errors)
+    found = samples[-1].since(samples[0])
+    return "baked for %d s: %d requests, %d errors%s" % (seconds, found.requests, found.errors, also)
 
 
-def _watch(
-    new: Spec, born: Tuple[str, str], was: Optional[Seen], seconds: float, share: float
-) -> Optional[Seen]:
-    """What came in all; None: no HAProxy has told. Raises FailedError at once when it is too much."""
+def _allowed(share: float, was: Optional[Seen]) -> float:
+    """Clients that ask what cannot be answered ask the new one, too."""
+    known = was is not None and was.requests >= LEAST_REQUESTS
+    return max(share, 2 * was.errors / was.requests) if was is not None and known else share
+
+
+def _later(samples: List[Seen]) -> Seen:
+    return samples[-1].since(samples[len(samples) // 2])
+
+
+def _in_quiet(record: journal.Journal, new: Spec, slow: str) -> str:
+    """Longer questions take longer: one that was slow is asked what the former one was, drained as that one was. Raises
+    FailedError unless it is as fast then; what is to be said, or empty."""
+    if not slow:
+        return ""
+    was: canary.Measures = record.get("before") or {}
+    before = float(was.get("speed") or 0)
+    drain.mark(new["id"])
+    left = drain.wait([new["id"]], {new["id"]: new}, float(new.get("drain_s") or 600)) if before else {}
+    speed = (
+        canary.under_load(new).speed if before and not left and canary.is_like(record["old"], new) else None
+    )
+    if speed is None or speed < canary.SLOWEST * before:
+        raise wait.fail(new, "bake: " + slow)
+    drain.unmark(new["id"])
+    return "; %s, but alone it is as fast as that one (%.1f tokens a second, then %.1f)" % (
+        slow,
+        speed,
+        before,
+    )
+
+
+def _watch(new: Spec, born: Tuple[str, str], seconds: float, share: float) -> List[Seen]:
+    """What came until each look; empty: no HAProxy has told. Raises FailedError at once when it is too much."""
     until = time.monotonic() + seconds
     samples: List[Seen] = []
     while True:
@@ -121,12 +154,10 @@ def _watch(
             again = samples and seen.requests < samples[-1].requests  # a reload: it counts from nothing
             samples = [seen] if again else [*samples, seen]
         why = too_many(samples[-1].since(samples[0]), share) if samples else ""
-        if over and samples and not why:
-            why = too_slow(samples[-1].since(samples[len(samples) // 2]), was)
         if why:
             raise wait.fail(new, "bake: " + why)
         if over:
-            return samples[-1].since(samples[0]) if samples else None
+            return samples
         time.sleep(max(0.0, min(EVERY_S, until - time.monotonic())))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hostler.node import bake, docker, drain, end_run, exchange, files, haproxy, journal, retire, spec
+from hostler.node import bake, canary, docker, drain, end_run, exchange, files, haproxy, journal, retire, spec
 from hostler.node.protocol import NodeError
 
 from .fakes import Heard, Host, until
@@ -122,6 +122,42 @@ def test_a_slow_one_goes(host: Host, traffic: Traffic) -> None:
     calm(host)
 
 
+@pytest.mark.parametrize(("now", "stays"), [(81.0, True), (79.0, False)])
+def test_a_slow_one_that_is_as_fast_alone_stays(
+    host: Host, traffic: Traffic, monkeypatch: pytest.MonkeyPatch, now: float, stays: bool
+) -> None:
+    """Its clients ask longer questions."""
+    traffic.worse = 0.25
+    speeds: list[tuple[float, bool]] = []
+
+    def load(*_: Any) -> canary.Load:
+        in_bake = (journal.read("chat-0") or {}).get("phase") == "bake"
+        speeds.append((now if in_bake else 100.0, drain.marked("chat-0")))
+        return canary.Load(speeds[-1][0], 1.5)
+
+    monkeypatch.setattr(canary, "under_load", load)
+    if stays:
+        assert f"alone it is as fast as that one ({now} tokens a second, then 100.0)" in baked()["why"]
+    else:
+        with pytest.raises(NodeError, match="times the time of the former"):
+            baked()
+    assert speeds[-1] == (now, True)
+    assert host.runs().endswith("2") is stays
+    calm(host)
+
+
+@pytest.mark.parametrize(("before", "good"), [(10, True), (2, False)])
+def test_errors_that_the_former_one_had_too(host: Host, traffic: Traffic, before: int, good: bool) -> None:
+    traffic.counts["bad"] = before
+    traffic.each = {"stot": 10, "bad": 1}
+    if good:
+        assert baked()["outcome"] == "exchanged"
+    else:
+        with pytest.raises(NodeError, match="bake: expected at most 4% of its requests to fail"):
+            baked(5)
+    calm(host)
+
+
 def test_one_that_ends_goes(host: Host, traffic: Traffic) -> None:
     """systemd starts it again at once: that is no proof."""
 
@@ -142,11 +178,11 @@ def test_a_reload_counts_from_nothing(host: Host, traffic: Traffic) -> None:
 
     def reload() -> None:
         if traffic.looks == 5:
-            traffic.counts, traffic.each = dict.fromkeys(traffic.counts, 0), {"stot": 10, "bad": 1}
+            traffic.counts, traffic.each = dict.fromkeys(traffic.counts, 0), {"stot": 10, "bad": 3}
 
     traffic.then = reload
     with pytest.raises(
-        NodeError, match="bake: expected at most 1% of its requests to fail, or 2; got 3 of 30"
+        NodeError, match="bake: expected at most 10% of its requests to fail, or 2; got 3 of 10"
     ):
         baked(5)
 
