@@ -131,6 +131,7 @@ def environment(folder: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(folder),
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",  # where nobody says so, ansible-runner says False, whatever ansible.cfg has
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),

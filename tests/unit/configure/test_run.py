@@ -153,6 +153,19 @@ def test_ansible_gets_no_keys_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "hunter2" not in run.environment(tmp_path).values()
 
 
+def test_ansible_runner_leaves_the_check_of_host_keys_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own default is off, and of two options in ssh's words the first one counts."""
+    from ansible_runner.config.runner import RunnerConfig
+
+    for name, value in run.environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    made: Any = RunnerConfig(private_data_dir=str(tmp_path), project_dir=str(tmp_path), playbook="x.yml")
+    made.prepare()
+    assert made.env["ANSIBLE_HOST_KEY_CHECKING"] == "True"
+
+
 def job(changes: list[Any] | None = None, **given: Any) -> run.Job:
     return run.Job(manifests=world.manifests(), hosts=world.hosts(), changes=changes, run="r", **given)
 
