@@ -203,8 +203,7 @@ def test_old_weights_stay_until_the_new_release_answers(office: Office) -> None:
     desk.edit("GGUF:Q4_1", wish)
     desk.up("--allow-downtime")
     assert desk.plan() == []
-    assert len(folders(office.host)) == 1
-    assert folders(office.host) != old
+    assert set(old) < set(folders(office.host))  # for a rollback
 
 
 def test_a_mirror_with_an_authority_that_a_host_does_not_trust(office: Office) -> None:

@@ -159,14 +159,14 @@ def test_errors_that_the_former_one_had_too(host: Host, traffic: Traffic, before
 
 
 def test_one_that_ends_goes(host: Host, traffic: Traffic) -> None:
-    """systemd starts it again at once: that is no proof."""
+    """systemd starts it again at once, perhaps before its end is seen: that is no proof."""
 
     def crash() -> None:
         traffic.then = lambda: None
         host.docker.end(host.docker.running()[0], 139)
 
     traffic.then = crash
-    with pytest.raises(NodeError, match="bake: it ended with status 139"):
+    with pytest.raises(NodeError, match="bake: it (ended with status 139|was started again)"):
         baked(30)
     assert not host.runs().endswith("2")
     calm(host)
