@@ -50,7 +50,8 @@ def hand_over(found: journal.Journal) -> None:
             docker.remove(old)
             docker.rename(name, old)
         docker.rename(new, name)
-    spec.set_applied(identifier, found["new"])
+    if docker.inspect(name) is not None:  # else it was retired meanwhile
+        spec.set_applied(identifier, found["new"])
 
 
 def soft_stop(identifier: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional
 
 from . import (
     bake,
+    beside,
     canary,
     cards,
     container,
@@ -210,7 +211,8 @@ def _take_over(new: Spec, old: Old, running: docker.Json, request: Request) -> D
     except (NodeError, OSError) as error:
         if isinstance(error, NodeError) and error.rc == REFUSED:
             raise refused(error) from error
-        raise failed("restored", error, changed=False) from error
+        left = (journal.read(str(new["id"])) or {}).get("phase") == beside.LEAVE  # the new one has the doors
+        raise failed("failed" if left else "restored", error, changed=left) from error
     instances.set_enabled(new["id"], True)
     return _outcome("exchanged", _also("as it is" if same else _difference(old, new), also))
 
@@ -272,8 +274,10 @@ def _back(record: journal.Journal, error: Exception) -> NodeError:
         heal.settle(str(record["id"]))
         _wait_served(record)
         return refused(error)
-    journal.step(record, "restore", why=str(error))
-    bake.undo(record)
+    with contextlib.suppress(OSError):  # a full disk: what is written already goes back as well
+        journal.step(record, "restore", why=str(error))
+    with contextlib.suppress(NodeError, OSError):
+        bake.undo(record)
     return failed("restored", error, changed=False, also=_restore(record))
 
 

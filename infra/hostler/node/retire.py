@@ -44,6 +44,7 @@ def _retired(identifier: str, spec: Optional[Spec]) -> bool:
     for path in ("%s/%s.json" % (files.APPLIED, identifier), "%s/%s.json" % (files.WANTED, identifier)):
         gone.append(files.remove(path))
     container.forget_end(identifier)
+    journal.end(identifier)  # of a takeover whose former container had still to finish
     drain.unmark(identifier)
     return any(gone)
 

@@ -132,8 +132,12 @@ def serving(master: str) -> bool:
         table = haproxy.parse_stat(_asked(master, "@!%s show stat" % workers[0])) if workers else []
     except OSError:
         return False
-    checked = [row for row in table if row.get("check_status")]
-    return bool(table) and not any("INI" in row["check_status"] for row in checked)
+    return bool(table) and not any(map(unchecked, table))
+
+
+def unchecked(row: haproxy.Row) -> bool:
+    """A server whose first health check is not over; one in maintenance (its name does not resolve) gets none."""
+    return "INI" in row.get("check_status", "") and not row.get("status", "").startswith("MAINT")
 
 
 def _workers(processes: str) -> List[str]:

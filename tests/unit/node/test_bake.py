@@ -166,7 +166,7 @@ def test_one_that_ends_goes(host: Host, traffic: Traffic) -> None:
         host.docker.end(host.docker.running()[0], 139)
 
     traffic.then = crash
-    with pytest.raises(NodeError, match="bake: it (ended with status 139|was started again)"):
+    with pytest.raises(NodeError, match=r"bake: it (ended with status 139|was started again)"):
         baked(30)
     assert not host.runs().endswith("2")
     calm(host)

@@ -154,3 +154,44 @@ def test_a_boot_after_a_power_cut(serving: Host, point: tuple[Any, ...]) -> None
 def host_serves(host: Host) -> bool:
     """Killed wherever it was, one of the two has the doors."""
     return len(host.docker.running()) >= 1
+
+
+def test_a_retired_door_does_not_come_back(serving: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is retired while the former one has still to finish: nothing is left to go on with."""
+    monkeypatch.setattr(docker, "kill", lambda *_: None)
+    want(serving, "two")
+    assert "still answers" in exchanged(**{"drain-s": 0.05})["why"]
+    assert journal.names() == ["gateway"]
+    monkeypatch.setattr(instances, "stop", lambda _: None)
+    retire.retire({"op": "retire", "id": "gateway", "force": True}, Heard())
+    assert journal.names() == []
+    heard = Heard()
+    retire.recover({"op": "recover"}, heard)
+    assert heard.last["recovered"] == {}
+    assert spec.applied("gateway") is None
+
+
+def test_one_that_fails_with_the_doors_in_its_hand_is_not_called_restored(
+    serving: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Any) -> None:
+        raise NodeError("not-ready", "it fell over", "")
+
+    want(serving, "two")
+    monkeypatch.setattr(takeover.wait, "ready", broken)
+    with pytest.raises(NodeError) as raised:
+        exchanged()
+    assert (raised.value.more["outcome"], raised.value.more["changed"]) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("row", "waits"),
+    [
+        ({"check_status": "INI", "status": "UP"}, True),
+        ({"check_status": "INI", "status": "MAINT (resolution)"}, False),  # its name has no address: no check
+        ({"check_status": "L7OK", "status": "UP"}, False),
+        ({"check_status": "", "status": "no check"}, False),
+    ],
+)
+def test_what_is_waited_for(row: dict[str, str], waits: bool) -> None:
+    assert takeover.unchecked(row) is waits
