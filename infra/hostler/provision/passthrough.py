@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from hostler.provision.types import SeenOf
 
 ENDS = ("destroy", "down", "dn")
-FORGETS = (["stack", "rm"], ["stack", "remove"], ["stack", "import"], ["state", "delete"], ["state", "rename"])
+FORGETS = (
+    ["stack", "rm"],
+    ["stack", "remove"],
+    ["stack", "import"],
+    ["state", "delete"],
+    ["state", "rename"],
+)
 SECRETS = ["stack", "change-secrets-provider"]
 BARE = ("version", "help", "about", "plugin", "whoami", "gen-completion")  # not about one stack
 HELP = ("-h", "--help")
