@@ -56,7 +56,7 @@ def drain(observation: Observation, out: Out, *, cut: bool) -> None:
     """The replicas on rented hosts answer what they have, and get nothing new. Raises RefusedError (exit 9) with what
     would be cut: what cannot be asked may be busy. A machine that was never met serves nobody."""
     record, cloud = observation.record, observation.cloud
-    if cloud is None:
+    if cloud is None or _emptied(observation):
         return
     serving = [r for r in record.replicas if r.members[0].host in cloud.rented] if record else []
     hosts = {r.members[0].host for r in serving} if record else {*cloud.rented} - {*cloud.unmet}
@@ -76,6 +76,17 @@ def drain(observation: Observation, out: Out, *, cut: bool) -> None:
             out.live(f"{replica.id} on {host}: waiting for its last requests")
             with or_refused():
                 run.call(host, "retire", RETIRE_S, id=replica.id, force=cut)
+
+
+def _emptied(observation: Observation) -> bool:
+    """A `down` before this one drained all, and took the gateway away: nobody sends the rented hosts anything."""
+    owned = [observation.seen[host.name] for host in observation.every if host.owned]
+    return (
+        observation.record is None
+        and observation.gateway.owned
+        and not (observation.cloud and observation.cloud.home)
+        and all(seen.reached and not seen.uid for seen in owned)
+    )
 
 
 def _may_be_busy(host: str, error: str) -> Problem:

@@ -10,7 +10,8 @@ import pytest
 
 from hostler.cloud.types import Holding
 from hostler.console.out import Out
-from hostler.errors import ProvisionError
+from hostler.errors import ProvisionError, RefusedError
+from hostler.hosts.types import Host, Seen, Ssh
 from hostler.rollout import ending
 
 HELD = tuple(
@@ -66,3 +67,38 @@ def test_where_nobody_can_be_asked_all_of_before_may_be_there(monkeypatch: pytes
 
 def test_what_costs_nothing_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert left(monkeypatch, HELD[2:]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({}, False),
+        ({"uid": "u"}, True),  # the gateway's host still carries the stack
+        ({"error": "no answer"}, True),
+        ({"gateway": "burst-0"}, True),
+        ({"home": "burst-0"}, True),
+    ],
+)
+def test_a_second_down_goes_on_where_the_gateway_is_gone(change: dict[str, str], refused: bool) -> None:
+    """The first one emptied the owned hosts, and the end of what is rented did not come."""
+    hosts = {
+        name: Host(name=name, pool="p", ssh=Ssh(address=name), owned=name == "gpu-1")
+        for name in ("gpu-1", "burst-0")
+    }
+    uid, error = change.get("uid", ""), change.get("error", "")
+    observation: Any = SimpleNamespace(
+        record=None,
+        gateway=hosts[change.get("gateway", "gpu-1")],
+        every=tuple(hosts.values()),
+        cloud=SimpleNamespace(rented={"burst-0": None}, unmet=(), home=change.get("home", "")),
+        seen={
+            "gpu-1": Seen(host="gpu-1", at=0.0, seconds=0.0, uid=uid, error=error),
+            "burst-0": Seen(host="burst-0", at=0.0, seconds=0.0, uid="u"),
+        },
+    )
+    out = Out(stderr=StringIO())
+    if not refused:
+        return ending.drain(observation, out, cut=False)
+    with pytest.raises(RefusedError):
+        ending.drain(observation, out, cut=False)
+    return None
