@@ -16,7 +16,7 @@ __all__ = ["Options", "rollback"]
 
 def rollback(file: StackFile, number: int | None, out: Out, options: Options) -> Draft | None:
     """The same way as any `up`: planned, asked for, rolled, proved. None: it was answered with no."""
-    record = home.running(look(file, options, out))
+    record = home.running(look(file, options, out, pulumi=False))
     made = releases.again(record, number, asked_digests(file.stack))
     why = f"{releases.ROLLBACK} to {number}" if number else releases.ROLLBACK
     if made.number != record.release:

@@ -99,7 +99,7 @@ def _runs(replica: str, seen: Seen | None, host: str, specs: Mapping[int, Mappin
 
 def resume(file: StackFile, out: Out, options: ups.Options) -> bool:
     """Goes on with what was interrupted: forward, or back where it was going back. Whether anything was under way."""
-    observation = ups.look(file, options, out)
+    observation = ups.look(file, options, out, pulumi=False)
     record = home.running(observation)
     journal, release = record.journal, _of(record, record.journal)
     if journal is None or release is None:
@@ -120,7 +120,7 @@ def resume(file: StackFile, out: Out, options: ups.Options) -> bool:
 
 def abort(file: StackFile, out: Out, *, yes: bool, cut: bool) -> bool:
     """Goes back to the live release. Whether anything was under way. Raises RefusedError where there is no way back."""
-    observation = ups.look(file, ups.Options(yes=yes), out)
+    observation = ups.look(file, ups.Options(yes=yes), out, pulumi=False)
     record = home.running(observation)
     if record.journal is None:
         return False

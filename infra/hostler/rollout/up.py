@@ -128,14 +128,14 @@ def rented_pools(file: StackFile) -> tuple[str, ...]:
     return tuple(name for name, pool in file.stack.pools.items() if pool.aws)
 
 
-def look(file: StackFile, options: Options, out: Out | None = None) -> Observation:
+def look(file: StackFile, options: Options, out: Out | None = None, *, pulumi: bool = True) -> Observation:
     """Observes, and refuses to begin a new record where an old one was lost, or may be on a host that is off. `out`:
-    may be asked to let this machine in, where it comes from another network now."""
-    observation = observe(file, turn=options.turn)
+    may be asked to let this machine in, where it comes from another network now. `pulumi`: with its preview, for who plans next."""
+    observation = observe(file, pulumi=pulumi, turn=options.turn)
     if out and renting.started(observation, out, yes=options.yes):
-        observation = observe(file, turn=options.turn)
+        observation = observe(file, pulumi=pulumi, turn=options.turn)
     if out and renting.let_in(observation, out, yes=options.yes):
-        observation = observe(file, turn=options.turn)
+        observation = observe(file, pulumi=pulumi, turn=options.turn)
     home.refuse_unknown(observation)
     if options.restore:
         return restore(observation)

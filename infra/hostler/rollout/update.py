@@ -49,7 +49,7 @@ def candidates(
 ) -> tuple[Observation, tuple[Candidate, ...]]:
     """Asks registries and hubs, changes nothing. `models`: those alone; none: all. `changes`: what is found will be
     rolled out. Raises UsageError for a model that the live release does not have, RefusedError where there is none."""
-    observation = up.look(file, up.Options(yes=yes), out if changes else None)
+    observation = up.look(file, up.Options(yes=yes), out if changes else None, pulumi=False)
     record = home.running(observation)
     live = live_release(record)
     if live is None:

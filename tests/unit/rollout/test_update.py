@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
 
+from hostler.console.out import Out
 from hostler.manifest.items import ImagePin
 from hostler.models.types import Runs
 from hostler.record.types import Record
-from hostler.rollout import update
+from hostler.rollout import rollback, rollouts, up, update
 from hostler.rollout.update import DAY_S, Candidate, candidate
 from hostler.stackfile.outside import Updates
 from worlds import configure_world as world
@@ -162,3 +165,28 @@ def test_what_is_taken_and_by_which_word() -> None:
     assert names() == ["free"]
     assert names(now=True) == ["free", "young"]
     assert names(again=True) == ["free", "back"]
+
+
+class LookedError(Exception):
+    """The look was asked for; what comes after it is of no interest here."""
+
+
+@pytest.mark.parametrize("verb", ["update", "rollback", "abort", "resume"])
+def test_a_look_at_the_record_needs_no_pulumi(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def observe(_: Any, **how: Any) -> Any:
+        asked.append(how)
+        raise LookedError
+
+    monkeypatch.setattr(up, "observe", observe)
+    file, out, options = world.stack(), Out(stderr=StringIO()), up.Options()
+    begin: dict[str, Callable[[], Any]] = {
+        "update": lambda: update.candidates(file, out),
+        "rollback": lambda: rollback.rollback(file, None, out, options),
+        "abort": lambda: rollouts.abort(file, out, yes=True, cut=False),
+        "resume": lambda: rollouts.resume(file, out, options),
+    }
+    with pytest.raises(LookedError):
+        begin[verb]()
+    assert [how["pulumi"] for how in asked] == [False]
