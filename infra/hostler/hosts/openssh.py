@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from hostler.hosts.types import Host, Ssh
 
@@ -39,11 +37,12 @@ def ssh_argv(host: Host, words: Sequence[str] = ()) -> list[str]:
 
 
 def _pinned(host: Host) -> str:
-    """A known_hosts file with the stack file's key and no other."""
+    """A known_hosts file with the stack file's key and no other, where nobody else can write one."""
+    from hostler import operator
     from hostler.hosts.sshconfig import route
 
     name = route(host.ssh, host.name).name
-    path = Path(tempfile.gettempdir()) / f"hostler-known-{os.getuid()}-{host.name}"
+    path = operator.state_home() / f"known-{host.name}"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(f"{name} {host.ssh.host_key}\n")
