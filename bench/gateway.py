@@ -45,12 +45,11 @@ def quick() -> Path:
     return cache
 
 
-def gateway(rig: Rig, name: str, *routes: Route) -> Way:
+def gateway(rig: Rig, name: str, *routes: Route, sleeps: bool = False) -> Way:
     rig.port = free_port()
     rig.ports = type(rig.ports)(gateway_metrics=free_port(), edge_metrics=free_port(), health=free_port())
-    spec = rig.spec(
-        ServedModel(name="chat", replicas=routes), paths=rig.paths(f"gateway-{len(rig.proxies)}", "gpu-1")
-    )
+    model = ServedModel(name="chat", replicas=routes, sleeps=sleeps)
+    spec = rig.spec(model, paths=rig.paths(f"gateway-{len(rig.proxies)}", "gpu-1"))
     proxy = rig.gateway(spec)
     until(lambda: set(proxy.states().values()) == {"UP"})
     return Way(name, f"127.0.0.1:{rig.port}")

@@ -11,7 +11,7 @@ RESULTS = TOP / "bench" / "results.md"
 README = TOP / "README.md"
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 HEAD = "| what | measured | ratio | aim |\n|---|---|---|---|\n"
-ORDER = ("noop", "cold", "weights", "words", "placement", "gateway")
+ORDER = ("noop", "cold", "weights", "rollout", "idle", "words", "placement", "gateway")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """`make bench`: every row a ratio of one run on this machine, into bench/results.md and the README.
 
-run.py [noop cold weights words placement gateway]: only these rows are measured anew; the others stay as they were.
+run.py [noop cold weights rollout idle words placement gateway]: only these rows are measured anew; the others stay as they were.
 """
 
 from __future__ import annotations
@@ -14,15 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cold
+import crowd
+import idle
 import noop
 import placement
+import rollout
+import watching
 import weights
 import words
 from report import Row, figure, write
 from stand import TOP, Tools, say
 
+from hostler.node.idle.deciding import SWITCH_EXTRA_S
 from tools.pulumi_cli import pulumi_cli
 from tools.wheel import installed
+
+PROMISED_S, ALONE_S = 60, 600  # from a window's end, with a controller and without
 
 
 def noop_rows(tools: Tools, work: Path) -> list[Row]:
@@ -61,6 +68,108 @@ def weights_rows(tools: Tools, work: Path) -> list[Row]:
             "within 1.30",
             found["four"] / found["one"],
         ),
+    ]
+
+
+def rollout_rows(tools: Tools, work: Path) -> list[Row]:
+    found = rollout.measured(tools, work)
+
+    def share(what: str, now: str, unit: str) -> Row:
+        before = found[f"{now}_before"]
+        return Row(
+            f"{what}, {figure(before, unit)} before",
+            figure(found[now], unit),
+            "",
+            found[now] / before,
+        )
+
+    def lost(way: str) -> str:
+        return f"{found[f'{way}_lost']:.0f} of {found[f'{way}_requests']:.0f} requests lost"
+
+    floor = f"two drains and two loads of {rollout.LOAD_S} s, the floor of a change of two replicas"
+    return [
+        Row(floor, figure(found["floor"], "s"), ""),
+        Row(
+            "their exchanges by `hostler up`",
+            figure(found["exchanges"], "s"),
+            "",
+            found["exchanges"] / found["floor"],
+        ),
+        Row(
+            f"the whole `hostler up`, {lost('ours')}",
+            figure(found["took"], "s"),
+            "within 1.15",
+            found["took"] / found["floor"],
+        ),
+        share("answers in its busiest second", "rate", "/s"),
+        share("answers in a second, median", "middle", "/s"),
+        share("first token, p95", "first", "s"),
+        Row(
+            f"the same by `docker compose up -d`, host after host, {lost('compose')}",
+            figure(found["compose"], "s"),
+            "",
+            found["compose"] / found["floor"],
+        ),
+    ]
+
+
+def idle_rows(tools: Tools, work: Path) -> list[Row]:
+    held = holding_rows()
+    found, lines = idle.measured(tools, work)
+    alone = SWITCH_EXTRA_S + found["alone"]
+    load = watching.measured(lines, work)
+    window = "from a window's end to its engine's"
+    return [
+        Row(
+            f"{window}, by the controller, median of {idle.SLEEPS}",
+            figure(found["asleep"], "s"),
+            f"within {PROMISED_S} s",
+            found["asleep"] / PROMISED_S,
+        ),
+        Row(
+            f"the same by the host alone; of its wait of {SWITCH_EXTRA_S:.0f} s {idle.EXTRA_S} s were waited",
+            figure(alone, "s"),
+            f"within {ALONE_S} s",
+            alone / ALONE_S,
+        ),
+        Row(
+            f"an engine's start and its first token, the floor of a wake, median of {idle.WAKES}",
+            figure(found["floor"], "s"),
+            "",
+        ),
+        Row(
+            "a first token of who asks for a model that sleeps",
+            figure(found["wake"], "s"),
+            "",
+            found["wake"] / found["floor"],
+        ),
+        *held,
+        Row(f"the controller, {crowd.HOSTS} hosts with a replica each", share(load["alone"]), "under 3 %"),
+        Row("the same while a browser shows its page", share(load["shown"]), "under 3 %"),
+    ]
+
+
+def share(value: float) -> str:
+    return f"{100 * value:.1f} % of a core"
+
+
+def holding_rows() -> list[Row]:
+    program = [sys.executable, str(TOP / "bench" / "holding.py")]
+    done = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True, timeout=180)
+    found = json.loads(done.stdout)
+
+    def row(figures: str, what: str) -> Row:
+        held, same = found["holds"][figures], found["again"][figures]
+        spread = f"{held['low']:.2f} to {held['high']:.2f} in half of the rounds"
+        noise = f"{same['low']:.2f} to {same['high']:.2f} where it may not"
+        text = f"a chat, {what}, while its model may sleep and does not: {spread}, {noise}"
+        return Row(text, figure(held["ms"], "ms"), "1.00", held["ratio"])
+
+    return [
+        row("c1_p50", "p50, 1 client"),
+        row("c1_p95", "p95, 1 client"),
+        row("c16_p50", "p50, 16 clients"),
+        row("c16_p95", "p95, 16 clients"),
     ]
 
 
@@ -110,6 +219,8 @@ PARTS: dict[str, Callable[[Tools, Path], list[Row]]] = {
     "noop": noop_rows,
     "cold": cold_rows,
     "weights": weights_rows,
+    "rollout": rollout_rows,
+    "idle": idle_rows,
 }
 
 

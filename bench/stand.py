@@ -47,12 +47,14 @@ def stack_file(hosts: Sequence[str], image: str = STUB) -> str:
 
 
 @contextmanager
-def stand(tools: Tools, names: Sequence[str], stack: str, cards: tuple[str, ...] = ()) -> Generator[Desk]:
+def stand(
+    tools: Tools, names: Sequence[str], stack: str, cards: tuple[str, ...] = (), suite: str = "bookworm"
+) -> Generator[Desk]:
     """Bare hosts of these names and a desk with a stack file; all of it is gone afterwards."""
     if why := trouble():
         sys.exit(f"this machine cannot host a lab: {why}")
     with Lab.start(f"bench-{os.getpid()}") as lab:
-        lab.hosts(*(HostSpec(name, gpus=cards) for name in names))
+        lab.hosts(*(HostSpec(name, suite=suite, gpus=cards) for name in names))
         desk = Desk(lab, lab.operator("bench"), tools.hostler, tools.pulumi)
         desk.write(stack)
         yield desk

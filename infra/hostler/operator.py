@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+CONTROLLER = "HOSTLER_CONTROLLER"  # as hosts.ways has it, which is above this
 
 
 def state_home() -> Path:
@@ -24,6 +27,18 @@ def cache_home() -> Path:
 def stack_home(stack: str) -> Path:
     """What this operator keeps of one stack: Pulumi's local state, keys shown once."""
     return _private(state_home() / "stacks" / stack)
+
+
+def named_file(stack_file: str, name: str) -> Path:
+    """A file that a stack file names: beside it, or where `name` says. The controller has copies of its own."""
+    if there := os.environ.get(CONTROLLER):
+        return Path(there) / "files" / short_name(name)
+    return Path(stack_file).parent / Path(name).expanduser()
+
+
+def short_name(name: str) -> str:
+    """Of such a copy: never a path."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def read_json(path: Path) -> dict[str, Any]:

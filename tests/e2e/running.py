@@ -79,10 +79,10 @@ class Run:
                 return json.loads(text)
         return {}
 
-    def phases(self, kind: str) -> set[str]:
-        """How far the exchanges of this kind of container are."""
+    def phases(self, kind: str, *hosts: str) -> set[str]:
+        """How far the exchanges of this kind of container are, on these hosts, or on all."""
         found: set[str] = set()
-        for host in self.hosts:
+        for host in hosts or self.hosts:
             for text in self.texts(host, f"var/lib/hostler/journal/{kind}*.json"):
                 with suppress(ValueError):
                     found.add(str(json.loads(text)["phase"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -11,10 +11,12 @@ from e2e.desk import Desk
 from e2e.load import Load
 from e2e.test_roll import containers
 from lab.hosts import Host
+from lab.hubdata import COMMITS, REPO
 from lab.shell import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
+STUB = "ghcr.io/hostler-lab/stub-engine"
 WORDS = '"--threads", "1"'
 NEW = "--no-warmup"  # a word of the new release alone, by which its process is known
 THROTTLE = f"""
@@ -25,11 +27,11 @@ done
 """
 
 
-def undone(desk: Desk, hosts: dict[str, Host], why: str) -> None:
+def undone(desk: Desk, hosts: dict[str, Host], why: str, code: int | Sequence[int] = 7) -> None:
     """`up` under load: exit 7, the old ones serve as before, and no request was lost."""
     before = {name: containers(host) for name, host in hosts.items()}
     with Load(desk) as load:
-        failed = desk.up(code=7)
+        failed = desk.up(code=code)
         whole, broken = load.end()
     assert why in failed.err, failed
     assert broken == ""
@@ -66,9 +68,79 @@ def test_another_image_that_answers_garbage(desk: Desk, hosts: dict[str, Host]) 
     desk.up()
     old = desk.file.read_text()
     desk.edit(WORDS, '"--tokens", "64"')
-    desk.edit("    replicas: 2 ", "    image: ghcr.io/hostler-lab/stub-engine:1\n    replicas: 2 ")
+    desk.edit("    replicas: 2 ", f"    image: {STUB}:1\n    replicas: 2 ")
     undone(desk, hosts, "it repeats itself: nothing but 'word word")
     desk.write(old)
+    desk.up()
+    assert desk.plan() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("exits", "asked to exit at the start"),
+        ("out-of-memory", "cudaMalloc failed: out of memory"),
+        ("out-of-memory-asked", "cudaMalloc failed: out of memory"),
+        ("never-ready", "/health says 503"),
+        ("silent", "the answer is empty"),
+        ("cut-streams", "the stream broke off"),
+        ("other-model", "the engine has loaded /models/another.gguf"),
+    ],
+)
+def test_another_image_that_is_broken(fault: str, why: str, desk: Desk, hosts: dict[str, Host]) -> None:
+    old = desk.file.read_text()
+    broken_image(desk, "--fault", fault)
+    undone(desk, hosts, why)
+    desk.write(old)
+    assert {change["action"] for change in desk.plan()} == {
+        "remove"
+    }  # its image, which nothing needs any more
+    desk.up()
+    assert desk.plan() == []
+
+
+def broken_image(desk: Desk, *words: str, tag: str = "1") -> None:
+    """The stack file asks for the stub engine with these words; nobody says what it must answer."""
+    desk.edit("      expect: Paris\n", "")
+    desk.edit(WORDS, ", ".join(f'"{word}"' for word in words))
+    desk.edit("    replicas: 2 ", f"    image: {STUB}:{tag}\n    replicas: 2 ")
+
+
+def test_an_image_that_does_not_exist(desk: Desk, hosts: dict[str, Host]) -> None:
+    old = desk.file.read_text()
+    broken_image(desk, "--tokens", "16", tag="9")
+    undone(desk, hosts, f"{STUB}:9", code=(3, 5))
+    desk.write(old)
+    assert desk.plan() == []
+
+
+def test_an_image_that_is_gone_when_hosts_pull_it(desk: Desk, hosts: dict[str, Host]) -> None:
+    broken_image(desk, "--tokens", "16")
+    for host in hosts.values():
+        desk.lab.fault("ghcr.io", "hostler-lab/stub-engine", status=404, client=host.address)
+    undone(desk, hosts, STUB, code=6)
+    desk.lab.clear_faults()
+    desk.up()
+    assert desk.plan() == []
+
+
+def test_no_room_for_an_image(desk: Desk, hosts: dict[str, Host]) -> None:
+    broken_image(desk, "--tokens", "16")
+    hosts["gpu-2"].fill_disk(leave_bytes=2 << 20)
+    try:
+        undone(desk, hosts, "gpu-2", code=6)
+    finally:
+        hosts["gpu-2"].free_disk()
+    desk.up()
+    assert desk.plan() == []
+
+
+def test_weights_with_another_checksum(desk: Desk, hosts: dict[str, Host]) -> None:
+    desk.edit("-GGUF:Q4_1", f"-GGUF:Q4_1@{COMMITS[REPO][1]}")
+    for host in hosts.values():
+        desk.lab.fault("huggingface.co", "^/lfs/", wrong=True, client=host.address)
+    undone(desk, hosts, "expected SHA-256 ", code=6)
+    desk.lab.clear_faults()
     desk.up()
     assert desk.plan() == []
 

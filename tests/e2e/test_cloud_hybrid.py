@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from e2e import nights
 from e2e.desk import Desk, Done
 from e2e.load import Load
 from e2e.sky import instances, rented_from, shown, slot_of
@@ -100,6 +101,27 @@ def test_a_killed_wake_leaves_one_machine_and_goes_on(office: Desk, cloud: Cloud
     (machine,) = instances(cloud)
     assert machine["InstanceType"] == "g6.xlarge"
     assert ready(office) == 2
+    assert office("plan", "--check").out == ""
+
+
+@pytest.mark.usefixtures("controller_world")
+def test_updates_without_anyone_beside_a_rented_machine(office: Desk) -> None:
+    """The controller has no rights in the cloud: it logs in there, takes what is newer, and leaves what is rented."""
+    gateway = office.lab.hosts()[0]
+    before = office.file.read_text()
+    said = nights.switched_on(office)
+    assert "the controller on gpu-1 reaches burst-0, gpu-1" in said
+    assert nights.turn(gateway)["text"] == "nothing newer"
+    office.lab.move_tag("ghcr.io/ggml-org/llama.cpp:server-cuda", "server-b2")
+    with Load(office) as load:
+        found = nights.turn(gateway)
+        _, broken = load.end()
+    assert found["last"]["ended"] == "good", found
+    assert broken == ""
+    assert ready(office) == 2
+    office.lab.clear_faults()
+    office.write(before)
+    office.up()
     assert office("plan", "--check").out == ""
 
 

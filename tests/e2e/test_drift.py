@@ -108,6 +108,7 @@ def test_a_stopped_container_is_started(steady: Desk, hosts: dict[str, Host]) ->
     assert steady.plan() == []
 
 
+@pytest.mark.soak
 def test_a_leftover_of_a_model_is_removed(desk: Desk, hosts: dict[str, Host]) -> None:
     """A model that left the file leaves the hosts, its weights too; the others go on serving."""
     desk.edit("    replicas: 2 ", "    replicas: 1 ")

@@ -126,6 +126,7 @@ def test_without_a_working_driver_nothing_is_changed(site: Site) -> None:
 # -- packages
 
 
+@pytest.mark.soak
 def test_a_wrong_key_of_the_toolkit_installs_nothing(site: Site, good: Host) -> None:
     wrong = site.desk.operator.home / "other.asc"
     site.desk.operator.run(["bash", "-ec", OTHER_KEY.format(file=wrong)], check=True)
@@ -216,6 +217,7 @@ def test_a_file_that_is_gone_is_named(prepared: Prepared) -> None:
     assert "next: " in prepared.hub.err
 
 
+@pytest.mark.soak
 def test_a_full_disk_is_said_and_up_goes_on_with_room(waiting: Desk, site: Site) -> None:
     """A dead host beside it holds nobody up: all is done on the other, and the exit code says that one is missing."""
     host, dead = site.hosts["good"], site.hosts["driverless"]
@@ -249,6 +251,7 @@ def test_wrong_bytes_never_get_the_final_name(waiting: Desk, site: Site) -> None
     assert weights(host) == {FILE, f"{FILE}.hostler"}
 
 
+@pytest.mark.soak
 def test_a_cut_connection_is_resumed(waiting: Desk, site: Site) -> None:
     """Cut in the middle: the rest is asked for, not the whole."""
     host, size = site.hosts["good"], (hub_files() / "1.gguf").stat().st_size

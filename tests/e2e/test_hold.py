@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 
 def test_an_only_replica_is_exchanged_under_load(desk: Desk, hosts: dict[str, Host]) -> None:
-    desk.edit("    replicas: 2 ", "    replicas: 1 ")
+    desk.edit("    replicas: 2 ", "    exchange: in-place\n    replicas: 1 ")
     desk.up()
     host = next(h for h in hosts.values() if "hostler-chat-0" in h.run(["docker", "ps"]).stdout)
     before = container(host, replica_of(host))

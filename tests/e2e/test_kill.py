@@ -42,6 +42,7 @@ class Stage:
     bare: bool = True
     whole: bool = False
     slow: str = ""  # what the outside world holds up for it
+    in_place: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -74,14 +75,24 @@ STAGES = (
     Stage("starting the gateway", phase("check", "gateway")),
     Stage("verifying", lambda run: "changed  gpu-1: Start it" in run.said()),
     Stage("recorded", recorded(1)),
-    Stage("draining", there("gpu-1", "run/hostler/drain/*"), bare=False),
-    Stage("stopping", phase("stop"), bare=False, whole=True),
-    Stage("exchanging", phase("start"), bare=False),
-    Stage("checking the new one", phase("check"), bare=False, whole=True),
-    Stage("committing", phase("commit"), bare=False),
+    Stage("draining", there("gpu-1", "run/hostler/drain/*"), bare=False, in_place=True),
+    Stage("stopping", phase("stop"), bare=False, whole=True, in_place=True),
+    Stage("exchanging", phase("start"), bare=False, in_place=True),
+    Stage("checking the new one", phase("check"), bare=False, whole=True, in_place=True),
+    Stage("committing", phase("commit"), bare=False, in_place=True),
+    Stage("proving it beside the old one", phase("beside"), bare=False, whole=True),
+    Stage("seeing the old one off", phase("leave"), bare=False),
     Stage("all recorded", recorded(2), bare=False),
 )
-DRAWN = random.Random(SEED).sample(STAGES, 3)
+DRAWN = random.Random(SEED).sample(STAGES, 2)
+
+
+def change(*desks: Desk, in_place: bool = True) -> None:
+    """One thing to change, and not beside the replica that serves."""
+    for one in desks:
+        one.edit("context: 2k ", "context: 3k ")
+        if in_place:
+            one.edit("    replicas: 2 ", "    exchange: in-place\n    replicas: 2 ")
 
 
 def begun(desk: Desk, hosts: Hosts, stage: Stage) -> Run:
@@ -89,7 +100,7 @@ def begun(desk: Desk, hosts: Hosts, stage: Stage) -> Run:
     if stage.bare:
         desk.lab.restore(BARE)
     else:
-        desk.edit("context: 2k ", "context: 3k ")
+        change(desk, in_place=stage.in_place)
     if stage.slow:
         desk.lab.fault(stage.slow, "^/lfs/|/blobs/", slow=20 << 20)
     return Run(desk, hosts)
@@ -191,8 +202,7 @@ def roamer(desk: Desk) -> Iterator[Desk]:
 @pytest.mark.soak
 def test_without_its_network_the_lock_does_not_stay(desk: Desk, roamer: Desk, hosts: Hosts) -> None:
     """A colleague's `up` goes on, and ends what the lost one left behind."""
-    for one in (desk, roamer):
-        one.edit("context: 2k ", "context: 3k ")
+    change(desk, roamer)
     with Run(roamer, hosts) as run:
         run.until(phase("check"))
         roamer.operator.network_cut()
@@ -204,7 +214,7 @@ def test_without_its_network_the_lock_does_not_stay(desk: Desk, roamer: Desk, ho
 @pytest.mark.soak
 def test_who_lost_the_lock_changes_nothing_more(desk: Desk, roamer: Desk, hosts: Hosts) -> None:
     """Cut off from the gateway's host alone: the others could still be reached, and are left in peace."""
-    roamer.edit("context: 2k ", "context: 3k ")
+    change(roamer)
     ends = (desk.lab.number, roamer.operator.alone, hosts["gpu-1"].address)
     with Run(roamer, hosts) as run:
         run.until(phase("check"))
@@ -215,7 +225,7 @@ def test_who_lost_the_lock_changes_nothing_more(desk: Desk, roamer: Desk, hosts:
             network.heal_pair(*ends)
     assert "the lock" in run.said()
     wait_for("the lock to be free", lambda: free(hosts), FREE_S)
-    desk.edit("context: 2k ", "context: 3k ")
+    change(desk)
     converges(desk, hosts)
 
 

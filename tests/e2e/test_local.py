@@ -94,6 +94,7 @@ def test_from_nothing_to_a_chat_and_back(desk: Workstation) -> None:
     assert "ready" in desk("hostler", "status").stdout
     assert "ssh" not in desk("hostler", "doctor").stdout.lower()
 
+    desk.host.run(["systemctl", "stop", "hostler@chat-0"])  # which would make it anew
     desk.host.run(["docker", "rm", "-f", "hostler-chat-0"])
     assert "container:chat-0" in desk("hostler", "plan").stdout
     desk("hostler", "up", "--yes")

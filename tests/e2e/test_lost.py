@@ -86,6 +86,7 @@ def containers(host: Host) -> list[str]:
     return [container(host, name) for name in (replica_of(host), "gateway")]
 
 
+@pytest.mark.soak
 def test_a_dead_host_does_not_hold_the_others(desk: Desk, hosts: dict[str, Host]) -> None:
     hosts["gpu-2"].network_cut()
     report = desk("status", "--json", code=4).json
@@ -99,6 +100,7 @@ def test_a_dead_host_does_not_hold_the_others(desk: Desk, hosts: dict[str, Host]
     assert desk.plan() == []
 
 
+@pytest.mark.soak
 def test_what_changes_while_a_host_is_off(desk: Desk, hosts: dict[str, Host]) -> None:
     """The others are made true, with exit 4; a second time nothing of them is touched; the host catches up later."""
     known, before = routes(hosts["gpu-1"]), containers(hosts["gpu-1"])

@@ -187,6 +187,7 @@ def folders(host: Host) -> list[str]:
     return host.run(["ls", "/var/lib/hostler/models"]).stdout.split()
 
 
+@pytest.mark.soak
 def test_old_weights_stay_until_the_new_release_answers(office: Office) -> None:
     """One that does not answer leaves them where they are, and the way back downloads nothing."""
     old, wish = folders(office.host), f"GGUF:Q4_1@{COMMITS[REPO][1]}"
@@ -206,6 +207,7 @@ def test_old_weights_stay_until_the_new_release_answers(office: Office) -> None:
     assert set(old) < set(folders(office.host))  # for a rollback
 
 
+@pytest.mark.soak
 def test_a_mirror_with_an_authority_that_a_host_does_not_trust(office: Office) -> None:
     """The operator trusts it; Docker on the host says no, and it is said what to do there."""
     office.host.run(["cp", "/usr/local/share/ca-certificates/lab.crt", "/etc/lab-ca.crt"])

@@ -18,7 +18,7 @@ from lab.lab import Lab
 from lab.machine import trouble
 from lab.spec import HostSpec
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]  # four hosts of its own: minutes
 
 NAMES = ("gpu-1", "gpu-2", "gpu-3", "gpu-4")
 CDN = "cas-bridge.xethub.hf.co"

@@ -35,6 +35,7 @@ def test_a_changed_model_is_exchanged_under_load(desk: Desk) -> None:
     assert desk.plan() == []
 
 
+@pytest.mark.soak
 def test_a_replica_that_does_not_start_is_put_back(desk: Desk, hosts: dict[str, Host]) -> None:
     """Arguments that the engine refuses: the old one answers again, exit 7, and the container's own words are shown."""
     desk.edit('"--threads", "1"', '"--threads", "1", "--no-such-flag"')
@@ -49,8 +50,9 @@ def test_a_replica_that_does_not_start_is_put_back(desk: Desk, hosts: dict[str, 
     assert desk.plan() == []
 
 
+@pytest.mark.soak
 def test_one_replica_whose_requests_do_not_wait_needs_allow_downtime(desk: Desk) -> None:
-    desk.edit("    replicas: 2 ", "    hold: none\n    replicas: 1 ")
+    desk.edit("    replicas: 2 ", "    hold: none\n    exchange: in-place\n    replicas: 1 ")
     desk.up("--allow-downtime")
     desk.edit("context: 2k ", "context: 3k ")
     refused = desk.up(code=9)
@@ -81,6 +83,7 @@ def test_a_replica_that_gets_no_requests_is_not_done(desk: Desk, hosts: dict[str
     assert f"{away} on gpu-2: expected a replica that the gateway sends requests" in refused.err
     assert "Paris" in desk.ask()
     desk.edit("context: 2k ", "context: 3k ")
+    desk.edit("    replicas: 2 ", "    exchange: in-place\n    replicas: 2 ")
     assert "another replica to serve meanwhile" in desk.up(code=9).err
     hosts["gpu-1"].run([word.format("D") for word in drop])
     wait_for("the gateway to see it", lambda: states()[away] == "ready", 30)

@@ -41,7 +41,10 @@ def test_status_shows_everything_with_its_age(steady: Desk) -> None:
     assert {card["state"] for card in report["cards"]} == {"seen"}
     assert {replica["state"] for replica in report["replicas"]} == {"ready"}
     assert all(replica["age_s"] is not None for replica in report["replicas"])
-    assert report["models"] == [{"name": "chat", "replicas": 2, "ready": 2}]
+    (model,) = report["models"]
+    assert [model[key] for key in ("name", "replicas", "ready", "asleep")] == ["chat", 2, 2, 0]
+    assert model["first_token_p95_s"] is None
+    assert model["first_token_how"] != ""
     assert "chat" in steady("status").out
 
 
@@ -87,6 +90,7 @@ def test_a_saved_plan_is_applied_verbatim_or_refused(desk: Desk, hosts: dict[str
     assert desk.plan() == []
 
 
+@pytest.mark.soak
 def test_weights_that_lie_on_the_hosts(desk: Desk, hosts: dict[str, Host]) -> None:
     """A file of the user's own is served from where it is, and stays there."""
     for host in hosts.values():

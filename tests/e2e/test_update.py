@@ -54,3 +54,22 @@ def test_another_revision_of_the_weights(desk: Desk) -> None:
 
 def test_an_unknown_model(desk: Desk) -> None:
     assert "one of chat" in desk("update", "nothing", code=2).err
+
+
+def test_a_newer_haproxy_of_gateway_and_edges(desk: Desk) -> None:
+    """The doors change their image, and no connection is refused or cut."""
+    assert "nothing newer" in desk("update", "gateway").err
+    desk.lab.move_tag("registry-1.docker.io/library/haproxy:3.4", "3.4.9")
+    (row,) = desk("update", "--json").json
+    assert (row["model"], row["why_not"]) == ("gateway", "")
+    assert desk.plan() == []
+    with Load(desk) as load:
+        done = desk("update", "gateway", "--apply", "--yes")
+        whole, broken = load.end()
+    assert broken == ""
+    assert whole > 0
+    assert "answered" in done.err
+    newest = desk("releases", "--json").json[0]
+    assert (newest["live"], newest["ended"], newest["why"]) == (True, "good", "update of gateway")
+    assert desk.plan() == []
+    assert "nothing newer" in desk("update").err

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from .cloud.roots import nvidia_root, plain_root
 from .lab import Lab, setup
 from .machine import trouble
+from .python_world import python_world
 from .shell import LabError
 from .spec import HostSpec, demo_specs
 from .vllm_image import vllm_image
@@ -99,6 +100,7 @@ def doctor(_: argparse.Namespace) -> int:
 def build(words: argparse.Namespace) -> int:
     setup(*words.suites)
     vllm_image()
+    python_world()
     plain_root()
     nvidia_root()
     return 0

@@ -1,4 +1,5 @@
-"""A caching HTTP proxy for apt: hosts name a mirror of their own, and this machine's mirror answers."""
+"""A caching HTTP proxy for apt: hosts name a mirror of their own, and this machine's mirror answers; newer.py's packages
+come from a folder of their lab."""
 
 import os
 import shutil
@@ -8,16 +9,18 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
+from email.message import Message
 from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from .cache import home
+from .cache import home, labs
 from .shell import sh
 
 DEBIAN = "http://mirror.lab/debian"  # what hosts have in their sources; this machine's own mirror answers
 SECURITY = "http://mirror.lab/debian-security"
+NEWER = "http://mirror.lab/newer/"  # LAB/HOST/ORIGIN/FILE
 FRESH = 6 * 3600  # seconds for which an index is not asked for again
 
 
@@ -57,6 +60,8 @@ class AptProxy(ThreadingHTTPServer):
 
     def file(self, url: str) -> Path:
         """The file of this address, from the cache where it is new enough; an old one where the mirror is away."""
+        if url.startswith(NEWER):
+            return self.made(url)
         path = self.path(url)
         with self.locks[url]:
             if path.is_file():
@@ -70,6 +75,14 @@ class AptProxy(ThreadingHTTPServer):
             except OSError:
                 if not path.is_file():
                     raise
+        return path
+
+    def made(self, url: str) -> Path:
+        """A file that is there, in no cache."""
+        lab, *rest = [part for part in unquote(url[len(NEWER) :]).split("/") if part not in ("", ".", "..")]
+        path = labs() / lab / "newer" / Path(*rest)
+        if not path.is_file():
+            raise urllib.error.HTTPError(url, 404, "not found", Message(), None)
         return path
 
     def fetch(self, url: str, path: Path) -> None:

@@ -22,6 +22,7 @@ SMALL = (
     '--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/usr/share/i18n',
     '--customize-hook=rm -rf "$1"/usr/share/zoneinfo "$1"/etc/machine-id "$1"/etc/hostname "$1"/etc/resolv.conf',
 )
+STARTS = "lab.starts"  # a label: what its containers start, instead of the engine
 ENTRYPOINT = """#!/bin/sh
 set -e
 # first arg is `-f` or `--some-option`
@@ -98,6 +99,7 @@ IMAGES = (
             "server-b1": {"org.opencontainers.image.version": "b1"},
             "server-cuda": {"org.opencontainers.image.version": "b1-cuda"},
             "server-b2": {"org.opencontainers.image.version": "b2"},
+            "server-bad": {"org.opencontainers.image.version": "bad", STARTS: "/bin/false"},
         },
         config={
             "Entrypoint": ["/app/llama-server"],
@@ -109,7 +111,7 @@ IMAGES = (
     ),
     Image(
         name="registry-1.docker.io/library/haproxy",
-        tags={"3.4": {}},
+        tags={"3.4": {}, "3.4.9": {"org.opencontainers.image.version": "3.4.9"}},
         config={
             "User": "haproxy",
             "Entrypoint": ["docker-entrypoint.sh"],
@@ -172,10 +174,11 @@ def pack(image: Image, path: Path) -> None:
     platform = {"architecture": "amd64", "os": "linux"}
     tags: dict[str, object] = {}
     for tag, labels in image.tags.items():
+        starts = {"Entrypoint": [labels[STARTS]]} if STARTS in labels else {}
         config = {
             **platform,
             "created": CREATED,
-            "config": {**image.config, "Labels": labels},
+            "config": {**image.config, **starts, "Labels": labels},
             "rootfs": {"type": "layers", "diff_ids": [plain]},
             "history": [{"created": CREATED, "created_by": "lab"}],
         }

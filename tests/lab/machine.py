@@ -30,6 +30,7 @@ PROGRAMS = {
     "nsenter": "util-linux",
     "curl": "curl",
 }
+BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}  # the status page's tests alone need it
 
 
 def _missing(programs: dict[str, str] = PROGRAMS) -> list[str]:

@@ -1,6 +1,8 @@
 """A certificate authority that only lab hosts and operators trust, and the outside names that the lab answers."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from .cache import built, digest
 from .shell import sh
@@ -17,6 +19,8 @@ NAMES = (
 )
 # of Enterprise Linux: later than the authority, too, as those below
 RPM_NAMES = ("dl.rockylinux.org", "dl.fedoraproject.org", "download.docker.com")
+PYPI: Any = import_module("pip._internal.models.index").PyPI  # it has no types
+PYPI_NAMES: tuple[str, str] = (PYPI.netloc, PYPI.file_storage_domain)  # those that pip asks
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 # an office's mirrors of these: the authority is older than their names, so they have a certificate of their own
 MIRRORS = ("registry.office.example", "hub.office.example", "apt.office.example")
@@ -58,7 +62,7 @@ def certificate_for(authority: Path, path: Path, names: tuple[str, ...]) -> None
 
 def server() -> Path:
     """The folder with the server.crt and server.key of all outside names."""
-    every = (*NAMES, *MIRRORS, *RPM_NAMES)
+    every = (*NAMES, *MIRRORS, *RPM_NAMES, *PYPI_NAMES)
     recipe = digest(pki() / "ca.crt", *every)
     return built("server", recipe, lambda path: certificate_for(pki(), path, every))
 

@@ -18,6 +18,7 @@ from .hosts import Host
 from .lab import Lab
 from .machine import trouble
 from .operators import Operator
+from .python_world import python_world
 from .side_by_side import side_by_side
 from .spec import HostSpec
 from .vllm_image import vllm_image
@@ -72,6 +73,12 @@ def hosts(request: pytest.FixtureRequest, fresh_hosts: FreshHosts) -> list[Host]
     if mark is None:
         pytest.fail("the fixture `hosts` needs @pytest.mark.lab_hosts(...)")
     return fresh_hosts(*mark.args, **mark.kwargs)
+
+
+@pytest.fixture(scope="session")
+def controller_world() -> None:
+    """What the controller comes from: Python's image, and a package index."""
+    python_world()
 
 
 @pytest.fixture(scope="session")

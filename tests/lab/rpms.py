@@ -176,7 +176,7 @@ def _fill(package: Rpm, tree: Path, extracted: Path) -> None:
         target.write_text(text)
 
 
-def _build_one(package: Rpm, folder: Path, work: Path, extracted: Path) -> None:
+def build_one(package: Rpm, folder: Path, work: Path, extracted: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     (work / "tree").mkdir(parents=True)
     _fill(package, work / "tree", extracted)
@@ -250,7 +250,7 @@ def _build(path: Path) -> None:
             folder = www / name
             folder.mkdir(parents=True)
             for package in packages:
-                _build_one(package, folder, path / "work", extracted)
+                build_one(package, folder, path / "work", extracted)
             rpms = sorted(map(str, folder.glob("*.rpm")))
             gpg = shutil.which("gpg") or "gpg"
             sign = [

@@ -11,10 +11,12 @@ import threading
 from pathlib import Path
 
 from .aptproxy import AptProxy
-from .pki import MIRRORS, NAMES, RPM_NAMES, server
+from .pki import MIRRORS, NAMES, PYPI_NAMES, RPM_NAMES, server
 from .shell import Process
 from .sites import sites
 from .web import Control, Web
+
+OUTSIDE = (*NAMES, *MIRRORS, *RPM_NAMES, *PYPI_NAMES)
 
 
 def _name(packet: bytes) -> tuple[str, int]:
@@ -45,9 +47,7 @@ def serve_dns(address: str, directory: Path) -> None:
         packet, client = server.recvfrom(2048)
         try:
             hosts: dict[str, str] = json.loads((directory / "names.json").read_text())
-            server.sendto(
-                dns_answer(packet, dict.fromkeys((*NAMES, *MIRRORS, *RPM_NAMES), address) | hosts), client
-            )
+            server.sendto(dns_answer(packet, dict.fromkeys(OUTSIDE, address) | hosts), client)
         except (OSError, ValueError, IndexError, struct.error):
             continue
 

@@ -9,7 +9,8 @@ from typing import Any
 from .debs import nvidia_repository
 from .hubdata import COMMITS, DENSE, FILE, GATED, TOKEN, hub_files
 from .images import images
-from .pki import RPM_NAMES
+from .pki import PYPI_NAMES, RPM_NAMES
+from .python_world import Index, python_image_if_built
 from .repositories import entries, large_file
 from .rpms import rpm_repositories_if_built
 from .vllm_image import vllm_image_if_built
@@ -113,8 +114,8 @@ class Registry:
     @property
     def folders(self) -> list[Path]:
         """One for each image, also of one that was built since the lab started."""
-        vllm = vllm_image_if_built()
-        return [*self.always, vllm] if vllm else self.always
+        later = (vllm_image_if_built(), python_image_if_built())
+        return [*self.always, *(folder for folder in later if folder)]
 
     def tags(self, name: str) -> dict[str, str] | None:
         """The digest under each tag."""
@@ -220,6 +221,7 @@ def sites(control: Control) -> dict[str, tuple[str, Site]]:
         "registry-1.docker.io": ("registry-1.docker.io", docker),
         "auth.docker.io": ("registry-1.docker.io", docker),
         **{name: (name, packages) for name in (*APT_NAMES, *RPM_NAMES)},
+        **dict.fromkeys(PYPI_NAMES, (PYPI_NAMES[0], Index())),
         **_mirrors(control),
         "models.example.com": ("models.example.com", Files(hub_files(), {FILE: hub_files() / "1.gguf"})),
     }

@@ -80,7 +80,10 @@ def test_without_driver(fresh_hosts: FreshHosts) -> None:
     assert host.run(["cat", "/sys/bus/pci/devices/0000:03:00.0/vendor"]).stdout == "0x10de\n"
 
 
-@pytest.mark.parametrize(("suite", "release"), [("bookworm", "debian12"), ("trixie", "debian13")])
+@pytest.mark.parametrize(
+    ("suite", "release"),
+    [("bookworm", "debian12"), pytest.param("trixie", "debian13", marks=pytest.mark.soak)],
+)
 def test_a_driver_from_packages_runs_after_a_reboot(
     fresh_hosts: FreshHosts, suite: str, release: str
 ) -> None:
@@ -215,6 +218,7 @@ def test_ends_with_its_owner() -> None:
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+@pytest.mark.soak
 def test_docker_through_apt_serves_the_model(lab: Lab, fresh_hosts: FreshHosts, suite: str) -> None:
     (host,) = fresh_hosts(HostSpec("h1", suite=suite, gpus=CARDS))
     since = time.time()

@@ -16,11 +16,11 @@ ROOMS = sorted(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()
 # a room may import those of a lower floor, and its own
 FLOORS = [
     {"manifest", "stackfile"},
-    {"engines", "models", "hosts", "record"},
-    {"placement", "cloud"},
+    {"engines", "models", "hosts", "record", "money"},
+    {"placement", "cloud", "leases"},
     {"configure", "provision", "gateway", "carry", "proposal"},
     {"rollout", "console"},
-    {"cli"},
+    {"cli", "controller"},
 ]
 SIDEWAYS = {  # on one floor, one way only
     ("models", "hosts"),
@@ -49,6 +49,27 @@ HEAVY = {
     "requests",
     "httpx",
 }
+
+
+# rooms of what runs on a host: each may import those before it
+NODE = (
+    "base",
+    "docker",
+    "weights",
+    "packages",
+    "cards",
+    "doors",
+    "site",
+    "replica",
+    "canary",
+    "exchange",
+    "watch",
+    "upgrades",
+    "probe",
+    "owning",
+    "idle",
+    "leaving",
+)
 
 
 def modules() -> list[Path]:
@@ -105,6 +126,41 @@ def test_imports_go_one_way() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def rooms_named(path: Path) -> list[tuple[str, int]]:
+    """(room, line) of every import of another of node's rooms: `from ..room import X`, `from ..room.module import X`."""
+    found: list[tuple[str, int]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level > 1:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found.extend((name.split(".")[0], node.lineno) for name in names)
+    return found
+
+
+def test_rooms_of_the_node_import_one_way() -> None:
+    rooms = PACKAGE / "node"
+    assert {path.parent.name for path in rooms.glob("*/__init__.py")} == set(NODE)
+    assert {path.name for path in rooms.glob("*.py")} == {"__init__.py", "__main__.py"}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {path.parent.name} imports {room}"
+        for path in rooms.glob("*/*.py")
+        for room, line in rooms_named(path)
+        if room not in NODE[: NODE.index(path.parent.name)]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_rooms_of_the_node_stand_in_order_and_name_their_files() -> None:
+    rooms = PACKAGE / "node"
+    rows = [
+        line.split("|")[1].strip() for line in (rooms / "README.md").read_text().splitlines() if "|" in line
+    ]
+    assert tuple(rows[2:]) == NODE
+    for room in NODE:
+        text = (rooms / room / "README.md").read_text(encoding="utf-8")
+        missing = [p.name for p in (rooms / room).glob("[!_]*.py") if p.name not in text]
+        assert not missing, f"{room}/README.md names no {missing}"
+
+
 def test_only_provision_imports_pulumi() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line}"
@@ -127,7 +183,11 @@ def test_node_needs_only_the_standard_library() -> None:
     assert not wrong
 
 
-READMES = [*(PACKAGE / room / "README.md" for room in ROOMS), *sorted((ROOT / "tests").rglob("README.md"))]
+READMES = [
+    *(PACKAGE / room / "README.md" for room in ROOMS),
+    *(PACKAGE / "node" / room / "README.md" for room in NODE),
+    *sorted((ROOT / "tests").rglob("README.md")),
+]
 
 
 @pytest.mark.parametrize("path", READMES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -12,6 +12,7 @@ from hostler.hosts.types import Card, Driver, Facts, Host, Observed, Seen, Ssh, 
 from hostler.manifest.contents import Content, FetchedKey, MadeOnHost, Text
 from hostler.manifest.items import ImagePin, Manifest
 from hostler.models.types import Member, ModelSource, Placement, Release, ReleasedModel, Replica, Runs
+from hostler.node.probe.probe import ELSEWHERE
 from hostler.record.types import Key, Record
 from hostler.stackfile.load import loads
 from hostler.stackfile.sections import StackFile
@@ -25,9 +26,10 @@ pools:
 models:
   chat: {source: "hf:acme/tiny:Q4_1", replicas: 2}
 """
+ALONE = STACK + "updates: {engines: weekly, window: 'Sun 03:00-05:00 UTC'}\n"  # with a controller
 PEM = {
     name: f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n" for name in ("gateway", "edge")
-}
+} | {"controller": "ssh-ed25519 AAAAC3 hostler-updates@gpu-1\n"}
 
 
 def digest(text: str) -> str:
@@ -97,7 +99,8 @@ def runs(**changes: Any) -> Runs:
 def release(**changes: Any) -> Release:
     haproxy = pin("docker.io/library/haproxy", "3.4")
     models = {"chat": ReleasedModel(asked="asked", runs=runs(**changes))}
-    return Release(number=1, models=models, parts={"gateway": haproxy, "edge": haproxy}, when=AT)
+    parts = {"gateway": haproxy, "edge": haproxy, "controller": pin("docker.io/library/python", "3.13")}
+    return Release(number=1, models=models, parts=parts, when=AT)
 
 
 def release_of(number: int, weights: str, image: str = "", **changes: Any) -> Release:
@@ -225,12 +228,13 @@ def _ours(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     own = [
         file.path
         for file in manifest.files
-        if file.path.startswith(("/etc/hostler/", "/etc/systemd/system/hostler"))
+        if file.path.startswith(("/etc/hostler/", "/etc/systemd/system/hostler", *ELSEWHERE))
     ]
     links = [
         f"/etc/systemd/system/multi-user.target.wants/hostler@{c.id}.service" for c in manifest.containers
     ]
-    keys = [f"/etc/hostler/tls/{name}{end}" for name in manifest.made for end in (".crt", ".key")]
+    ends = {"controller": (".pub", ".key")}
+    keys = [f"/etc/hostler/tls/{m}{end}" for m in manifest.made for end in ends.get(m, (".crt", ".key"))]
     return {
         "files": (*own, *links, *keys),
         "units": tuple(f"hostler@{c.id}.service" for c in manifest.containers),

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from hostler.carry.origins import Body, Origin, Unavailable
-from hostler.node.serve import first_byte
+from hostler.node.weights.serve import first_byte
 
 STALL_S = 600.0  # how long a host may take nothing
 TOLD = 1 << 20  # bytes of a file of which it is said that it is through

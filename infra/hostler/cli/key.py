@@ -10,19 +10,20 @@ from hostler.console.out import Out
 
 @click.group()
 def command() -> None:
-    """Add, list and revoke the keys of clients; the change works at once."""
+    """Add, list and revoke keys: of clients, and for the controller's page. The change works at once."""
 
 
 @command.command()
 @click.argument("name")
 @options.stack
 @options.as_json
-def add(name: str, file: str | None, as_json: bool) -> None:
+@click.option("--admin", is_flag=True, help="For the controller's page (/hostler) instead of the models.")
+def add(name: str, file: str | None, as_json: bool, admin: bool) -> None:
     """Make a key called NAME and show it once."""
     from hostler.rollout import keyring
 
     out = Out(as_json=as_json)
-    made = keyring.add(options.load(file), name, out)
+    made = keyring.add(options.load(file), name, out, admin=admin)
     if as_json:
         out.json({"name": name, "key": made})
     else:
@@ -34,7 +35,7 @@ def add(name: str, file: str | None, as_json: bool) -> None:
 @options.stack
 @options.as_json
 def list_(file: str | None, as_json: bool) -> None:
-    """Show the names of the keys and since when they are valid."""
+    """Show the names of the keys, since when they are valid, and until when one is refused as its budget is used up."""
     from hostler.rollout import keyring
 
     out = Out(as_json=as_json)
@@ -42,7 +43,9 @@ def list_(file: str | None, as_json: bool) -> None:
     if as_json:
         out.json(rows)
     else:
-        out.table(("NAME", "SINCE", "KNOWN HERE"), [(r["name"], r["since"], r["here"]) for r in rows])
+        heads = ("NAME", "FOR", "SINCE", "KNOWN HERE", "REFUSED")
+        names = ("name", "for", "since", "here", "refused")
+        out.table(heads, [tuple(row[name] for name in names) for row in rows])
 
 
 @command.command()

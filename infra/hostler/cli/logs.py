@@ -14,7 +14,7 @@ from hostler.console.out import Out
 @click.option("-n", "--lines", default=100, show_default=True, help="How many lines.")
 @click.option("--follow", is_flag=True, help="Go on showing new lines.")
 def command(name: str, file: str | None, lines: int, follow: bool) -> None:
-    """Show what NAME says: a replica (chat-0), a model (all its replicas), gateway, or edge.
+    """Show what NAME says: a replica (chat-0), a model (all its replicas), gateway, edge, or controller.
 
     Prompts and answers are never logged, so they are not in it.
     """

@@ -48,6 +48,18 @@ def cut(function: Decorated) -> Decorated:
     )(function)
 
 
+def seconds(option: str, text: str | None) -> float | None:
+    """`10m` as seconds; raises click.BadParameter for what is no time."""
+    if text is None:
+        return None
+    from hostler.stackfile.forms import FormError, parse
+
+    try:
+        return float(parse("duration", text))
+    except FormError:
+        raise click.BadParameter(f"{text} is no time such as 90s, 10m, 3d", param_hint=option) from None
+
+
 def load(file: str | None) -> StackFile:
     """The stack file that is meant."""
     from hostler.stackfile.find import find

@@ -42,9 +42,10 @@ def status(file: str | None, as_json: bool) -> None:
     if found.journal is None or found.release is None:
         out.data(f"{NOTHING}; {live}")
         return
-    way = "is going back" if found.journal.stage == "back" else "is being made live"
+    way = {"back": "is going back", "upgrade": "runs on hosts that are being upgraded"}
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.journal.since))
-    out.data(f"release {found.release.number} {way} since {since} by {found.journal.who}; {live}")
+    what = way.get(found.journal.stage, "is being made live")
+    out.data(f"release {found.release.number} {what} since {since} by {found.journal.who}; {live}")
     out.table(("REPLICA", "HOST", "RUNS"), [(r["replica"], r["host"], r["runs"]) for r in found.rows])
     if found.journal.stage == "back":
         out.say("`hostler rollout resume` goes on going back; `hostler up` makes the stack file true instead")

@@ -24,6 +24,8 @@ class HeldKind:
     state: Callable[[Said], str] = lambda said: str(said.get("State", ""))
     gone: frozenset[str] = frozenset()  # states of what only lingers in the list
     part_of: Callable[[Said], str] = lambda said: ""  # noqa: ARG005 - most are part of nothing
+    what: Callable[[Said], str] = lambda said: ""  # noqa: ARG005 - most cost nothing
+    market: Callable[[Said], str] = lambda said: ""  # noqa: ARG005
 
 
 def _disk_of(said: Said) -> str:
@@ -40,6 +42,8 @@ KINDS = (
         made="LaunchTime",
         state=lambda said: str(said["State"]["Name"]),
         gone=frozenset({"terminated"}),
+        what=lambda said: str(said.get("InstanceType", "")),
+        market=lambda said: "spot" if said.get("InstanceLifecycle") == "spot" else "on-demand",
     ),
     HeldKind(
         name="volume",
@@ -49,6 +53,7 @@ KINDS = (
         made="CreateTime",
         gone=frozenset({"deleting", "deleted"}),
         part_of=_disk_of,
+        what=lambda said: str(said.get("Size", "")),
     ),
     HeldKind(name="address", operation="describe_addresses", items="Addresses", id="AllocationId"),
     HeldKind(name="security group", operation="describe_security_groups", items="SecurityGroups", id="GroupId"),
@@ -88,6 +93,8 @@ def _holding(kind: HeldKind, said: Said, region: str) -> Holding:
         state=kind.state(said),
         since=made.timestamp() if made else None,
         part_of=kind.part_of(said),
+        what=kind.what(said),
+        market=kind.market(said),
     )
 
 

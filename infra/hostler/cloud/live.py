@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hostler.cloud.session import asking, client, pages, side_by_side
@@ -13,21 +13,46 @@ from hostler.cloud.types import Rented
 from hostler.errors import ProvisionError
 
 GONE = ("shutting-down", "terminated")
+BY_ITSELF = "Client.InstanceInitiatedShutdown"  # by a shutdown from inside
+FORGOTTEN = ""  # about an hour after its end AWS knows nothing of it
 CHECKS = ("InstanceStatus", "SystemStatus")
 START_S = 180.0
 EVERY_S = 1.0
 
 
-def live(rented: Iterable[Rented]) -> Mapping[str, Rented]:
-    """By slot, with state and addresses of now; those that are gone are left out. All regions side by side."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """By slot. `there`: with state and addresses of now; `ended`: AWS's code of how the others ended, FORGOTTEN where it
+    does not know them any more."""
+
+    there: Mapping[str, Rented]
+    ended: Mapping[str, str]
+
+
+def look(rented: Iterable[Rented]) -> Look:
+    """All regions side by side. Raises ProvisionError."""
     regions: defaultdict[str, list[Rented]] = defaultdict(list)
     for machine in rented:
         regions[machine.candidate.region].append(machine)
-    found = side_by_side(lambda region: _region(region, regions[region]), regions)
-    return {machine.slot: machine for machines in found.values() for machine in machines}
+    answers = side_by_side(lambda region: _region(region, regions[region]), regions)
+    said = {one["InstanceId"]: one for answer in answers.values() for one in answer}
+    there: dict[str, Rented] = {}
+    ended: dict[str, str] = {}
+    for machine in (machine for machines in regions.values() for machine in machines):
+        one = said.get(machine.id)
+        if one is None or one["State"]["Name"] in GONE:
+            ended[machine.slot] = _code(one) if one else FORGOTTEN
+        else:
+            there[machine.slot] = _as_now(machine, one)
+    return Look(there=there, ended=ended)
 
 
-def _region(region: str, machines: list[Rented]) -> list[Rented]:
+def live(rented: Iterable[Rented]) -> Mapping[str, Rented]:
+    """Those that are there."""
+    return look(rented).there
+
+
+def _region(region: str, machines: list[Rented]) -> list[dict[str, Any]]:
     """Filters instead of ids: an unknown id would be an error for all of them."""
     ids = [machine.id for machine in machines]
     with asking(f"instances of {region}", region):
@@ -35,18 +60,23 @@ def _region(region: str, machines: list[Rented]) -> list[Rented]:
         answers = pages(
             ec2, "describe_instances", "Reservations", Filters=[{"Name": "instance-id", "Values": ids}]
         )
-    seen = {one["InstanceId"]: one for answer in answers for one in answer["Instances"]}
-    return [
-        replace(
-            machine,
-            state=one["State"]["Name"],
-            public_ip=one.get("PublicIpAddress", ""),
-            private_ip=one.get("PrivateIpAddress", ""),
-            since=one["LaunchTime"].timestamp() if one.get("LaunchTime") else None,
-        )
-        for machine in machines
-        if (one := seen.get(machine.id)) and one["State"]["Name"] not in GONE
-    ]
+    return [one for answer in answers for one in answer["Instances"]]
+
+
+def _as_now(machine: Rented, one: Mapping[str, Any]) -> Rented:
+    return replace(
+        machine,
+        state=one["State"]["Name"],
+        public_ip=one.get("PublicIpAddress", ""),
+        private_ip=one.get("PrivateIpAddress", ""),
+        since=one["LaunchTime"].timestamp() if one.get("LaunchTime") else None,
+    )
+
+
+def _code(one: Mapping[str, Any]) -> str:
+    """Never FORGOTTEN: AWS knows it, and may not say why it ended."""
+    why: Mapping[str, Any] = one.get("StateReason") or {}
+    return str(why.get("Code") or one["State"]["Name"])
 
 
 def ended(machine: Rented) -> str:

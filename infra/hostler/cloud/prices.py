@@ -12,7 +12,7 @@ from hostler.cloud.identity import identity
 from hostler.cloud.remember import DAY, MINUTE, remembered
 from hostler.cloud.session import asking, client, pages, side_by_side
 from hostler.cloud.trouble import AwsError
-from hostler.cloud.types import Market, Price
+from hostler.cloud.types import Holding, Market, Price
 
 HOURS_A_MONTH = 730
 
@@ -161,6 +161,18 @@ def disk(region: str, gib: int) -> Price:
 def address() -> Price:
     """An hour of a public IPv4 address."""
     return Price(amount=IPV4, source="AWS's page of VPC prices, June 2025")
+
+
+def of_holding(one: Holding) -> Price:
+    """An hour of a thing in an account; for one of the spot market what it costs at most. Raises ProvisionError for wrong
+    credentials only."""
+    if one.kind == "instance":
+        if one.state == "stopped":
+            return Price(amount=0.0, source="it is stopped; its disk is not part of it")
+        return on_demand(one.region, one.what)
+    if one.kind == "volume":
+        return disk(one.region, int(one.what)) if one.what.isdigit() else Price(amount=None, source="no size")
+    return address() if one.kind == "address" else Price(amount=0.0, source="AWS asks nothing for it")
 
 
 def together(*parts: Price) -> Price:

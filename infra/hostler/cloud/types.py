@@ -126,6 +126,8 @@ class Holding:
     state: str = ""  # of an instance
     since: float | None = None  # when it was made
     part_of: str = ""  # the instance to which a disk is attached
+    what: str = ""  # of an instance its type, of a disk its GiB
+    market: str = ""  # of an instance: spot, on-demand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hostler.configure import base, docker, engine, nvidia, power, sharing, systems, toolkit
+from hostler.configure import (
+    base,
+    controller,
+    docker,
+    engine,
+    idling,
+    nvidia,
+    power,
+    sharing,
+    systems,
+    toolkit,
+    watching,
+)
 from hostler.hosts.types import Seen
+from hostler.leases import view
 from hostler.manifest.contents import Text
 from hostler.manifest.items import Manifest, Package
 
@@ -22,13 +35,19 @@ def generic() -> tuple[str, ...]:
         docker.CLIENT,
         *docker.CLIENT_ALTERNATIVES,
         toolkit.PACKAGE,
+        controller.SUDO_PACKAGE,
     )
     paths = (
         *DOORS,
         base.NODE,
         base.UNIT,
         base.BOOT,
+        base.NEEDRESTART,
+        base.SPARED,
         power.FILE,
+        *watching.FILES,
+        *idling.FILES,
+        *controller.ASKED,
         sharing.CERTIFICATES,
         *(f"{sharing.FOLDER}/{name}" for name in sharing.UNITS),
         *docker.PATHS,
@@ -43,8 +62,16 @@ def generic() -> tuple[str, ...]:
         "unit:docker.service",
         "unit:firewalld.service",
         f"unit:{power.UNIT}",
+        f"unit:{watching.UNITS[0]}",
+        f"unit:{idling.UNITS[0]}",
         f"unit:{sharing.SOCKET}",
+        *(f"unit:{name}" for name in controller.STARTED),
+        f"json:{view.STATE}",
         f"account:{base.ACCOUNT}",
+        *(
+            f"text:{path}"
+            for path in (*controller.HOST_KEYS, controller.STATUS, controller.KEYS, controller.SPENT)
+        ),
         f"text:{nvidia.MARK}",
         EVERYTHING,
     )

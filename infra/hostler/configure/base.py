@@ -42,6 +42,13 @@ d /run/hostler/drain 0755 root root
 d /run/hostler/gateway 0750 hostler hostler
 d /run/hostler/edge 0750 hostler hostler
 """
+# Where Ubuntu's needrestart is: after updates without anyone it restarts units whose libraries are new, and ours would end
+# their containers in the middle of requests.
+NEEDRESTART = "/etc/needrestart/conf.d"
+SPARED = f"{NEEDRESTART}/hostler.conf"
+SPARED_TEXT = """# Written by hostler; edits here are lost. A restart of these ends containers in the middle of requests.
+$nrconf{override_rc}{qr(^hostler)} = 0;
+"""
 
 
 def items(record: Record, host: Host, seen: Seen | None) -> tuple[Item, ...]:
@@ -52,7 +59,13 @@ def items(record: Record, host: Host, seen: Seen | None) -> tuple[Item, ...]:
         File(path=STACK, part=Part.BASE, content=Text(text=stack_text(record, host.name))),
         File(path=BOOT, part=Part.BASE, content=Text(text=BOOT_TEXT)),
         File(path=UNIT, part=Part.BASE, content=Text(text=unit_text())),
+        *_spared(seen),
     )
+
+
+def _spared(seen: Seen | None) -> tuple[File, ...]:
+    there = seen is not None and observed.value(seen, f"path:{NEEDRESTART}") is not None
+    return (File(path=SPARED, part=Part.BASE, content=Text(text=SPARED_TEXT)),) if there else ()
 
 
 def account_notices(seen: Seen) -> Iterator[Notice]:

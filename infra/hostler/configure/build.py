@@ -5,7 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hostler.configure import base, docker, doors, engine, power, systems, toolkit, weights
+from hostler.configure import (
+    base,
+    controller,
+    docker,
+    doors,
+    engine,
+    idling,
+    power,
+    systems,
+    toolkit,
+    watching,
+    weights,
+)
 from hostler.configure.wish import Wish
 from hostler.hosts.types import Host, Seen
 from hostler.manifest.items import Container, Directory, Downloads, Item, Manifest
@@ -22,23 +34,36 @@ def manifests(
     release: Release,
     placement: Placement,
     record: Record,
+    secrets: Mapping[str, str] | None = None,
 ) -> dict[str, Manifest]:
-    """One manifest a host, for reachable and unreachable ones alike."""
-    wish = Wish(file=file, hosts=hosts, seen=seen, release=release, placement=placement, record=record)
+    """One manifest a host, for reachable and unreachable ones alike. `secrets`: SHA-256 of those that the controller
+    gets, by name."""
+    wish = Wish(
+        file=file,
+        hosts=hosts,
+        seen=seen,
+        release=release,
+        placement=placement,
+        record=record,
+        secrets=secrets or {},
+    )
     return {host.name: manifest(wish, host) for host in hosts}
 
 
 def manifest(wish: Wish, host: Host) -> Manifest:
     """All that must be true of one host."""
     seen = wish.seen.get(host.name)
-    made = doors.made(wish, host)
+    made = (*doors.made(wish, host), *controller.made(wish, host))
     items = (
         *base.items(wish.record, host, seen),
         *power.items(wish.file, host, seen),
+        *watching.items(wish, host),
+        *idling.items(wish, host),
         *docker.items(wish.file, seen),
         *toolkit.items(wish.file, seen),
         *weights.engine_items(wish, host),
         *doors.items(wish, host),
+        *controller.items(wish, host),
     )
     return collect(wish, host, _with_wanted(items), made)
 

@@ -11,6 +11,7 @@ from hostler.manifest.items import Effect, Manifest, Part
 
 Changes = Iterator[Change]
 ABSENT = "not there"
+ALONE = "updates without anyone"
 FIRST = "part of every host of the stack"
 
 

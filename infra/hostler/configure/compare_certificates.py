@@ -10,14 +10,23 @@ from hostler.hosts.types import Absent, Seen, Unknown, Value
 from hostler.manifest.items import Effect, Manifest, Part
 
 AUTHORITY, SERVER = "ca", "server"
+PARTS = {"edge": Part.EDGE, "controller": Part.CONTROLLER}
 PINNED = "hosts know each other by pinned certificates"
 TRUSTED = "clients that trust the stack's own authority know the gateway by it"
+WHY = {
+    AUTHORITY: TRUSTED,
+    SERVER: TRUSTED,
+    "controller": "updates without anyone come from this host; the key never leaves it",
+}
 
 
 def made(manifest: Manifest, seen: Seen, name: str) -> Changes:
     """Base makes it; what loads it is the part that it is for."""
-    title, part = f"made:{name}", Part.EDGE if name == "edge" else Part.GATEWAY
-    why = TRUSTED if name in (AUTHORITY, SERVER) else PINNED
+    title, part = f"made:{name}", PARTS.get(name, Part.GATEWAY)
+    why = WHY.get(name, PINNED)
+    if part is Part.CONTROLLER:
+        yield from _key(manifest, seen, title, why)
+        return
     match observed.of(seen, title):
         case Absent():
             then = "a certificate made on the host"
@@ -30,6 +39,17 @@ def made(manifest: Manifest, seen: Seen, name: str) -> Changes:
             if now:
                 then = f"for {address}, from the stack's own authority"
                 yield change(manifest, part, title, now, then, why, effect=Effect.RELOAD)
+        case Value():
+            return
+
+
+def _key(manifest: Manifest, seen: Seen, title: str, why: str) -> Changes:
+    then = "an SSH key made on the host"
+    match observed.of(seen, title):
+        case Absent():
+            yield change(manifest, Part.CONTROLLER, title, ABSENT, then, why, action="add")
+        case Unknown() as found:
+            yield unknown(manifest, Part.CONTROLLER, title, found, then)
         case Value():
             return
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hostler.configure import observed
 from hostler.configure.ask import names
-from hostler.configure.changes import ABSENT, FIRST, Changes, change, unknown
+from hostler.configure.changes import ABSENT, ALONE, FIRST, Changes, change, unknown
 from hostler.hosts.types import Absent, Seen, Unknown, Value
 from hostler.manifest.contents import FetchedKey, MadeOnHost, Packed, SecretRef, Text
 from hostler.manifest.items import (
@@ -66,6 +66,8 @@ def package(manifest: Manifest, seen: Seen, item: Package) -> Changes:
 def _package_why(item: Package, seen: Seen) -> tuple[str, Effect]:
     if item.part is Part.DRIVER:
         return "its cards need it; it runs after a reboot", Effect.REBOOT
+    if item.part is Part.CONTROLLER:
+        return ALONE, Effect.NONE
     if item.part is not Part.TOOLKIT:
         return "needed on every host of the stack", Effect.NONE
     if seen.facts and seen.facts.docker and seen.facts.docker_swarm:
@@ -83,7 +85,8 @@ def _package_why(item: Package, seen: Seen) -> tuple[str, Effect]:
 
 def directory(manifest: Manifest, seen: Seen, item: Directory) -> Changes:
     then = f"directory {item.mode} {item.owner}:{item.group}"
-    yield from _path(manifest, seen, item, "dir", then, FIRST, Effect.NONE)
+    why = ALONE if item.part is Part.CONTROLLER else FIRST
+    yield from _path(manifest, seen, item, "dir", then, why, Effect.NONE)
 
 
 def own_files(manifest: Manifest, seen: Seen) -> Iterator[File]:
@@ -100,6 +103,8 @@ def _changes(seen: Seen, item: Container) -> bool:
 
 
 def file(manifest: Manifest, seen: Seen, item: File) -> Changes:
+    if isinstance(item.content, SecretRef) and not item.content.sha256:
+        return  # this side has no value for it
     why = _file_why(item)
     then = f"{item.mode} {item.owner}:{item.group}"
     for found in _path(manifest, seen, item, "file", then, why, item.effect):
@@ -125,16 +130,16 @@ def file(manifest: Manifest, seen: Seen, item: File) -> Changes:
 
 def _file_why(item: File) -> str:
     match item.content:
-        case MadeOnHost(host=host):
-            return f"{host} is known by its certificate"
+        case MadeOnHost(host=host, before=before):
+            return f"{host} is known by its {'key' if before else 'certificate'}"
         case FetchedKey(url=url):
             return f"the key of {url}"
-        case Packed():
-            return "this version of hostler's agent"
+        case Packed(name=name):
+            return "this version of hostler" if name == "hostler.zip" else "this version of hostler's agent"
         case SecretRef(name=name):
             return f"the secret {name}"
         case Text():
-            return "as the stack file says"
+            return ALONE if item.part is Part.CONTROLLER else "as the stack file says"
 
 
 def content_digest(item: File, host: str) -> str | None:
@@ -143,11 +148,11 @@ def content_digest(item: File, host: str) -> str | None:
         case Text(text=text):
             return sha256(text.encode()).hexdigest()
         case SecretRef() | Packed():
-            return item.content.sha256
+            return item.content.sha256 or None
         case FetchedKey():
             return None
-        case MadeOnHost(host=maker):
-            return None if maker == host else item.content.sha256 or "made at this run"
+        case MadeOnHost(host=maker, before=before):
+            return None if maker == host and not before else item.content.sha256 or "made at this run"
 
 
 def text_diff(item: File, now: str | None) -> str:

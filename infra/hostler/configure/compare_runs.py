@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
-from hostler.configure import observed, sharing
-from hostler.configure.changes import ABSENT, FIRST, Changes, change, unknown
+from hostler.configure import idling, observed, sharing, watching
+from hostler.configure.changes import ABSENT, ALONE, FIRST, Changes, change, unknown
 from hostler.configure.types import Change
 from hostler.hosts.types import Absent, Seen, Unknown, Value
 from hostler.manifest.items import (
@@ -18,6 +18,7 @@ from hostler.manifest.items import (
     ImagePin,
     Manifest,
     ModelFile,
+    Part,
     Port,
     Unit,
 )
@@ -111,7 +112,8 @@ def unit(manifest: Manifest, seen: Seen, item: Unit, *, replica: str = "", why: 
     if isinstance(found, Unknown):
         yield unknown(manifest, item.part, name, found, then)
     elif isinstance(found, Absent):
-        yield change(manifest, item.part, name, ABSENT, then, why or FIRST, action="add", replica=replica)
+        first = ALONE if item.part is Part.CONTROLLER else FIRST
+        yield change(manifest, item.part, name, ABSENT, then, why or first, action="add", replica=replica)
     else:
         enabled, active = bool(found.value["enabled"]), str(found.value["active"])
         if (item.enabled and not enabled) or (
@@ -232,14 +234,46 @@ def _short(value: Any) -> str:
 def _container_state(manifest: Manifest, seen: Seen, item: Container, now: Mapping[str, Any]) -> Changes:
     replica = item.id if item.model else ""
     unit_item = Unit(name=f"hostler@{item.id}.service", part=item.part)
-    if not now.get("running"):
+    signals = observed.value(seen, f"replica:{item.id}") if item.model else None
+    left_out = watching.why_stopped(signals)
+    sleeps = idling.is_asleep(signals)
+    if sleeps and not idling.may_sleep(manifest, item.id):
+        yield change(
+            manifest,
+            item.part,
+            f"container:{item.id}",
+            "asleep",
+            "running",
+            "no `idle` of its model lets it sleep",
+            replica=replica,
+        )
+    elif sleeps:
+        pass  # on purpose: a request wakes it
+    elif not now.get("running"):
         state = (
             f"stopped (exit code {now.get('exit_code')})" if now.get("exit_code") is not None else "stopped"
         )
         yield change(
-            manifest, item.part, f"container:{item.id}", state, "running", "it must serve", replica=replica
+            manifest,
+            item.part,
+            f"container:{item.id}",
+            state,
+            "running",
+            left_out or "it must serve",
+            replica=replica,
         )
-    yield from unit(manifest, seen, unit_item, replica=replica)
+    elif watching.is_drained(signals):
+        yield change(
+            manifest,
+            item.part,
+            f"container:{item.id}",
+            "drained",
+            "serving",
+            left_out or "it gets no requests",
+            replica=replica,
+        )
+    if not sleeps:
+        yield from unit(manifest, seen, unit_item, replica=replica)
     applied = observed.of(seen, f"applied:{item.id}")
     if isinstance(applied, Unknown) or (
         isinstance(applied, Value) and applied.value.get("spec") == item.digest

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hostler.configure.entries import Template
+from hostler.hosts import ways
 from hostler.hosts.openssh import options
 from hostler.hosts.sshconfig import route
 from hostler.hosts.types import Host
@@ -23,6 +24,7 @@ class Connections:
 
     def variables(self, host: Host, python: str = PYTHON) -> dict[str, Any]:
         """`python`: the one that runs the agent there."""
+        host = ways.through(host)
         found: dict[str, Any] = {
             "ansible_python_interpreter": python,
             "ansible_async_dir": "/run/hostler/async",
@@ -40,7 +42,7 @@ class Connections:
 
 def known_hosts(hosts: Sequence[Host]) -> str:
     """The host keys that the stack file names."""
-    pinned = [host for host in hosts if host.ssh.host_key]
+    pinned = [host for host in map(ways.through, hosts) if host.ssh.host_key]
     return "".join(
         f"{route(host.ssh, host.where or host.name).name} {host.ssh.host_key}\n" for host in pinned
     )

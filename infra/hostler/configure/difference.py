@@ -6,10 +6,10 @@ the role makes it true, and the next look must see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from hostler.configure import compare_certificates, compare_files, compare_runs, leftovers, power
+from hostler.configure import compare_certificates, compare_files, compare_runs, idling, leftovers, power
 from hostler.configure.types import Change
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Manifest, Part, digest_of
@@ -66,11 +66,14 @@ def observed_digest(seen: Mapping[str, Seen]) -> str:
 
 def _stable(seen: Seen) -> dict[str, Any]:
     facts = seen.facts
+    resting = {name.partition(":")[2] for name, one in seen.observed.items() if _rests(name, one)}
     return {
         "reached": seen.reached,
         "uid": seen.uid,
         "epoch": seen.epoch,
-        "observed": {n: _reduced(n, v) for n, v in sorted(seen.observed.items()) if not n.startswith(MOVING)},
+        "observed": {
+            n: _reduced(n, v, resting) for n, v in sorted(seen.observed.items()) if not n.startswith(MOVING)
+        },
         "ours": {kind: sorted(names) for kind, names in sorted(seen.ours.items())},
         "facts": facts
         and {
@@ -83,7 +86,7 @@ def _stable(seen: Seen) -> dict[str, Any]:
     }
 
 
-MOVING = ("replica:", "route:", "routes:")
+MOVING = ("replica:", "route:", "routes:", "json:/run/")
 KEPT: Mapping[str, Sequence[str]] = {
     "unit": ("enabled", "active"),
     "container": ("spec", "image", "running"),
@@ -91,14 +94,26 @@ KEPT: Mapping[str, Sequence[str]] = {
     "model": ("size", "sha256"),
     "made": ("sha256",),
 }
+AWAKE: Mapping[str, Mapping[str, Any]] = {
+    "unit": {"enabled": True, "active": "active"},
+    "container": {"running": True},
+}
 
 
-def _reduced(name: str, found: Observed) -> Any:
+def _rests(name: str, found: Observed) -> bool:
+    return name.startswith("replica:") and isinstance(found, Value) and idling.is_asleep(found.value)
+
+
+def _reduced(name: str, found: Observed, resting: Container[str] = ()) -> Any:
+    """Of a replica that sleeps: as if it ran, since it wakes by itself."""
     match found:
         case Absent():
             return "absent"
         case Unknown():
             return "unknown"
         case Value():
-            keep, value = KEPT.get(name.partition(":")[0]), found.value
-            return {k: value.get(k) for k in keep} if keep else value
+            kind, _, rest = name.partition(":")
+            keep, value = KEPT.get(kind), found.value
+            reduced = {k: value.get(k) for k in keep} if keep else value
+            asleep = rest.removeprefix("hostler@").removesuffix(".service") in resting
+            return {**reduced, **AWAKE.get(kind, {})} if asleep else reduced

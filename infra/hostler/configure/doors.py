@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hostler.configure import sharing
+from hostler import operator
+from hostler.configure import repositories, sharing
 from hostler.engines.registry import by_name
 from hostler.errors import StackFileError
 from hostler.gateway import render
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, Holding, OwnTls, Route, ServedModel
+from hostler.hosts import ways
 from hostler.hosts.types import Host, Seen, Value
-from hostler.manifest.contents import MadeOnHost, SecretRef
+from hostler.manifest.contents import MadeOnHost, SecretRef, Text
 from hostler.manifest.items import File, ImagePin, Item, Part, Port
 from hostler.models.types import ReleasedModel, Replica
+from hostler.stackfile import idling
 from hostler.stackfile.sections import Hold, StackFile, TlsFiles
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def items(wish: Wish, host: Host) -> tuple[Item, ...]:
         found = (
             *render.gateway_directories(spec),
             *render.gateway_files(spec),
-            _pin(wish, Part.GATEWAY),
+            image_of(wish, Part.GATEWAY),
             render.gateway_container(spec),
             Port(number=spec.port, part=Part.GATEWAY),
             *(_edge(wish, host) if neighbours(wish, host) else ()),
@@ -68,8 +70,8 @@ def items(wish: Wish, host: Host) -> tuple[Item, ...]:
 def _edge(wish: Wish, host: Host) -> tuple[Item, ...]:
     """The gateway's host has one where it shares files with others; the image is there already, as the gateway's."""
     door = edge_spec(wish, host)
-    image = _pin(wish, Part.EDGE)
-    there = host.name == door.gateway_host and image.ref == _pin(wish, Part.GATEWAY).ref
+    image = image_of(wish, Part.EDGE)
+    there = host.name == door.gateway_host and image.ref == image_of(wish, Part.GATEWAY).ref
     return (
         *render.edge_directories(door),
         *render.edge_files(door),
@@ -99,9 +101,12 @@ def gateway_spec(wish: Wish) -> GatewaySpec:
     return GatewaySpec(
         uid=wish.record.uid,
         host=wish.record.gateway_host,
-        image=_pin(wish, Part.GATEWAY),
+        image=image_of(wish, Part.GATEWAY),
         models=tuple(_served(wish, name, model) for name, model in sorted(wish.release.models.items())),
-        keys=tuple((key.sha256, key.name) for key in wish.record.keys),
+        keys=tuple((key.sha256, key.name) for key in wish.record.keys if not key.admin),
+        page=idling.has_page(wish.file.stack),
+        refuses=idling.refuses(wish.file.stack),
+        admins=tuple((key.sha256, key.name) for key in wish.record.keys if key.admin),
         port=wish.file.stack.gateway.port,
         tls=_tls(wish.file),
         pins={name: pin for name in others if (pin := known_certificate(wish, name, "edge")[0])},
@@ -113,7 +118,7 @@ def edge_spec(wish: Wish, host: Host) -> EdgeSpec:
     return EdgeSpec(
         uid=wish.record.uid,
         host=host.name,
-        image=_pin(wish, Part.EDGE),
+        image=image_of(wish, Part.EDGE),
         replicas=()
         if host.name == home
         else tuple(route(wish, replica) for replica in wish.replicas(host.name)),
@@ -177,10 +182,15 @@ def _known_address(wish: Wish, name: str) -> str:
 
 
 def edge_address(host: Host, seen: Seen | None) -> str:
-    """Under which address the gateway finds a host: the one that people use, where the machine has it as its
-    own; else the machine's first own one."""
+    """Under which address the gateway finds a host: the one that people use, where the machine has it as its own; else the
+    machine's first own one. A rented machine does not know its public address (AWS translates it), and its firewall lets
+    the gateway in by that one alone."""
     from hostler.hosts.sshconfig import route as way
 
+    if (told := ways.inner(host.name)) is not None:
+        return told
+    if not host.owned and host.ssh.address:
+        return host.ssh.address
     used = "" if host.ssh.local else way(host.ssh, host.where).address
     own = seen.facts.addresses if seen and seen.facts else ()
     return used if used in own or not own else _resolved(used, own)
@@ -205,7 +215,27 @@ def _served(wish: Wish, name: str, model: ReleasedModel) -> ServedModel:
         context=model.runs.context,
         created=_since(wish, name, model),
         hold=_hold(wish.file, name),
+        sleeps=_sleeps(wish.file, name),
+        others=_others(wish.file, name),
+        wait=_wait(wish.file, name),
     )
+
+
+def _sleeps(file: StackFile, name: str) -> bool:
+    """Whether somebody is there who wakes it."""
+    stack = file.stack
+    return name in stack.models and idling.controlled(stack) and idling.can_sleep(stack, name)
+
+
+def _others(file: StackFile, name: str) -> bool:
+    """Whether other models stand in for it, and somebody is there who asks them."""
+    stack = file.stack
+    return name in stack.models and idling.controlled(stack) and bool(stack.models[name].otherwise)
+
+
+def _wait(file: StackFile, name: str) -> Holding:
+    idle = idling.waiting(file.stack, name) if name in file.stack.models else None
+    return Holding(queue=idle.queue, seconds=idle.duration) if idle else Holding(seconds=300)
 
 
 def _hold(file: StackFile, name: str) -> Holding | None:
@@ -232,7 +262,7 @@ def _tls(file: StackFile) -> OwnTls | Literal["none", "private-ca"]:
 
 def own_file(file: StackFile, path: str, what: str) -> bytes:
     """A PEM file of the user's, beside the stack file; raises StackFileError when it cannot be read as text."""
-    place = Path(file.path).parent / Path(path).expanduser()
+    place = operator.named_file(file.path, path)
     try:
         content = place.read_bytes()
         content.decode()
@@ -244,7 +274,18 @@ def own_file(file: StackFile, path: str, what: str) -> bytes:
     return content
 
 
-def _pin(wish: Wish, part: Part) -> ImagePin:
+def own_files(file: StackFile) -> Iterator[tuple[str, Text | SecretRef]]:
+    """What this machine has of what the stack file names, by the name there."""
+    tls, mirror = file.stack.gateway.tls, file.stack.mirror
+    if isinstance(tls, TlsFiles):
+        yield tls.cert, Text(text=own_file(file, tls.cert, "cert").decode())
+        yield tls.key, SecretRef(name=TLS_KEY, sha256=sha256(own_file(file, tls.key, "key")).hexdigest())
+    for key in ("toolkit_key", "driver_key", "docker_key") if mirror else ():
+        if name := getattr(mirror, key):
+            yield name, Text(text=repositories.own_key(file, key, name))
+
+
+def image_of(wish: Wish, part: Part) -> ImagePin:
     return replace(wish.release.parts[part.value], part=part)
 
 

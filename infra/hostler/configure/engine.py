@@ -124,6 +124,7 @@ def container(wish: Wish, replica: Replica, runs: Runs, member: Member) -> Conta
         smoke=(model.smoke.prompt, model.smoke.expect or ""),
         bake_s=int(model.bake),
         memory_mib=replica.need_mib,
+        beside=model.exchange == "beside",
     )
 
 

@@ -38,10 +38,14 @@ def _file(host: str, item: File) -> Iterable[dict[str, Any]]:
     match item.content:
         case Text(text=text):
             yield {**entry, "text": text}
+        case SecretRef(sha256=""):
+            return
         case SecretRef(name=name):
             yield {**entry, "secret": Template(f"{{{{ hostler_secrets[{name!r}] }}}}")}
-        case MadeOnHost() as made if made.host != host:
-            made_there = Template(f"{{{{ hostvars[{made.host!r}].base_certificates[{made.made!r}] }}}}")
+        case MadeOnHost() as made if made.host != host or made.before:
+            made_there = Template(
+                f"{made.before}{{{{ hostvars[{made.host!r}].base_certificates[{made.made!r}] }}}}"
+            )
             yield {**entry, "text": made.pem or made_there}
         case MadeOnHost() | Packed() | FetchedKey():
             return

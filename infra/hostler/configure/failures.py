@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hostler.configure.events import Event
 from hostler.errors import ConfigureError, HostlerError, Problem, RefusedError, RolledBackError
 
-LOOP = "One or more items failed"  # of a loop, whose items have told already
+LOOPS = ("One or more items failed", "All items completed")  # of a loop, whose items have told already
 INTERRUPTED = 130
 PACKAGES = "packages"  # the role that installs them
 NOT_FOUND = (
@@ -38,7 +38,8 @@ def refuse(events: Sequence[Event], rc: int, rest: str) -> None:
         raise KeyboardInterrupt
     if rc == 0:
         return
-    failed = [e for e in events if e.status in ("failed", "unreachable") and not e.message.startswith(LOOP)]
+    every = [event for event in events if event.status in ("failed", "unreachable")]
+    failed = [event for event in every if not event.message.startswith(LOOPS)] or every
     if failed:
         kinds = {KINDS.get(event.outcome, ConfigureError) for event in failed}
         kind = kinds.pop() if len(kinds) == 1 else ConfigureError

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hostler.configure import base, disk_room, engine, sharing
+from hostler.configure import base, controller, disk_room, engine, sharing
 from hostler.configure.types import Change
 from hostler.hosts.types import Seen
 from hostler.manifest.items import Effect, Manifest, Part
@@ -16,6 +16,14 @@ WHY = "ours, and nothing in the stack file needs it any more"
 ROOM = "room for weights to come"  # what becomes of weights that go before others come
 NOBODY: Numbers = frozenset()
 TLS = "/etc/hostler/tls"
+CONTROLLERS = (
+    f"{TLS}/{controller.MADE}.",
+    controller.FOLDER,
+    controller.HOME,
+    controller.SUDO,
+    f"{controller.UNIT_FOLDER}/hostler-updates.",
+    f"{controller.UNIT_FOLDER}/{controller.SERVICE}",
+)
 DUE = "/etc/hostler/due/"  # <part>: a change was written, and the run ended before it was loaded
 
 
@@ -100,7 +108,7 @@ def wanted_containers(manifest: Manifest) -> set[str]:
 
 def wanted_paths(manifest: Manifest) -> set[str]:
     """Every path below our folders that may be there."""
-    made = {f"{TLS}/{name}{end}" for name in manifest.made for end in (".crt", ".key")}
+    made = {f"{TLS}/{name}{end}" for name in manifest.made for end in (".crt", ".key", ".pub")}
     specs = {f"{engine.WANTED}/{ident}.json" for ident in wanted_containers(manifest)}
     paths = {item.path for item in (*manifest.files, *manifest.directories)}
     return paths | made | specs | {base.STACK, base.UNIT, base.NODE}
@@ -119,6 +127,8 @@ def part_of_path(path: str) -> Part:
     for part in (Part.GATEWAY, Part.EDGE):
         if path.startswith((f"/etc/hostler/{part}/", f"{engine.WANTED}/{part}.json", f"{TLS}/{part}.")):
             return part
+    if path.startswith(CONTROLLERS):
+        return Part.CONTROLLER
     if path.startswith((f"{TLS}/peers/", f"{TLS}/sharing/")) or path.rpartition("/")[2] in sharing.UNITS:
         return Part.EDGE
     if path.startswith(

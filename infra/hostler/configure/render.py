@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hostler import resources
-from hostler.configure import baking, base, variables
+from hostler.configure import baking, base, ordering, program, variables
 from hostler.configure.connections import PYTHON, Connections, known_hosts
 from hostler.configure.entries import Template
 from hostler.configure.types import Change
@@ -25,7 +25,18 @@ from hostler.manifest.items import Manifest
 MARK = "# Written by hostler; edits here are lost.\n"
 INVENTORY = "inventory.yml"
 PARTS = ("edge", "engine", "gateway")
-HOW = ("site.yml", "driver.yml", "reboot.yml", "prepare.yml", "service.yml", "gateway.yml", "teardown.yml")
+HOW = (
+    "site.yml",
+    "driver.yml",
+    "reboot.yml",
+    "prepare.yml",
+    "service.yml",
+    "gateway.yml",
+    "updates.yml",
+    "upgrade.yml",
+    "teardown.yml",
+)
+CONTROLLER = "hostler_controller"  # a group, and the name of the program for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +92,20 @@ def inventory(
     every: Mapping[str, Any],
     connections: Connections,
     gone: Mapping[str, Mapping[str, Any]],
+    bake_s: int = 0,
+    order: Sequence[str] = (),
 ) -> Inventory:
-    """Who is in which play, and each host's variables. With `changes`: only hosts and parts that differ."""
+    """Who is in which play, and each host's variables. With `changes`: only hosts and parts that differ. `bake_s`: how
+    long the first replica of each model is watched at least. `order`: of replicas that are exchanged; `hosts` stand in it."""
     values: dict[str, dict[str, Any]] = {}
-    bakes = baking.seconds([host.name for host in hosts], manifests, changes)
+    bakes = baking.seconds([host.name for host in hosts], manifests, changes, bake_s, order)
     for host in hosts:
         mine = None if changes is None else [c for c in changes if c.host == host.name]
         idle: dict[str, Any] = {"hostler_parts": []}
         made = idle if mine == [] else variables.host_variables(manifests[host.name], mine)
         python = manifests[host.name].facts.get("python") or PYTHON
+        if "engine_containers" in made:
+            made["engine_containers"] = ordering.replicas(made["engine_containers"], order)
         more = {**bakes.get(host.name, {}), **gone.get(host.name, {})}
         values[host.name] = {**connections.variables(host, python), **made, **more}
     return Inventory(groups=groups(values), every=every, hosts=values)
@@ -102,6 +118,7 @@ def groups(values: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         has = "engine_containers" if part == "engine" else f"{part}_files"
         found[f"hostler_{part}"] = [n for n, v in values.items() if v.get(has)]
     found["hostler_weights"] = [n for n, v in values.items() if v.get("engine_models")]
+    found[CONTROLLER] = [n for n, v in values.items() if "controller_wanted" in v]
     gone = ("engine_retire", "engine_remove", "engine_unneeded")
     found["hostler_retire"] = [n for n, v in values.items() if any(v.get(name) for name in gone)]
     return found
@@ -121,8 +138,12 @@ def variables_of_removed(changes: Sequence[Change] | None) -> dict[str, dict[str
 def common(run: str, secrets: Mapping[str, Template], *, folder: str = "inventory_dir") -> dict[str, Any]:
     """`folder`: Ansible's variable for where `files` lies. By hand that is beside the playbooks, whose group_vars
     hold with any inventory."""
-    packed = Template(f"{{{{ lookup('ansible.builtin.file', {folder} ~ '/files/hostler-node.b64') }}}}")
-    return {"hostler_run": run, "hostler_secrets": dict(secrets), "base_program": packed}
+    names = {"base_program": "hostler-node", "controller_program": program.NAME}
+    packed = {
+        name: Template(f"{{{{ lookup('ansible.builtin.file', {folder} ~ '/files/{file}.b64') }}}}")
+        for name, file in names.items()
+    }
+    return {"hostler_run": run, "hostler_secrets": dict(secrets), **packed}
 
 
 def by_hand(name: str) -> Template:
@@ -146,6 +167,9 @@ def write_inventory(directory: Path, made: Inventory, hosts: Sequence[Host]) -> 
         write_yaml(directory / "host_vars" / f"{name}.yml", values)
     packed = base64.encodebytes(base.packed("hostler-node"))
     (directory / "files" / "hostler-node.b64").write_bytes(packed)
+    if any(values.get("controller_home") for values in made.hosts.values()):
+        archive = base64.encodebytes(program.archive())
+        (directory / "files" / f"{program.NAME}.b64").write_bytes(archive)
     (directory / "known_hosts").write_text(known_hosts(hosts))
 
 
@@ -189,6 +213,7 @@ def inventory_list(
     """The answer to `--list` of Ansible's dynamic inventory protocol; everything is in it, so `--host` is never asked."""
     every = common("by-hand", {name: by_hand(name) for name in variables.secrets_named(manifests)})
     every["base_program"] = base64.b64encode(base.packed("hostler-node")).decode()
+    del every["controller_program"]
     made = inventory(hosts, manifests, None, every, Connections(folder=""), variables_of_removed(changes))
     found: dict[str, Any] = {name: {"hosts": list(members)} for name, members in made.groups.items()}
     found["all"] = {"children": list(made.groups), "vars": guarded(made.every)}

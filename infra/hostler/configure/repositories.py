@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from hostler import operator
 from hostler.configure.systems import Manager
 from hostler.errors import StackFileError
 from hostler.manifest.contents import FetchedKey, Text
@@ -79,7 +79,7 @@ def _key(file: StackFile, found: Repository) -> Text | FetchedKey:
 
 def own_key(file: StackFile, key: str, name: str) -> str:
     """The text of a key that the stack file names under `mirror`."""
-    path = Path(file.path).parent / Path(name).expanduser()
+    path = operator.named_file(file.path, name)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

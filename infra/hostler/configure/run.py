@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import hostler
 from hostler import resources
-from hostler.configure import failures, render, variables
+from hostler.configure import failures, ordering, render, variables
 from hostler.configure.connections import Connections
 from hostler.configure.entries import Template
 from hostler.configure.events import Event, event_of
@@ -46,6 +46,9 @@ class Job:
     changes: Sequence[Change] | None
     run: str
     cut: bool = False
+    order: Sequence[str] = ()  # replicas that are exchanged, the first one first
+    beside: Collection[str] = ()  # of them those that must not be exchanged in place
+    bake_s: int = 0  # how long the first replica of each model is watched at least
     secrets: Mapping[str, str] | None = None
     claimed: bool = False  # the hosts know already that they are this stack's
     playbook: str = "site.yml"
@@ -61,6 +64,9 @@ def run_playbooks(
     run: str,
     on_event: Callable[[Event], None],
     cut: bool = False,
+    bake_s: int = 0,
+    order: Sequence[str] = (),
+    beside: Collection[str] = (),
     secrets: Mapping[str, str] | None = None,
     claimed: bool = True,
     lost: threading.Event | None = None,
@@ -74,6 +80,9 @@ def run_playbooks(
         changes=changes,
         run=run,
         cut=cut,
+        bake_s=bake_s,
+        order=order,
+        beside=beside,
         secrets=secrets,
         claimed=claimed,
         lost=lost,
@@ -106,9 +115,17 @@ def prepare(folder: Path, job: Job) -> None:
         for name in names
     }
     every = {**render.common(job.run, where), "engine_cut": job.cut, "base_claimed": job.claimed}
+    every["engine_beside"] = sorted(job.beside)
     gone = render.variables_of_removed(job.changes)
     made = render.inventory(
-        job.hosts, job.manifests, job.changes, every, Connections(folder=str(folder)), gone
+        ordering.hosts(job.hosts, job.manifests, job.order),
+        job.manifests,
+        job.changes,
+        every,
+        Connections(folder=str(folder)),
+        gone,
+        job.bake_s,
+        job.order,
     )
     (folder / "secrets").mkdir(mode=0o700)
     for name in names:

@@ -16,7 +16,7 @@ class Change:
     """One difference that a person can read."""
 
     host: str  # empty: the stack itself (Pulumi, the record)
-    part: Part | Literal["pulumi", "record"]
+    part: Part | Literal["pulumi", "record", "account"]  # account: of AWS, what no state knows
     item: str  # kind:name, as in hosts.types.Seen
     action: Literal["add", "change", "remove"]
     now: str
@@ -40,6 +40,19 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """How a replica that serves is expected to be exchanged. `in_place`: why not beside the old one, empty: beside it;
+    `alone`: nothing else serves its model; `must_stay`: nor do requests wait for it, so in place would be downtime."""
+
+    replica: str
+    model: str
+    host: str
+    in_place: str
+    alone: bool = False
+    must_stay: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """`file` and `observed` are digests: the plan is void when either has moved."""
 
@@ -59,6 +72,7 @@ class Plan:
     held_s: Mapping[str, float] = field(
         default_factory=dict[str, float]
     )  # model: seconds that its requests wait
+    exchanges: tuple[Exchange, ...] = ()  # of replicas that serve, in the order of the run
     provision: tuple[Mapping[str, Any], ...] = ()
     vacated: tuple[Vacated, ...] = ()  # leave before anything starts: their cards are needed
 

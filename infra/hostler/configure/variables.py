@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hostler.configure import entries, leftovers, nvidia, sharing, systems
+from hostler.configure import controller, entries, idling, leftovers, nvidia, sharing, systems, watching
 from hostler.configure.power import WISH as POWER
 from hostler.configure.sharing import CERTIFICATES
 from hostler.configure.types import Change
@@ -34,7 +34,7 @@ def host_variables(manifest: Manifest, changes: Sequence[Change] | None = None) 
             "packages_manager": manifest.facts["manager"],
             "packages_wanted": [_package(item) for item in manifest.packages],
         }
-    if not {Part.ENGINE, *DOORS}.isdisjoint(parts):
+    if not {Part.ENGINE, Part.CONTROLLER, *DOORS}.isdisjoint(parts):
         found |= _all_images(manifest, changes)
     return found
 
@@ -81,8 +81,15 @@ def _base(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any
         "base_files": entries.files(manifest, Part.BASE),
         "base_made": [{"name": m, "cn": manifest.made_for.get(m, manifest.host)} for m in manifest.made],
         "base_power": _power(manifest, changes),
+        "base_timers": _timers(manifest, changes),
         "base_remove": _removed(changes, Part.BASE),
     }
+
+
+def _timers(manifest: Manifest, changes: Sequence[Change] | None) -> list[str]:
+    """The agent's commands that start what looks at this host, or stop it where nothing is to be looked at any more."""
+    commands = {"watch-timer": watching.concerned, "idle-timer": idling.concerned}
+    return [command for command, concerned in commands.items() if concerned(manifest, changes)]
 
 
 def _power(manifest: Manifest, changes: Sequence[Change] | None) -> bool:
@@ -154,6 +161,22 @@ def _door(manifest: Manifest, changes: Sequence[Change] | None, part: Part) -> d
     }
 
 
+def _controller(manifest: Manifest, changes: Sequence[Change] | None) -> dict[str, Any]:
+    """`controller_home`: this is the gateway's host, where it runs. Where nothing of it is wanted any more, what is
+    there is taken away."""
+    part = Part.CONTROLLER
+    own = {item.name for item in manifest.units if item.part is part}
+    home = bool(own)
+    return {
+        **({} if home else {"controller_program": ""}),
+        "controller_wanted": part in of_manifest(manifest),
+        "controller_home": home,
+        "controller_units": {name: name in own for name in controller.STARTED} if home else {},
+        "controller_files": [*entries.directories(manifest, part), *entries.files(manifest, part)],
+        "controller_remove": _removed(changes, part),
+    }
+
+
 MAKERS = {
     Part.BASE: _base,
     Part.DRIVER: _driver,
@@ -162,6 +185,7 @@ MAKERS = {
     Part.ENGINE: _engine,
     Part.EDGE: _edge,
     Part.GATEWAY: _gateway,
+    Part.CONTROLLER: _controller,
 }
 
 
@@ -274,7 +298,12 @@ def _containers(manifest: Manifest, changes: Sequence[Change] | None) -> list[st
 
 def secrets_named(manifests: Mapping[str, Manifest]) -> tuple[str, ...]:
     """Names of all secrets that roles need."""
-    files = [f.content.name for m in manifests.values() for f in m.files if isinstance(f.content, SecretRef)]
+    files = [
+        f.content.name
+        for m in manifests.values()
+        for f in m.files
+        if isinstance(f.content, SecretRef) and f.content.sha256
+    ]
     tokens = [
         origin["secret"] for m in manifests.values() for origin in (_origin(m, file) for file in m.models)
     ]

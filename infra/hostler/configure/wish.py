@@ -23,6 +23,9 @@ class Wish:
     release: Release
     placement: Placement
     record: Record
+    secrets: Mapping[str, str] = field(
+        default_factory=dict[str, str]
+    )  # SHA-256 of those that the controller gets
 
     # looked up once: every host asks for every other's
     addresses: dict[str, str] = field(init=False, compare=False, repr=False, default_factory=dict[str, str])

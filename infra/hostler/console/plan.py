@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from hostler.configure.types import Change, Plan
+from hostler.configure.types import Change, Exchange, Plan
 from hostler.console.out import Out
 from hostler.manifest.items import Effect
 from hostler.models.types import Replica
@@ -66,12 +66,24 @@ def show(plan: Plan, out: Out, *, details: bool = False) -> None:
     for notice in plan.notices:
         if notice.level != "refuse":
             out.say(f"{notice.level}: {f'{notice.where}: ' if notice.where else ''}{notice.text}")
+    if plan.exchanges:
+        out.say(in_turn(plan.exchanges))
     for model, seconds in plan.downtime_s.items():
         out.say(
             f"downtime: {model} cannot answer for about {seconds:.0f} s (nothing else serves it meanwhile)"
         )
     for model, seconds in plan.held_s.items():
         out.say(held(model, seconds))
+
+
+def in_turn(exchanges: Sequence[Exchange]) -> str:
+    """`exchange: first chat-1 on gpu2 (beside the old one), then chat-0 on gpu1 (in place: ...)`."""
+    words = [f"{one.replica} on {one.host} ({way(one)})" for one in exchanges]
+    return "exchange: " + (f"first {', then '.join(words)}" if len(words) > 1 else words[0])
+
+
+def way(one: Exchange) -> str:
+    return f"in place: {one.in_place}" if one.in_place else "beside the old one"
 
 
 def held(model: str, seconds: float) -> str:
@@ -114,6 +126,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "notices": [encode(notice) for notice in plan.notices],
         "downtime_s": dict(plan.downtime_s),
         "held_s": dict(plan.held_s),
+        "exchanges": [encode(one) for one in plan.exchanges],
         "vacated": [encode(gone) for gone in plan.vacated],
         "empty": plan.empty,
     }

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hostler.console import card_health, memory
+from hostler.console import card_health, memory, watched
 from hostler.console.out import Out, age, size
 from hostler.hosts.types import Absent, Card, Host, Observed, Seen, Unknown, Value
 from hostler.models.types import Replica
@@ -15,6 +15,7 @@ from hostler.record.types import Expected, Journal, Record
 UNKNOWN = "unknown"
 UNREACHED = {"unknown": UNKNOWN, "absent": "not rented"}  # by error_kind; no answer else
 NOT_ROUTED = "ready, not routed"
+SLEEPING = ("asleep", "waking")
 HEALTHY, LOADING = 200, 503  # what engines answer when asked for their health
 
 
@@ -68,6 +69,7 @@ def _host(host: Host, seen: Seen, now: float) -> dict[str, Any]:
         "reached": seen.reached,
         "error": seen.error,
         "error_kind": seen.error_kind,
+        "parked": seen.parked,
         "next": seen.next_step,
     }
     if not facts:
@@ -89,7 +91,7 @@ def _cards(host: str, seen: Seen, record: Record | None, now: float) -> Iterable
     there = seen.facts.cards if seen.facts else ()
     for card in there:
         yield {"host": host, **_card(card), "state": "seen", "age_s": round(now - seen.at, 1)}
-    expected = record.expected.get(host) if record else None
+    expected = record.expected.get(host) if record and not seen.parked else None
     for uuid, name, mib in _missing(expected, there):
         state = "missing" if seen.reached else UNKNOWN
         yield {"host": host, "uuid": uuid, "name": name, "memory_mib": mib, "state": state, "age_s": None}
@@ -134,7 +136,8 @@ def _replica(
     }
     if not isinstance(found, Value):
         row |= {"state": _why_not(found, host), "age_s": None}
-        return {**row, "running": sent.get("sessions"), "waiting": sent.get("queued")}
+        more = {"event": None, "asleep": None}
+        return {**row, "running": sent.get("sessions"), "waiting": sent.get("queued"), **more}
     value = found.value
     return {
         **row,
@@ -142,8 +145,18 @@ def _replica(
         "running": _known(value.get("running"), sent.get("sessions")),
         "waiting": _known(value.get("waiting"), sent.get("queued")),
         "context": value.get("context"),
+        "event": watched.event(value, now),
+        "asleep": _asleep(value, now),
         "age_s": round(now - found.at, 1),
     }
+
+
+def _asleep(value: Mapping[str, Any], now: float) -> dict[str, Any] | None:
+    """Since when, and why it was put to sleep; None: it is awake."""
+    mark: Mapping[str, Any] = value.get("asleep") or {}
+    if mark.get("state") not in SLEEPING:
+        return None
+    return {"since_s": round(max(0.0, now - float(mark["since"])), 1), "why": str(mark.get("why") or "")}
 
 
 def _known(first: int | None, second: int | None) -> int | None:
@@ -166,11 +179,20 @@ def _why_not(found: Observed | None, host: Seen | None) -> str:
         return "stopped"
     if isinstance(found, Unknown):
         return f"{UNKNOWN}: {found.reason}"
+    if host is not None and host.parked:
+        return "parked"
     return UNKNOWN if host is None or not host.reached else "stopped"
 
 
 def state_of(value: Mapping[str, Any], route: Observed | None = None) -> str:
-    """draining, loading, not answering; ready only where the gateway sends it requests, too."""
+    """asleep (on purpose, a request wakes it), draining, loading, not answering; ready only where the gateway sends it
+    requests, too."""
+    mark: Mapping[str, Any] = value.get("asleep") or {}
+    if mark.get("state") in SLEEPING:
+        return str(mark["state"])
+    good = value.get("health") == HEALTHY and not value.get("draining")
+    if not good and (named := watched.state(value)):
+        return named
     if value.get("draining"):
         return "draining"
     if value.get("health") != HEALTHY:
@@ -190,7 +212,7 @@ def _models(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         states.setdefault(row["model"], []).append(row["state"])
     return [
-        {"name": name, "replicas": len(found), "ready": found.count("ready")}
+        {"name": name, "replicas": len(found), "ready": found.count("ready"), "asleep": found.count("asleep")}
         for name, found in sorted(states.items())
     ]
 
@@ -223,21 +245,27 @@ def show(report: Mapping[str, Any], out: Out) -> None:
         out.data("")
         heads = ("MODEL", "REPLICA", "HOST", "CARDS", "STATE", "IN FLIGHT", "WAITING", "AGE")
         out.table(heads, map(_replica_row, report["replicas"]))
+    for row in report["replicas"]:
+        if found := row["asleep"]:
+            out.data(f"{row['id']}: asleep for {age(found['since_s'])}, woken by a request ({found['why']})")
+    watched.show(report["replicas"], out)
     if report["memory"]:
         out.data("")
         memory.show(report["memory"], out)
+    for row in report.get("refused") or ():
+        out.say(f"warning: key {row['key']}: {row['text']}")
     for row in report["warnings"]:
         out.say(f"{row['level']}: {row['host']}: {row['text']}")
     for host in report["hosts"]:
         if not host["reached"]:
-            out.say(f"error: {host['name']}: {host['error']}")
+            out.say(f"{'note' if host['parked'] else 'error'}: {host['name']}: {host['error']}")
             if host["next"]:
                 out.say(f"next: {host['next']}")
 
 
 def _host_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     if not row["reached"] or "os" not in row:
-        state = UNREACHED.get(row["error_kind"], "no answer")
+        state = "parked" if row["parked"] else UNREACHED.get(row["error_kind"], "no answer")
         return (row["name"], row["pool"], state, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "-")
     return (
         row["name"],

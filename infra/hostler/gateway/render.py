@@ -32,10 +32,11 @@ def gateway_files(spec: GatewaySpec) -> tuple[File, ...]:
         _gateway_file(f"{etc}/haproxy.cfg", _configuration(spec)),
         *(_gateway_file(f"{etc}/{status}.http", _unreadable(status)) for status in _UNREADABLE),
         _gateway_file(f"{etc}/models.map", "".join(f"{m.name} model_{m.name}\n" for m in spec.models)),
-        _gateway_file(f"{etc}/models.lua", _render("gateway/models.lua.j2", models=spec.models)),
+        _gateway_file(f"{etc}/models.lua", _render("gateway/models.lua.j2", spec=spec)),
         _gateway_file(f"{etc}/hold.lua", _render("gateway/hold.lua.j2", models=spec.models)),
         _gateway_file(f"{etc}/drain.lua", _render("drain.lua")),
         _gateway_file(f"{etc}/keys.map", keys_map(spec.keys), mode="0640"),
+        *((_gateway_file(f"{etc}/admins.map", keys_map(spec.admins), mode="0640"),) if spec.page else ()),
         *_tls_files(spec),
         *(
             _gateway_pin(f"{spec.paths.tls}/peers/{host}.crt", host, spec.pins.get(host))
@@ -120,12 +121,14 @@ def edge_made(_spec: EdgeSpec) -> tuple[str, ...]:
 
 
 def keys_map(rows: tuple[tuple[str, str], ...]) -> str:
-    """The file of client keys: one row a key, `SHA-256 name`, sorted by name."""
+    """The file of keys, of clients or of admins: one row a key, `SHA-256 name`, sorted by name."""
     return "".join(f"{digest} {name}\n" for digest, name in sorted(rows, key=lambda row: row[::-1]))
 
 
 def _argv(etc: str, run: str) -> tuple[str, ...]:
-    return ("haproxy", "-W", "-db", "-S", f"{run}/master.sock,mode,600", "-f", f"{etc}/haproxy.cfg")
+    """ports.cfg is the host's own: on which of its two ports a replica listens (hostler.node.doors.ports)."""
+    files = ("-f", f"{run}/ports.cfg", "-f", f"{etc}/haproxy.cfg")
+    return ("haproxy", "-W", "-db", "-S", f"{run}/master.sock,mode,600", *files)
 
 
 def _mounts(spec: GatewaySpec | EdgeSpec) -> tuple[Mount, ...]:

@@ -32,6 +32,31 @@ class Paths:
     def __post_init__(self) -> None:
         _check("path", _PATH, (self.etc, self.run, self.tls, self.drain))
 
+    @property
+    def internal(self) -> str:
+        """Socket of the gateway itself for who is on its host: no key is asked for."""
+        return f"{self.run}/internal.sock"
+
+    @property
+    def holder(self) -> str:
+        """Socket of the controller: requests for models that sleep, and those that others stand in for."""
+        return f"{self.run}/holder.sock"
+
+    @property
+    def page(self) -> str:
+        """Socket of the controller: its page."""
+        return f"{self.run}/page.sock"
+
+    @property
+    def states(self) -> str:
+        """File of the controller: what /v1/models says of models that sleep or wake."""
+        return f"{self.run}/states.json"
+
+    @property
+    def spent(self) -> str:
+        """Map of the controller: keys whose budget is used up. It may be missing."""
+        return f"{self.run}/spent.map"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -72,7 +97,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """How many requests may wait while all replicas of a model are away for an exchange, and for how long."""
+    """How many requests may wait while all replicas of a model are away, and for how long."""
 
     queue: int = 64
     seconds: float = 120
@@ -89,10 +114,31 @@ class ServedModel:
     waiting: int = 256  # requests that may wait for a free replica; the next is answered with 429
     hold: Holding | None = field(
         default_factory=Holding
-    )  # None: while all are away, the answer is 503 at once
+    )  # None: while all are away for an exchange, the answer is 503 at once
+    sleeps: bool = False  # with no replica left, requests go to the controller's holder, which wakes one
+    others: bool = False  # other models stand in for it: requests that it cannot answer go there, too
+    wait: Holding = field(default_factory=lambda: Holding(seconds=300))  # there
 
     def __post_init__(self) -> None:
         _check("name", _WORD, (self.name,))
+
+    @property
+    def holding(self) -> Holding | None:
+        """How requests wait while replicas drain: on their way to sleep as for an exchange."""
+        return self.hold or (self.wait if self.to_holder else None)
+
+    @property
+    def to_holder(self) -> bool:
+        """Whether requests go to the controller's holder when nothing serves it."""
+        return self.sleeps or self.others
+
+    @property
+    def patience_s(self) -> int | None:
+        """How long replicas may drain with none that serves until others are asked, a little less than a request waits.
+        None: there are no others."""
+        if not self.others:
+            return None
+        return max(0, int(self.holding.seconds) - 3) if self.holding and (self.hold or self.sleeps) else 0
 
     @property
     def closes(self) -> bool:
@@ -119,27 +165,30 @@ class Ports:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySpec:
-    """`keys`: rows of (SHA-256 of the key in hexadecimal, the key's name). `pins`: host -> SHA-256 of its
-    edge.crt as the probe saw it, left out as long as it is not made."""
+    """`keys`, `admins`: rows of (SHA-256 of the key in hexadecimal, the key's name). `page`: /hostler is the
+    controller's, for admins' keys. `refuses`: the controller says of which keys the budget is used up. `pins`: host ->
+    SHA-256 of its edge.crt as the probe saw it, left out as long as it is not made."""
 
     uid: str
     host: str
     image: ImagePin
     models: tuple[ServedModel, ...]
     keys: tuple[tuple[str, str], ...] = ()
+    page: bool = False
+    refuses: bool = False
+    admins: tuple[tuple[str, str], ...] = ()
     port: int = 8000
     bind: str = "0.0.0.0"  # noqa: S104  the whole point of a gateway
     tls: Literal["none", "private-ca"] | OwnTls = "none"
     pins: Mapping[str, str] = field(default_factory=dict[str, str])
     account: str = "hostler"
-    paths: Paths = field(
-        default_factory=lambda: Paths(etc="/etc/hostler/gateway", run="/run/hostler/gateway")
-    )
+    paths: Paths = field(default_factory=lambda: GATEWAY)
     ports: Ports = field(default_factory=Ports)
 
     def __post_init__(self) -> None:
-        _check("name", _WORD, (self.host, self.account, *(name for _, name in self.keys)))
-        _check("SHA-256", _HASH, (row for row, _ in self.keys))
+        rows = (*self.keys, *self.admins)
+        _check("name", _WORD, (self.host, self.account, *(name for _, name in rows)))
+        _check("SHA-256", _HASH, (digest for digest, _ in rows))
         _check("address", _ADDRESS, (self.bind,))
         _unique("model", (model.name for model in self.models))
         _unique("replica", (route.id for route in self.routes))
@@ -148,6 +197,14 @@ class GatewaySpec:
     @property
     def routes(self) -> tuple[Route, ...]:
         return tuple(route for model in self.models for route in model.replicas)
+
+    @property
+    def to_holder(self) -> bool:
+        return any(model.to_holder for model in self.models)
+
+    @property
+    def longest_wait_s(self) -> int:
+        return max((int(model.wait.seconds) for model in self.models if model.to_holder), default=0)
 
     @property
     def local(self) -> tuple[Route, ...]:
@@ -224,3 +281,6 @@ def _unprivileged(port: int) -> None:
             got=str(port),
             next_step="choose 8000 or 8443, and forward 443 to it on your router if clients need that",
         )
+
+
+GATEWAY = Paths(etc="/etc/hostler/gateway", run="/run/hostler/gateway")

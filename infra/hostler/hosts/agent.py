@@ -6,6 +6,7 @@ import io
 import zipfile
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 NAME = "hostler_node"  # the package's name on a host
 ENTRY = f"from {NAME}.__main__ import program\nraise SystemExit(program())\n"
@@ -57,26 +58,36 @@ sys.exit(program())
 
 
 @cache
-def bundle() -> bytes:
-    """The agent as a zip that `python3 FILE` runs. Deterministic: sorted names, no dates."""
-    files = {"__main__.py": ENTRY.encode()}
-    for entry in resources.files("hostler.node").iterdir():
-        if entry.name.endswith(".py"):
-            files[f"{NAME}/{entry.name}"] = entry.read_bytes()
+def bundle(*, small: bool = True) -> bytes:
+    """The agent as a zip that `python3 FILE` runs: sorted names, no dates. `small`: compressed, for the wire; else its bytes
+    follow from its content alone, whichever zlib an operator's Python has."""
+    files = {"__main__.py": ENTRY.encode(), **_sources(resources.files("hostler.node"), NAME)}
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(packed, "w", compresslevel=9) as archive:
         for name in sorted(files):
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
+            info.compress_type = zipfile.ZIP_DEFLATED if small else zipfile.ZIP_STORED
             info.external_attr = 0o644 << 16
             archive.writestr(info, files[name])
     return packed.getvalue()
 
 
+def _sources(folder: Traversable, name: str) -> dict[str, bytes]:
+    """Path in the archive -> source, of a package and those in it."""
+    found: dict[str, bytes] = {}
+    for entry in folder.iterdir():
+        inside = f"{name}/{entry.name}"
+        if entry.is_dir():
+            found.update(_sources(entry, inside))
+        elif entry.name.endswith(".py"):
+            found[inside] = entry.read_bytes()
+    return found
+
+
 @cache
 def program() -> bytes:
     """What is installed as /usr/local/lib/hostler/hostler-node, mode 0755."""
-    return HEADER + bundle()
+    return HEADER + bundle(small=False)
 
 
 @cache

@@ -14,10 +14,12 @@ from typing import Any, Self
 
 from hostler.errors import HostlerError, LockedError, Problem
 
+from . import ways
 from .calls import Conversation, finished, talk
 from .transport import Transport
 from .trouble import trouble
 
+BRIEF = "idle: "  # begins why the controller has it for a moment, to give back what is idle
 EVERY = 5.0  # seconds between heartbeats
 UNHEARD = 20.0  # seconds without an answer: lost; less than the 30 s after which the agent lets go
 GRANT_S = 15.0
@@ -111,6 +113,10 @@ def _let_go(conversation: Conversation) -> None:
         conversation.wait(2.0)
 
 
+class BrieflyLockedError(LockedError):
+    """By the controller, which gives back what is idle, and lets go soon."""
+
+
 def locked(home: str, holder: dict[str, Any]) -> LockedError:
     """Who holds it, from where, why, since when, and what to do."""
     who, where, why, age = (holder.get(k) for k in ("who", "from", "why", "age"))
@@ -122,7 +128,8 @@ def locked(home: str, holder: dict[str, Any]) -> LockedError:
         got=got,
         next_step=f"wait for {who} to finish, or end it there (Ctrl-C); the lock goes by itself 30 s after its owner's death",
     )
-    return LockedError(problem)
+    brief = who == ways.ACCOUNT and str(why).startswith(BRIEF)
+    return BrieflyLockedError(problem) if brief else LockedError(problem)
 
 
 def spell(seconds: float) -> str:

@@ -26,6 +26,7 @@ from .words import Prepared, prepare, replace_file
 AT_ONCE = 8  # logins at a time through one door: sshd drops more than 10 that are not logged in yet
 CHANNEL_S = 15.0
 KEEPALIVE_S = 10
+LOOK_S = 1.0  # a connection's thread looks so often whether it was closed; it begins with 0.1, which many of them feel
 UNANSWERED_MS = 30_000  # TCP gives up on data that nobody acknowledges
 CHUNK = 1 << 16
 SIGNALLED = 128  # rc of a command ended by a signal; which one, the protocol's library does not say
@@ -91,8 +92,7 @@ class SshTransport:
             self._drop()
 
     def _drop(self) -> None:
-        for transport in reversed(self._chain):
-            transport.close()
+        _close(self._chain)
         self._chain = []
 
     @contextmanager
@@ -154,13 +154,21 @@ def _connect(way: Route, where: str) -> list[paramiko.Transport]:
         for hop, following in zip(hops, (*hops[1:], None), strict=True):
             chain.append(login(sock, hop, where if hop is way else f"{where} (jump {hop.address})"))
             chain[-1].set_keepalive(KEEPALIVE_S)
+            chain[-1].sock.settimeout(LOOK_S)
             if following is not None:
                 sock = _through(chain[-1], hop, following, where)
     except BaseException:
-        for transport in reversed(chain):
-            transport.close()
+        _close(chain)
         raise
     return chain
+
+
+def _close(chain: list[paramiko.Transport]) -> None:
+    """The last one first. Their threads read, and hear of it at once."""
+    for transport in reversed(chain):
+        with suppress(OSError, EOFError, SSHException):
+            transport.sock.shutdown(socket.SHUT_RDWR)
+        transport.close()
 
 
 def _first_socket(hop: Route, where: str) -> Any:

@@ -38,7 +38,8 @@ class Host:
 class Slot:
     """A rented host's stable place in its pool. wanted: it shall have a host; parked: given back, which is no drift;
     retiring: its host is drained, and goes. `image`, `disk_gib` and `subnet` as its host was asked for; `given_back`: it
-    had one, until `sleep`, so that the lower count does not start it again."""
+    had one, until `sleep` or until it ended itself when it was idle, so that the lower count does not start it again.
+    The rest is of its machine, or of the last one where it is parked: for those who may not ask AWS."""
 
     name: str
     pool: str = ""
@@ -47,6 +48,14 @@ class Slot:
     disk_gib: int = 0
     subnet: str = ""
     given_back: bool = False
+    machine: str = ""  # i-0a1b...; empty: it never had one that was written down
+    instance: str = ""  # its type: g5.xlarge
+    region: str = ""
+    zone: str = ""
+    market: str = ""  # spot, on-demand
+    price: float | None = None  # USD an hour, without disk and address, as it was rented; None: unknown
+    price_source: str = ""  # who said so, or why nobody did
+    since: float | None = None  # its launch, in seconds since 1970; None: unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +135,7 @@ class Facts:
     disk_total: int  # of /var/lib/hostler's file system, or the nearest that exists
     disk_free: int
     boot_id: str
+    memory_free: int = 0  # that a new program can have; 0: not known
     docker: str = ""  # server version, empty: not installed or not running
     docker_foreign: int = 0  # containers that are not ours
     docker_swarm: str = ""  # active, pending, locked, error, stopped; empty: in no Docker Swarm
@@ -139,6 +149,7 @@ class Facts:
     # The newest Xid errors of this boot: PCI bus and device (0000:01:00), number, seconds since 1970
     xids: tuple[tuple[str, int, float], ...] | None = ()
     interpreter: str = "/usr/bin/python3"  # the Python that runs the agent there
+    ssh_port: int = 22  # where its SSH server listens, by its own configuration
     selinux: str = ""  # enforcing, permissive; empty: there is none
     package_state: str = ""  # not empty: dpkg was interrupted, or another package manager holds the lock
 
@@ -167,6 +178,9 @@ class Unknown:
 Observed = Value | Absent | Unknown
 
 
+PARKED = "given back until it is woken"  # the error of a host whose slot is parked
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """A host's answer to one probe.
@@ -187,7 +201,9 @@ class Seen:
       made:edge           {"sha256", "pem"}
       port:8443/tcp       {"open": bool, "zone"}, absent where no firewall of the host's own is in the way
       account:hostler     {"uid", "home", "shell", "like_ours": a system account without login, at home where ours is}
-      replica:chat-0      {"health": 200, "running": 1, "waiting": 0, "tokens": 123, "context": 8192, "draining": bool}
+      replica:chat-0      {"health": 200, "running": 1, "waiting": 0, "tokens": 123, "context": 8192, "draining": bool,
+                           "asleep": null, or the mark of one that sleeps on purpose: {"state", "since", "why", "by"},
+                           "start_s": seconds of the longest of its weights' last starts here, "start_of": their path}
       route:chat-0        {"status": "UP", "sessions": 1, "queued": 0, "check": "L7OK ..."}: the word of the gateway on
                           this host; `routes:*` lists those it has, empty where there is no gateway
     `ours` lists everything on the host that carries this product's mark, so that leftovers are seen:
@@ -207,11 +223,16 @@ class Seen:
     record: Mapping[str, Any] | None = None  # only on the gateway's host
     copy: Mapping[str, Any] | None = None  # a copy of the record
     error: str = ""  # not empty: nothing else is known; one clear line
-    # dead, refused, host-key, unknown-key, auth, python, sudo, timeout, disk, protocol; absent: to be rented; unknown:
-    # where it is cannot be asked
+    # dead, refused, host-key, unknown-key, auth, python, sudo, timeout, disk, protocol; absent: to be rented, or parked;
+    # unknown: where it is cannot be asked
     error_kind: str = ""
     next_step: str = ""
 
     @property
     def reached(self) -> bool:
         return not self.error
+
+    @property
+    def parked(self) -> bool:
+        """Its machine was given back, which is as it should be."""
+        return self.error_kind == "absent" and self.error == PARKED

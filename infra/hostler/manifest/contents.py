@@ -17,7 +17,7 @@ class Text:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretRef:
     """Content that is named here and filled in on the operator's side at the last moment; only its
-    SHA-256 is compared."""
+    SHA-256 is compared. `sha256` empty: this side has no value, so that what is there stays."""
 
     name: str
     sha256: str
@@ -28,12 +28,14 @@ class SecretRef:
 class MadeOnHost:
     """Content made on `host` (a certificate) under `made` (edge.crt, gateway.crt). On the host
     itself it only has to be there; elsewhere it is the copy that is pinned. `sha256` and `pem` are what
-    the probe saw on `host`, None and empty as long as it is not made."""
+    the probe saw on `host`, None and empty as long as it is not made. `before`: what stands in front of it; a copy then
+    on `host`, too, and `sha256` and `pem` are of both together."""
 
     host: str
     made: str
     sha256: str | None = None
     pem: str = ""
+    before: str = ""
     kind: Literal["made"] = "made"
 
 

@@ -24,6 +24,7 @@ class Part(StrEnum):
     ENGINE = "engine"
     EDGE = "edge"
     GATEWAY = "gateway"
+    CONTROLLER = "controller"
 
 
 class Effect(StrEnum):
@@ -135,7 +136,7 @@ class Health:
 
 
 # fields of a Container that need no exchange
-CARE = ("part", "effect", "health", "drain_s", "smoke", "bake_s", "memory_mib")
+CARE = ("part", "effect", "health", "drain_s", "smoke", "bake_s", "memory_mib", "beside")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +169,7 @@ class Container:
     smoke: tuple[str, str] = ("", "")  # prompt, expected text
     bake_s: int = 0  # the first one of a change is watched for so long before it stays
     memory_mib: int = 0  # of its cards, or of main memory, that it was computed to take; 0: not known
+    beside: bool = True  # its successor may start beside it, where both fit
     effect: Effect = Effect.DRAIN  # gateway and edge: restart
 
     @property

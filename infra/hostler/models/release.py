@@ -10,10 +10,13 @@ from hostler.errors import HostlerError
 from hostler.manifest.items import ImagePin, Part
 from hostler.models.types import Need, Release, ReleasedModel, Runs, Wanted
 from hostler.record.types import Record
+from hostler.stackfile.idling import has_controller
 from hostler.stackfile.sections import Model, Stack
 
 HAPROXY = "haproxy:3.4"
-PARTS = {"gateway": Part.GATEWAY, "edge": Part.EDGE}
+PYTHON = "python:3.13"  # with an SSH client, which the -slim images lack
+PARTS = {"gateway": Part.GATEWAY, "edge": Part.EDGE, "controller": Part.CONTROLLER}
+IMAGES = {"gateway": HAPROXY, "edge": HAPROXY, "controller": PYTHON}
 AT_ONCE = 8  # requests side by side; a hub answers more with 429
 
 
@@ -28,6 +31,11 @@ def live_release(record: Record | None) -> Release | None:
     """The release that the record says is live."""
     releases = record.releases if record else ()
     return next((release for release in releases if record and release.number == record.release), None)
+
+
+def parts_of(stack: Stack) -> tuple[str, ...]:
+    """Names of the parts that are no models and have an image."""
+    return tuple(PARTS) if has_controller(stack) else ("gateway", "edge")
 
 
 def pools_of(stack: Stack, model: Model) -> tuple[str, ...]:
@@ -87,9 +95,10 @@ def _resolve(
     parts: dict[str, ImagePin],
     resolve: Resolve,
 ) -> tuple[dict[str, Runs], dict[str, ImagePin]]:
-    lacking = [name for name in PARTS if name not in parts]
+    wanted = parts_of(stack)
+    lacking = [name for name in wanted if name not in parts]
     if not changed and not lacking:
-        return {}, parts
+        return {}, {name: parts[name] for name in wanted}
 
     def one(name: str) -> Runs:
         model = stack.models[name]
@@ -97,7 +106,7 @@ def _resolve(
         return resolve.model(name, model, pools_of(stack, model), live)
 
     tasks: list[Callable[[], Runs | ImagePin]] = [lambda name=name: one(name) for name in changed]
-    tasks += [lambda part=PARTS[name]: resolve.image(HAPROXY, part) for name in lacking]
+    tasks += [lambda name=name: resolve.image(IMAGES[name], PARTS[name]) for name in lacking]
     results = _side_by_side(tasks)
     runs = {name: run for name, run in zip(changed, results, strict=False) if isinstance(run, Runs)}
     pins = {
@@ -105,7 +114,7 @@ def _resolve(
         for name, pin in zip(lacking, results[len(changed) :], strict=True)
         if isinstance(pin, ImagePin)
     }
-    return runs, {name: {**parts, **pins}[name] for name in PARTS}
+    return runs, {name: {**parts, **pins}[name] for name in wanted}
 
 
 def _side_by_side[T](tasks: Sequence[Callable[[], T]]) -> list[T]:

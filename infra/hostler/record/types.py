@@ -16,12 +16,13 @@ COPIES = "/var/lib/hostler/copies"  # <uid>.json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A client's key: only its hash is kept."""
+    """A client's key, or one for the controller's page: only its hash is kept."""
 
     name: str
     sha256: str
     made: float
     budget: str = ""
+    admin: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

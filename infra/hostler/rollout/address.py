@@ -13,9 +13,11 @@ from hostler.hosts.types import Unknown, Value
 from hostler.rollout import home, keys, lastknown
 from hostler.rollout.lastknown import Tell
 from hostler.rollout.observe import Observation, observe
+from hostler.stackfile import idling
 from hostler.stackfile.sections import StackFile
 
 UNKNOWN_KEY = "<a key: `hostler key add NAME` makes one>"
+UNKNOWN_ADMIN = "<a key: `hostler key add NAME --admin` makes one>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Connection:
     ca: str  # PEM that clients must trust; empty: nothing special
     chats: tuple[str, ...] = ()  # those of the models that answer with words
     cloud: Mapping[str, Any] | None = None  # whether it is known what is rented, as lastknown.row says it
+    page: str = ""  # the controller's page; empty: there is none
+    admin: str = ""  # the key for it
 
 
 def connection(file: StackFile, key_name: str | None, without: Tell | None = None) -> Connection:
@@ -38,8 +42,8 @@ def connection(file: StackFile, key_name: str | None, without: Tell | None = Non
     if not observation.home_known:
         raise home.silent(observation, f"once it answers, clients reach it at {address}/v1")
     record = home.running(observation)
-    known = keys.valid(record)
-    key = known.get(key_name, UNKNOWN_KEY) if key_name else next(iter(known.values()), UNKNOWN_KEY)
+    key = _key(keys.valid(record), key_name, UNKNOWN_KEY)
+    page = f"{address}/hostler" if idling.has_page(file.stack) else ""
     return Connection(
         address=address,
         key=key,
@@ -47,7 +51,13 @@ def connection(file: StackFile, key_name: str | None, without: Tell | None = Non
         ca=_ca(file, observation),
         chats=tuple(name for name, model in file.stack.models.items() if model.engine != "embeddings"),
         cloud=lastknown.row(observation.cloud, time.time()),
+        page=page,
+        admin=_key(keys.valid(record, admin=True), key_name, UNKNOWN_ADMIN) if page else "",
     )
+
+
+def _key(known: Mapping[str, str], name: str | None, none: str) -> str:
+    return known.get(name, none) if name else next(iter(known.values()), none)
 
 
 def address_of(file: StackFile, observation: Observation) -> str:

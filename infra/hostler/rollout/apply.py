@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 
 from hostler.configure import leftovers
@@ -13,7 +13,7 @@ from hostler.configure.variables import GIVER, secrets_named
 from hostler.console.out import Out
 from hostler.errors import ConfigureError, HostlerError, RefusedError
 from hostler.hosts.trouble import AgentError
-from hostler.rollout import carrying, secret
+from hostler.rollout import carrying, exchanges, secret
 from hostler.rollout.planning import Draft
 from hostler.rollout.session import Session
 
@@ -22,9 +22,12 @@ RETIRE_S = 3600.0  # the drain has a limit of its own
 REFUSED = 3  # the agent's exit status: requests would be cut
 
 
-def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
-    """Makes the plan's changes. Raises ConfigureError (exit 6) with the hosts' own words, or RolledBackError
-    (exit 7) when a new replica did not pass and the old one is back."""
+def apply(
+    draft: Draft, run: Session, *, cut: bool = False, bake_s: int = 0, allow_downtime: bool = False
+) -> None:
+    """Makes the plan's changes; the first replica of each model that is exchanged is watched `bake_s` seconds at least.
+    `allow_downtime`: in place also where nothing else serves and nothing waits. Raises ConfigureError (exit 6) with the
+    hosts' own words, or RolledBackError (exit 7) when a new replica did not pass and the old one is back."""
     changes = tuple(change for change in draft.plan.changes if change.host and change.part != "pulumi")
     gone = [name for name in draft.plan.removed_hosts if name in run.transports]
     here = tuple(
@@ -36,7 +39,8 @@ def apply(draft: Draft, run: Session, *, cut: bool = False) -> None:
         if leaving.host in run.transports:
             _retire(run, leaving.replica, leaving.host, cut=cut)
     if here:
-        _play(draft, run, here, cut=cut)
+        stay = () if allow_downtime else exchanges.beside_only(draft.plan.exchanges, draft.plan.downtime_s)
+        _play(draft, run, here, cut=cut, bake_s=bake_s, beside=stay)
     for name in gone:
         retire(run, name, draft, cut=cut)
         if draft.observation.host(name).owned:  # a rented one goes as a whole
@@ -55,7 +59,15 @@ def prune(draft: Draft, run: Session) -> None:
         _play(draft, run, gone)
 
 
-def _play(draft: Draft, run: Session, changes: tuple[Change, ...], *, cut: bool = False) -> None:
+def _play(
+    draft: Draft,
+    run: Session,
+    changes: tuple[Change, ...],
+    *,
+    cut: bool = False,
+    bake_s: int = 0,
+    beside: Collection[str] = (),
+) -> None:
     file, hosts = draft.observation.file, draft.observation.hosts
     with _or_lost(run), carrying.giving(draft.plan, file, hosts, changes, run.out) as giving:
         run_playbooks(
@@ -64,6 +76,9 @@ def _play(draft: Draft, run: Session, changes: tuple[Change, ...], *, cut: bool 
             changes=changes,
             run=run.run,
             cut=cut,
+            bake_s=bake_s,
+            order=[one.replica for one in draft.plan.exchanges],
+            beside=beside,
             secrets={**secret.values(file, secrets_named(giving.manifests)), GIVER: giving.token},
             on_event=Teller(run.out),
             lost=run.lock.lost,

@@ -29,7 +29,9 @@ def drafted(file: StackFile, why: str) -> Draft:
     cloud = observation.cloud
     if cloud and cloud.slots.fill:
         raise RefusedError(*(_not_there(name, observation) for name in cloud.slots.fill))
-    return planning.make(observation, why=why)
+    draft = planning.make(observation, why=why)
+    there = [host for host in observation.hosts if not observation.seen[host.name].parked]
+    return replace(draft, observation=replace(observation, hosts=tuple(there)))
 
 
 def _not_there(name: str, observation: Observation) -> Problem:

@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 
 from hostler import operator
-from hostler.console import status
+from hostler.configure import idling
+from hostler.console import status, watched
+from hostler.console.out import age
 from hostler.errors import HostlerError, Problem
 from hostler.hosts.types import Facts, Seen, Value
 from hostler.models.operator_files import quiet
@@ -19,6 +21,7 @@ from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.load import load
 
 LOW_DISK = 5 * 2**30
+LATELY_S = 86400.0
 
 
 def examine(name: str | None, *, remove_strays: bool = False) -> list[Finding]:
@@ -115,6 +118,8 @@ def _routes(record: Record, seen: Mapping[str, Seen]) -> Iterator[Finding]:
 
 
 def _host(seen: Seen) -> Iterable[Finding]:
+    if seen.parked:
+        return [good(seen.host, seen.error)]
     if not seen.facts:
         return [bad(seen.host, seen.error, seen.next_step)]
     facts = seen.facts
@@ -154,14 +159,45 @@ def _disk(host: str, facts: Facts) -> Iterator[Finding]:
         yield bad(host, f"{facts.disk_free / 2**30:.1f} GiB free for models and images", "free some of it")
 
 
+def _watched(seen: Seen) -> Iterator[tuple[str, Finding]]:
+    """Replicas that the watch left out, that end again and again, or that it had to restart lately."""
+    for key, found in sorted(seen.observed.items()):
+        kind, _, name = key.partition(":")
+        last = watched.event(found.value, seen.at) if kind == "replica" and isinstance(found, Value) else None
+        if last and last["wrong"]:
+            yield name, bad(seen.host, f"{name}: {last['what']}", watched.next_step(name, wrong=True))
+        elif last and last["age_s"] < LATELY_S:
+            yield name, good(seen.host, f"{name}: {last['what']}, {age(last['age_s'])} ago")
+
+
+def _asleep(seen: Seen) -> list[tuple[str, str]]:
+    """Replicas that sleep on purpose, and why."""
+    found = (
+        (key.partition(":"), one.value)
+        for key, one in sorted(seen.observed.items())
+        if isinstance(one, Value)
+    )
+    return [
+        (key[2], idling.why(value)) for key, value in found if key[0] == "replica" and idling.is_asleep(value)
+    ]
+
+
 def _containers(seen: Seen) -> Iterator[Finding]:
+    told = dict(_watched(seen))
+    yield from told.values()
+    stopped = {name for name, finding in told.items() if finding.bad}
+    resting = dict(_asleep(seen))
+    yield from (good(seen.host, f"{name} is asleep: {why}") for name, why in resting.items())
     for key, found in sorted(seen.observed.items()):
         kind, _, name = key.partition(":")
         if kind == "container" and isinstance(found, Value) and not found.value.get("running"):
+            if name in stopped or name in resting:
+                continue
             yield bad(
                 seen.host,
                 f"{name} is stopped (exit {found.value.get('exit_code')})",
                 f"hostler logs {name}; hostler up",
             )
-        if kind == "replica" and isinstance(found, Value) and found.value.get("draining"):
+        draining = kind == "replica" and isinstance(found, Value) and found.value.get("draining")
+        if draining and name not in stopped:
             yield bad(seen.host, f"{name} is draining", "hostler up brings it back")

@@ -5,6 +5,7 @@ The hosts themselves say what they would remove, by the same code that removes i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,7 +20,7 @@ from hostler.hosts.connect import transport_for
 from hostler.hosts.types import Host, Seen, Value
 from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import ending, keys, rented
+from hostler.rollout import ending, keys, ledger, rented
 from hostler.rollout.apply import empty
 from hostler.rollout.observe import Observation, look, observe, refuse_unreached
 from hostler.rollout.session import Session, session
@@ -95,6 +96,7 @@ def down(file: StackFile, out: Out, options: Options) -> bool:
         return True
     if not out.confirm(f"Remove stack {file.stack.stack} from {', '.join(ours)}?", yes=options.yes):
         return False
+    ledger.keep(observation, out, time.time())
     kept = _remove(observation, uid, listing, out, options)
     _forget(file, observation, out)
     refuse_unreached(_there(observation), "run `hostler down` again when it is back")
@@ -113,6 +115,7 @@ def _with_rented(
     file = observation.file
     if not out.confirm(f"Remove stack {file.stack.stack}, and end what it rents?", yes=options.yes):
         return False
+    ledger.keep(observation, out, time.time())
     ending.drain(observation, out, cut=options.cut)
     if listing:
         _remove(observation, uid, listing, out, options)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hostler.configure import observed
-from hostler.configure.types import Change
+from hostler.configure.types import Change, Exchange
 from hostler.console import status
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
 from hostler.manifest.items import Effect
+from hostler.models import lying
 from hostler.models.types import Placement, Release, Replica
 from hostler.placement.vacate import Vacated
 from hostler.record.types import Record
+from hostler.rollout import exchanges
 from hostler.rollout.observe import Observation
 from hostler.stackfile.sections import Hold, StackFile
 
@@ -21,6 +23,7 @@ LEFT_S = 60.0  # from a replica's end to the readiness of its successor elsewher
 AWAY_S = 60.0  # of a host that starts again
 START_S = {"vllm": 60.0}  # of an engine, whatever its weights: stopped, started, asked
 OTHERS_S = 15.0
+ASKED_S = 10.0  # from the end of a container, and for the questions of the canary
 READ = 400 << 20  # bytes a second of a disk
 HOLDS = "/etc/hostler/gateway/hold.lua"
 
@@ -52,8 +55,21 @@ def scene(observation: Observation, record: Record, release: Release) -> Scene:
     return Scene(file=observation.file, seen=observation.seen, gateway=record.gateway_host, release=release)
 
 
-def gaps(scene: Scene, changes: Sequence[Change], placement: Placement) -> dict[str, Gap]:
-    """By model: those whose only serving replica changes. Doors stay open while their containers are exchanged."""
+def exchanged(scene: Scene, changes: Sequence[Change], placement: Placement) -> tuple[Exchange, ...]:
+    """How replicas that serve are going to be exchanged, in the order of the run."""
+    serving = [r for r in placement.replicas if serves(scene.seen, scene.gateway, r)]
+    found = exchanges.expected(scene.file, scene.seen, scene.gateway, changes, placement, serving)
+    return tuple(
+        replace(one, must_stay=one.alone and not gap(scene, one.model, changes).held) for one in found
+    )
+
+
+def gaps(
+    scene: Scene, changes: Sequence[Change], placement: Placement, ways: Sequence[Exchange] = ()
+) -> dict[str, Gap]:
+    """By model: those whose only serving replica changes. Doors stay open while their containers are exchanged, and so
+    do models whose new replica starts beside the old one (`ways`)."""
+    beside = {one.replica for one in ways if not one.in_place}
     serving = {r.id: r for r in placement.replicas if serves(scene.seen, scene.gateway, r)}
     touched = {
         c.replica: _gap(scene, serving[c.replica].model, c, changes) for c in _exchanges(changes, serving)
@@ -62,9 +78,13 @@ def gaps(scene: Scene, changes: Sequence[Change], placement: Placement) -> dict[
     for replica, away in sorted(touched.items()):
         model = serving[replica].model
         others = {r.id for r in serving.values() if r.model == model and r.id != replica}
-        if not others:
+        if not others and not (replica in beside and not _reboots(changes, replica)):
             found[model] = away
     return found
+
+
+def _reboots(changes: Sequence[Change], replica: str) -> bool:
+    return any(c.replica == replica and c.effect is Effect.REBOOT for c in changes)
 
 
 def _exchanges(changes: Sequence[Change], serving: Mapping[str, Replica]) -> Iterator[Change]:
@@ -82,7 +102,7 @@ def _gap(scene: Scene, model: str, change: Change, changes: Sequence[Change]) ->
 
 def gap(scene: Scene, model: str, changes: Sequence[Change] = ()) -> Gap:
     """An exchange of a model's only replica. `changes`: of the same plan; the gateway's own come after it."""
-    seconds = expected_s(scene.release, model)
+    seconds = expected_s(scene.release, model, scene.seen)
     section = scene.file.stack.models.get(model)
     limits = section.hold if section else "none"
     if not isinstance(limits, Hold):
@@ -110,9 +130,20 @@ def _new(model: str, changes: Sequence[Change]) -> bool:
     )
 
 
-def expected_s(release: Release, model: str) -> float:
-    """From the stop of a replica to its successor's first answer. What is being answered is waited for before."""
+def expected_s(release: Release, model: str, seen: Mapping[str, Seen] | None = None) -> float:
+    """From the stop of a replica to its successor's first answer. What is being answered is waited for before. As long as
+    starts of the same weights took on its host; where none was seen, an engine's own time and the size over a usual disk."""
     runs = release.models[model].runs
+    path = lying.on_host(runs.weights)
+    values = [
+        found.value
+        for host in (seen or {}).values()
+        for name, found in host.observed.items()
+        if name.startswith(f"replica:{model}-") and isinstance(found, Value)
+    ]
+    took = [float(v["start_s"]) for v in values if v.get("start_s") and path.startswith(str(v["start_of"]))]
+    if took:
+        return round(max(took) + ASKED_S)
     return START_S.get(runs.engine, OTHERS_S) + round(runs.weights.total / READ)
 
 

@@ -9,7 +9,7 @@ from hostler.cloud import account, removal
 from hostler.cloud.types import Holding
 from hostler.console.out import Out
 from hostler.errors import HostlerError, Problem, ProvisionError, RefusedError
-from hostler.rollout import rented
+from hostler.rollout import rented, sweep
 from hostler.rollout.apply import or_refused
 from hostler.rollout.observe import Observation, home_of
 from hostler.rollout.session import session
@@ -31,18 +31,11 @@ class Held:
         return self.state or bool(self.holdings)
 
 
-def regions_of(observation: Observation) -> tuple[str, ...]:
-    """Every region that the stack ever used, as far as is known, and those of its file."""
-    pools = observation.file.stack.pools.values()
-    named = [region for pool in pools if pool.aws for region in pool.aws.regions]
-    return tuple(dict.fromkeys((*(observation.cloud.regions if observation.cloud else ()), *named)))
-
-
 def listed(observation: Observation, uid: str) -> Held:
     """By tags, in every region used. Raises ProvisionError: what cannot be listed is not gone."""
     if observation.cloud is None:
         return Held(holdings=(), regions=(), state=False)
-    regions = regions_of(observation)
+    regions = sweep.regions(observation.file, observation.cloud)
     holdings = account.holdings(regions, uid) if uid else ()
     return Held(holdings=holdings, regions=regions, state=rented.fleet_of(observation.file).store.exists())
 

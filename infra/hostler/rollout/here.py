@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from hostler import operator
 from hostler.errors import Problem, StackFileError
 from hostler.models.source import OWN, own_path
 from hostler.stackfile.sections import StackFile, TlsFiles
@@ -34,7 +35,7 @@ def weights_elsewhere(file: StackFile) -> list[str]:
 
 def _missing(file: StackFile) -> Iterator[Problem]:
     for path, what, name in _named(file):
-        place = Path(file.path).parent / Path(name).expanduser()
+        place = operator.named_file(file.path, name)
         if trouble := _trouble(place) or ("not a file" if place.is_dir() else ""):
             yield Problem(
                 where=file.where(path),

@@ -9,14 +9,15 @@ from hostler.console.out import Out
 from hostler.errors import UsageError
 from hostler.gateway.render import keys_map
 from hostler.record.types import Key, Record
-from hostler.rollout import home, keys
+from hostler.rollout import home, keys, refused
 from hostler.rollout.observe import Observation, home_of, observe
 from hostler.rollout.session import session
+from hostler.stackfile import idling
 from hostler.stackfile.sections import StackFile
 
 
-def add(file: StackFile, name: str, out: Out) -> str:
-    """The new key; valid before this returns."""
+def add(file: StackFile, name: str, out: Out, *, admin: bool = False) -> str:
+    """The new key; valid before this returns. `admin`: for the controller's page, and for nothing else."""
     observation, record = _running(file, out)
     if any(key.name == name for key in record.keys):
         raise UsageError.of(
@@ -29,7 +30,7 @@ def add(file: StackFile, name: str, out: Out) -> str:
     _change(
         observation,
         record,
-        (*record.keys, Key(name=name, sha256=keys.hashed(made), made=time.time())),
+        (*record.keys, Key(name=name, sha256=keys.hashed(made), made=time.time(), admin=admin)),
         out,
         f"key add {name}",
     )
@@ -54,13 +55,17 @@ def revoke(file: StackFile, name: str, out: Out) -> None:
 
 
 def listed(file: StackFile, out: Out) -> list[dict[str, str]]:
-    _, record = _running(file, out)
-    here = keys.valid(record)
+    observation, record = _running(file, out)
+    there = observation.seen.get(observation.gateway.name)
+    spent = refused.keys(there, time.time()) if idling.refuses(file.stack) else {}
+    here = {**keys.valid(record), **keys.valid(record, admin=True)}
     return [
         {
             "name": key.name,
             "since": time.strftime("%Y-%m-%d %H:%M", time.localtime(key.made)),
+            "for": "page" if key.admin else "models",
             "here": "yes" if key.name in here else "no",
+            "refused": "unknown" if spent is None else refused.until(spent, key.name, admin=key.admin),
         }
         for key in record.keys
     ]
@@ -76,5 +81,5 @@ def _change(observation: Observation, record: Record, new: tuple[Key, ...], out:
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     with session(record, home_of(observation), observation.hosts, reached, out, why=why) as run:
         run.commit(replace(record, keys=new))
-        rows = tuple((key.sha256, key.name) for key in new)
-        run.call(run.gateway.name, "key-sync", content=keys_map(rows))
+        clients, admins = (keys_map(keys.rows(new, admin=admin)) for admin in (False, True))
+        run.call(run.gateway.name, "key-sync", content=clients, admins=admins)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,15 @@ def mine(stack: str) -> dict[str, str]:
     return dict(operator.read_json(_path(stack)).get("keys", {}))
 
 
-def valid(record: Record) -> dict[str, str]:
-    """Those of this machine's keys that the gateway lets in: {name: key}. One that was revoked elsewhere is known here,
-    too, and so may be another of the same name."""
-    accepted = {(key.name, key.sha256) for key in record.keys}
+def rows(known: Sequence[Key], *, admin: bool) -> tuple[tuple[str, str], ...]:
+    """(hash, name) of those for the controller's page, or of clients'."""
+    return tuple((key.sha256, key.name) for key in known if key.admin == admin)
+
+
+def valid(record: Record, *, admin: bool = False) -> dict[str, str]:
+    """Those of this machine's keys that the gateway lets in: {name: key}; to the models, or to the page. One that was
+    revoked elsewhere is known here, too, and so may be another of the same name."""
+    accepted = {(key.name, key.sha256) for key in record.keys if key.admin == admin}
     return {name: key for name, key in mine(record.stack).items() if (name, hashed(key)) in accepted}
 
 

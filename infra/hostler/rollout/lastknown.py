@@ -18,6 +18,7 @@ from hostler.cloud.slots import Slots
 from hostler.cloud.trouble import AwsError
 from hostler.codec import decode, encode
 from hostler.errors import HostlerError, ProvisionError
+from hostler.hosts import ways
 from hostler.hosts.types import Host, Seen, Slot
 from hostler.record.types import Record
 from hostler.rollout import rented, stackkey
@@ -28,12 +29,21 @@ NAME = "lastknown.json"
 UNKNOWN = "unknown"  # Seen.error_kind
 AFTER_FIRST_S = 5.0  # the gateway's host does not wait longer for machines that may be no more
 
+NO_RIGHTS = ProvisionError.of(
+    "AWS",
+    expected="rights to ask what is rented",
+    got="none: the controller has none",
+    next_step="`hostler status` on a machine that has them",
+)
+
 type Tell = Callable[[str], None]
 
 
 def known(file: StackFile, without: Tell | None = None) -> Cloud:
     """What is rented now. Where that cannot be found out: ProvisionError; or, where `without` hears of it, as it was last
-    known (`why` says why)."""
+    known (`why` says why). The controller has no rights in the cloud: it never asks."""
+    if ways.folder():
+        return _recalled(file, NO_RIGHTS)
     try:
         cloud = rented.known(file)
     except ProvisionError as error:
@@ -70,7 +80,7 @@ def with_record(file: StackFile, cloud: Cloud, record: Record | None) -> Cloud:
     slots: Mapping[str, Slot] = record.slots if record else rented.pools(cloud)
     key = operator.stack_home(file.stack.stack) / stackkey.NAME
     hosts = {**cloud.hosts}
-    if record and key.exists():
+    if record and (key.exists() or ways.folder()):
         for name, host in record.hosts.items():
             before = hosts.get(name)
             if not host.owned and (not before or before.ssh.host_key != host.ssh.host_key):
@@ -78,7 +88,7 @@ def with_record(file: StackFile, cloud: Cloud, record: Record | None) -> Cloud:
     return replace(
         cloud,
         slots=Slots(slots=slots),
-        hosts={name: host for name, host in hosts.items() if name in slots},
+        hosts={name: host for name, host in hosts.items() if name in slots and not slots[name].given_back},
         rented={name: machine for name, machine in cloud.rented.items() if name in slots},
     )
 

@@ -1,13 +1,17 @@
-"""hostler logs: the lines of a replica, of all replicas of a model, of the gateway, or of the edges."""
+"""hostler logs: the lines of a replica, of all replicas of a model, of the gateway, of the edges, or of the controller."""
 
 from __future__ import annotations
 
+from hostler.configure.controller import FOLDER
 from hostler.console.out import Out
 from hostler.errors import UsageError
 from hostler.hosts.calls import agent_stream
 from hostler.hosts.connect import transport_for
+from hostler.hosts.types import Seen
 from hostler.rollout.observe import Observation, observe, refuse_unreached
 from hostler.stackfile.sections import StackFile
+
+CONTROLLER = "controller"
 
 
 def logs(file: StackFile, name: str, out: Out, *, lines: int, follow: bool) -> None:
@@ -33,7 +37,8 @@ def logs(file: StackFile, name: str, out: Out, *, lines: int, follow: bool) -> N
     for host, identity in found:
         transport = transport_for(observation.host(host))
         try:
-            for line in agent_stream(transport, "logs", id=identity, lines=lines, follow=follow):
+            op = "controller-logs" if identity == CONTROLLER else "logs"
+            for line in agent_stream(transport, op, id=identity, lines=lines, follow=follow):
                 if "line" in line:
                     out.data(f"{identity}@{host}: {line['line']}" if len(found) > 1 else str(line["line"]))
         finally:
@@ -42,6 +47,8 @@ def logs(file: StackFile, name: str, out: Out, *, lines: int, follow: bool) -> N
 
 def targets(observation: Observation, name: str) -> list[tuple[str, str]]:
     """(host, container id) of everything that `name` means."""
+    if name == CONTROLLER:
+        return [(host, name) for host, seen in sorted(observation.seen.items()) if _is_home(seen)]
     replicas = observation.record.replicas if observation.record else ()
     return [
         (host, identity)
@@ -58,6 +65,15 @@ def hosts_of(observation: Observation, name: str) -> list[str]:
 
 
 def known(observation: Observation) -> list[str]:
+    every = observation.seen.values()
     return sorted(
-        {identity for seen in observation.seen.values() for identity in seen.ours.get("containers", ())}
+        {
+            *(identity for seen in every for identity in seen.ours.get("containers", ())),
+            *(CONTROLLER for seen in every if _is_home(seen)),
+        }
     )
+
+
+def _is_home(seen: Seen) -> bool:
+    """Whether the controller is on this host."""
+    return f"{FOLDER}/run.json" in seen.ours.get("files", ())

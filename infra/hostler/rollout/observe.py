@@ -14,9 +14,10 @@ from hostler.hosts.types import Host, Seen
 from hostler.models.resolver import host_paths
 from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import lastknown, rented
+from hostler.rollout import givenback, lastknown, rented
 from hostler.rollout.lastknown import Tell
 from hostler.rollout.rented import Cloud, Turn
+from hostler.rollout.sweep import Beside, Swept
 from hostler.stackfile.hosts import hosts_of
 from hostler.stackfile.sections import StackFile
 
@@ -41,6 +42,7 @@ class Observation:
     problems: tuple[str, ...] = field(default=())
     cloud: Cloud | None = None  # what is rented; None: nothing, by file and state
     offers: Mapping[str, Offer] | None = None  # by pool with slots to fill; None: AWS was not asked
+    swept: Swept | None = None  # what no state knows; None: nobody looked
 
     @property
     def every(self) -> tuple[Host, ...]:
@@ -71,13 +73,15 @@ def observe(
     after_first: float | None = None,
     turn: Turn | None = None,
     without: Tell | None = None,
+    sweep: bool = False,
 ) -> Observation:
     """One look at everything. Unreachable hosts are in `seen` with their error; Pulumi's preview runs meanwhile.
     `after_first`: seconds that are waited for the others once one host has answered. `without`: hears of it where what
-    is rented cannot be found out, and the look goes on with what was last known; None: that is an error."""
+    is rented cannot be found out, and the look goes on with what was last known; None: that is an error. `sweep`: with
+    strays, as far as AWS tells of them in the time that the hosts have."""
     hosts = hosts_of(file)
     if rented.rents(file):
-        return _with_rented(file, hosts, limit_s, after_first, turn or Turn(), without)
+        return _with_rented(file, hosts, limit_s, after_first, turn or Turn(), without, sweep)
     waiting: Future[Mapping[str, Seen]] = Future()
     with ThreadPoolExecutor(1) as pool:
         preview = pool.submit(_preview, file, hosts, waiting) if pulumi else None
@@ -89,7 +93,7 @@ def observe(
         waiting.set_result(seen)
         found = _with_record(file, hosts, seen, limit_s, preview.result() if preview else None)
     if found.record and found.record.slots:  # it rented, though neither its file nor this machine says so
-        return _with_rented(file, hosts, limit_s, after_first, turn or Turn(), without)
+        return _with_rented(file, hosts, limit_s, after_first, turn or Turn(), without, sweep)
     return found
 
 
@@ -100,10 +104,12 @@ def _with_rented(
     after_first: float | None,
     turn: Turn,
     without: Tell | None,
+    sweep: bool,
 ) -> Observation:
     """Where machines are is asked first; which of them are wanted says the record, on the gateway's host. Pulumi's
     preview needs to know that, and comes later (renting.planned)."""
     cloud = lastknown.known(file, without)
+    began, beside = time.monotonic(), Beside(file, cloud) if sweep else None
     if cloud.why and after_first is None:
         after_first = lastknown.AFTER_FIRST_S
     seen = look((*owned, *cloud.hosts.values()), questions_of(file), limit_s, after_first)
@@ -117,11 +123,14 @@ def _with_rented(
     else:
         cloud = rented.decided(file, cloud, record, turn)
         seen = {**seen, **rented.absent(cloud, time.time())}
-    hosts = (*owned, *rented.wanted(file, cloud))
+    asleep = givenback.asleep(file, cloud, record)
+    seen = {**seen, **{host.name: givenback.seen(host) for host in asleep}}
+    hosts = (*owned, *rented.wanted(file, cloud), *asleep)
     if cloud.why and record is None:
         lastknown.refuse_homeless(file, cloud, hosts)
     found = _with_record(file, hosts, seen, limit_s, None, known=cloud.hosts, before=cloud.home)
-    return replace(found, cloud=cloud)
+    left = max(0.0, limit_s - (time.monotonic() - began))
+    return replace(found, cloud=cloud, swept=beside.answer(record, left) if beside else None)
 
 
 def look(
@@ -254,8 +263,9 @@ def refuse_renamed(observation: Observation) -> None:
 
 
 def refuse_unreached(seen: Mapping[str, Seen], next_step: str = "") -> None:
-    """Raises HostError with every host that did not answer. `next_step`: instead of the hosts' own."""
-    silent = [(name, one) for name, one in sorted(seen.items()) if not one.reached]
+    """Raises HostError with every host that did not answer, though something should be there. `next_step`: instead of
+    the hosts' own."""
+    silent = [(n, one) for n, one in sorted(seen.items()) if not one.reached and not one.parked]
     if silent:
         raise HostError(*(unreached(name, one, next_step) for name, one in silent))
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hostler.cloud.predicted import is_predicted
-from hostler.configure import build, difference, disk_room, doors, too_old
+from hostler.configure import build, controller, difference, disk_room, doors, too_old
 from hostler.configure.types import Change, Notice, Plan
 from hostler.errors import RefusedError
+from hostler.hosts import ways
 from hostler.hosts.types import Host, Seen
 from hostler.manifest.items import Effect, Manifest, Part
 from hostler.models import kept, mirror
@@ -26,7 +27,17 @@ from hostler.placement.place import place
 from hostler.placement.vacate import vacated
 from hostler.record import store
 from hostler.record.types import Expected, Record
-from hostler.rollout import carrying, downtime, gates, home, releases, secret, seen_files, slots
+from hostler.rollout import (
+    carrying,
+    downtime,
+    gates,
+    home,
+    releases,
+    secret,
+    seen_files,
+    slots,
+    strays,
+)
 from hostler.rollout.observe import Observation, refuse_renamed
 from hostler.rollout.seen_files import HostFiles
 from hostler.stackfile.asked import asked_digests
@@ -74,21 +85,33 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         releases=kept.limited(_with(record.releases, release), record.release, release),
         replicas=placement.replicas,
         expected=_expected(observation, record),
-        hosts={host.name: replace(host, where="") for host in observation.hosts if host.ssh.address},
+        hosts=_known_hosts(observation, record),
         slots=observation.cloud.slots.slots if observation.cloud else record.slots,
         gateway_host=observation.gateway.name,
         file_digest=observation.file.digest,
         applied=observation.file.text,
     )
     manifests = build.manifests(
-        observation.file, observation.hosts, observation.seen, release, placement, wanted
+        observation.file,
+        observation.hosts,
+        observation.seen,
+        release,
+        placement,
+        wanted,
+        secret.digests(observation.file, controller.secrets_named(observation.file)),
     )
-    changes = (*_host_changes(observation, manifests, keep), *_provision_changes(observation))
+    changes = (
+        *_host_changes(observation, manifests, keep),
+        *_provision_changes(observation),
+        *strays.changes(observation),
+    )
     rooms = rooms_of(observation.hosts, observation.seen, record.replicas)
     leave_first = vacated(downtime.running(record.replicas, observation.seen), placement, rooms)
+    scene = downtime.scene(observation, record, release)
+    ways = downtime.exchanged(scene, changes, placement)
     gaps = {
         **downtime.cut_meanwhile(leave_first, placement, observation.seen, record),
-        **downtime.gaps(downtime.scene(observation, record, release), changes, placement),
+        **downtime.gaps(scene, changes, placement, ways),
     }
     notices = gates.notices(
         observation.file,
@@ -111,6 +134,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
             *_moved(observation, record),
             *releases.tried(record, release),
             *slots.notices(observation),
+            *strays.notices(observation),
             *too_old.notices(release, placement, observation.seen),
             *disk_room.notices(manifests, observation.seen, keep),
             *carrying.notices(observation.file, release, manifests, changes),
@@ -122,8 +146,19 @@ def draft(observation: Observation, record: Record, release: Release, placement:
         downtime_why={model: gap.why for model, gap in gaps.items() if not gap.held},
         held_s={model: gap.seconds for model, gap in gaps.items() if gap.held},
         vacated=leave_first,
+        exchanges=ways,
     )
     return Draft(plan=plan, record=wanted, observation=observation)
+
+
+def _known_hosts(observation: Observation, record: Record) -> dict[str, Host]:
+    """How people reach them: the controller, which comes by another way, leaves what they wrote."""
+    kept = bool(ways.folder())
+    return {
+        host.name: record.hosts[host.name] if kept and host.name in record.hosts else replace(host, where="")
+        for host in observation.hosts
+        if host.ssh.address
+    }
 
 
 def _refuse_unknown(observation: Observation, release: Release) -> None:
@@ -244,5 +279,5 @@ def _unreached(seen: Mapping[str, Seen]) -> tuple[Notice, ...]:
     return tuple(
         Notice(level="warning", text=s.error + (f" ({s.next_step})" if s.next_step else ""), where=name)
         for name, s in sorted(seen.items())
-        if not s.reached
+        if not s.reached and not s.parked
     )

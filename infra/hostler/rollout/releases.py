@@ -117,9 +117,12 @@ def again(record: Record, number: int | None, asked: Mapping[str, str]) -> Relea
     models = {name: _model(name, asked[name], old, live) for name in sorted(asked)}
     last = max(release.number for release in record.releases)
     now = {name: model.runs for name, model in live.models.items()}
-    if old.parts == live.parts and all(now.get(name) == model.runs for name, model in models.items()):
+    if {**live.parts, **old.parts} == dict(live.parts) and all(
+        now.get(name) == model.runs for name, model in models.items()
+    ):
         return live
-    return replace(old, number=last + 1, models=models, why="", ended="", who="", when=0.0)
+    parts = {**live.parts, **old.parts}  # one that came since then stays
+    return replace(old, number=last + 1, models=models, parts=parts, why="", ended="", who="", when=0.0)
 
 
 def _chosen(record: Record, live: Release, number: int | None) -> Release:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from hostler import operator
 from hostler.cloud import live, predicted
 from hostler.cloud.slots import Slots, decide
-from hostler.cloud.types import Rented
+from hostler.cloud.types import Price, Rented
 from hostler.errors import Problem
 from hostler.hosts.types import Host, Seen, Slot, Ssh
 from hostler.record.types import Record
-from hostler.rollout import stackkey
+from hostler.rollout import givenback, stackkey
 from hostler.stackfile.defaults import ends
 from hostler.stackfile.sections import StackFile
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
     from hostler.provision.types import Notice
 
-HOSTS = "hosts"  # a document beside the state: slot -> {"keys": [host keys, the first one last], "user", "met", "silent"}
+# a document beside the state: slot -> {"keys": [host keys, the first one last], "user", "met", "silent", "price"}
+HOSTS = "hosts"
 REGIONS = "regions"  # another: {"regions": [all that were ever used]}
 HOME = "home"  # another: {"slot": the one with the gateway}
 MARK = "rented.json"  # on this machine: that the stack has a state in a bucket, and where
@@ -33,6 +34,8 @@ USER = "ubuntu"  # of all images by name
 NOT_RENTED = "not rented yet"
 DEAD_S = 40 * 60.0  # after its start: ten minutes more than an instance has that nobody adopts
 ACCOUNT = "s3://"  # the account's own bucket of the stack
+# fields of a slot
+OF_THE_MACHINE = ("machine", "instance", "region", "zone", "market", "price", "price_source", "since")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,15 @@ class Cloud:
     stood: tuple[str, ...]
     rented: Mapping[str, Rented]
     hosts: Mapping[str, Host]
-    documents: Mapping[str, Any]  # of the hosts: keys and users
+    documents: Mapping[str, Any]  # of the hosts: keys, users, and at what price they were rented
     regions: tuple[str, ...]
     slots: Slots = field(default_factory=lambda: Slots(slots={}))
+    ended: Mapping[str, str] = field(
+        default_factory=dict[str, str]
+    )  # AWS's code of how a machine ended, by slot
+    gave: Mapping[str, str] = field(
+        default_factory=dict[str, str]
+    )  # the same, of those that gave themselves back
     why: tuple[Problem, ...] = ()
     at: float = 0.0  # when it was last known, in seconds since 1970; 0: never
 
@@ -126,7 +135,8 @@ def known(file: StackFile) -> Cloud:
     stood = {machine.slot: machine for machine in fleet.rented()}
     documents = dict(fleet.document(HOSTS) or {})
     used = (fleet.document(REGIONS) or {}).get("regions", ())
-    there = live.live(stood.values())
+    look = live.look(stood.values())
+    there = look.there
     dead = [slot for slot, machine in there.items() if _dead(machine, documents.get(slot, {}), time.time())]
     rented = {slot: machine for slot, machine in there.items() if slot not in dead}
     key = str(stackkey.path(file, fleet)) if rented else ""
@@ -139,6 +149,7 @@ def known(file: StackFile) -> Cloud:
         hosts={slot: _host(file, machine, documents.get(slot, {}), key) for slot, machine in rented.items()},
         documents=documents,
         regions=tuple(used),
+        ended=look.ended,
     )
 
 
@@ -176,13 +187,39 @@ def _host(file: StackFile, machine: Rented, document: Mapping[str, Any], key: st
 
 
 def decided(file: StackFile, cloud: Cloud, record: Record | None, turn: Turn) -> Cloud:
-    """With what becomes of each slot."""
+    """With what becomes of each slot, and what is known of its machine."""
     known: Mapping[str, Slot] = record.slots if record else {}
+    gave = givenback.of(file, cloud, known, wake=turn.wake)
     park = [name for name, slot in {**known, **pools(cloud)}.items() if slot.pool in turn.park]
     slots = decide(
-        file.stack, known, cloud.rented, wake=turn.wake, park=park, leave=turn.leave, filled=turn.filled
-    )
-    return replace(cloud, slots=slots)
+        file.stack, known, cloud.rented, wake=turn.wake, park=[*park, *gave], leave=turn.leave, filled=turn.filled
+    )  # fmt: skip
+    described = {name: _described(slot, cloud) for name, slot in slots.slots.items()}
+    return replace(cloud, slots=replace(slots, slots=described), gave=gave)
+
+
+def _described(slot: Slot, cloud: Cloud) -> Slot:
+    """With its machine; a parked one keeps what is known of its last, one that is to be filled has none."""
+    machine = cloud.rented.get(slot.name)
+    if machine is None:
+        empty = Slot(name=slot.name)
+        gone = {name: getattr(empty, name) for name in OF_THE_MACHINE}
+        return slot if slot.state == "parked" else replace(slot, **gone)
+    has = machine.candidate
+    price = _price(slot, machine, cloud.documents.get(slot.name, {}).get("price", {}))
+    return replace(
+        slot, machine=machine.id, instance=has.instance, region=has.region, zone=has.zone, market=has.market,
+        since=machine.since, price=price.amount, price_source=price.source,
+    )  # fmt: skip
+
+
+def _price(slot: Slot, machine: Rented, paper: Mapping[str, Any]) -> Price:
+    """As it was written down when it was rented: beside the state, or in the record."""
+    if paper.get("machine") == machine.id:
+        return Price(amount=paper["usd"], source=paper["source"])
+    if slot.machine == machine.id:
+        return Price(amount=slot.price, source=slot.price_source)
+    return Price(amount=None, source="nobody wrote it down when it was rented")
 
 
 def pools(cloud: Cloud) -> dict[str, Slot]:

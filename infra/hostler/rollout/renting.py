@@ -24,6 +24,7 @@ from hostler.rollout import home, meeting, networks, rented, stackkey, wishing
 from hostler.rollout.observe import Observation, questions_of
 from hostler.rollout.rented import Cloud
 from hostler.rollout.session import Session, session
+from hostler.rollout.sweep import Beside
 
 if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
@@ -35,6 +36,7 @@ def planned(observation: Observation, tell: Out) -> Observation:
     cloud = observation.cloud
     if cloud is None:
         return observation
+    beside = Beside(observation.file, cloud)
     tell.live("asking AWS for machines and prices")
     offers = offered(observation, cloud)
     seen = {**observation.seen, **_predicted(observation, cloud, offers)}
@@ -44,7 +46,9 @@ def planned(observation: Observation, tell: Out) -> Observation:
     preview = fleet.preview(
         found.owned, lambda name: found.seen[name], wishing.wished(found, cloud, fleet, {})
     )
-    return replace(found, preview=preview)
+    return replace(
+        found, swept=beside.answer(observation.record), preview=wishing.without_ended(cloud, preview)
+    )
 
 
 def offered(observation: Observation, cloud: Cloud) -> dict[str, Offer]:
@@ -152,6 +156,7 @@ def _expand(observation: Observation, cloud: Cloud, out: Out, *, partial: bool) 
         raise _unfilled(observation, result)
     for slot in result.unfilled:
         out.say(f"note: goes on without {slot}")
+    documents = wishing.priced(observation, cloud, fleet, result, documents)
     fresh = [m for m in result.rented if not documents.get(m.slot, {}).get("met")]
     meeting.meet(observation.file, fleet, fresh, documents, record=home.record_or_first(observation), out=out)
     if fresh:  # they are adopted: their lease is that of a host that serves
@@ -261,7 +266,7 @@ def stays(observation: Observation, run: Session) -> None:
     """Hosts that serve are not ended by the lease of their trial any more; where the gateway is stands beside the state,
     for the day on which nobody can ask it."""
     slot = "" if observation.gateway.owned else observation.gateway.name
-    if observation.cloud and observation.cloud.home != slot:
+    if observation.cloud and not observation.cloud.why and observation.cloud.home != slot:
         wishing.fleet_of(observation, run.out).keep(rented.HOME, {"slot": slot})
     for host in observation.hosts:
         if not host.owned and host.name in run.transports:
@@ -271,7 +276,8 @@ def stays(observation: Observation, run: Session) -> None:
 def contract(observation: Observation, out: Out) -> None:
     """Ends the machines of retiring and parked slots, which are drained. One that does not answer may be busy: it stays
     until it does."""
-    if (cloud := observation.cloud) is None:
+    cloud = observation.cloud
+    if cloud is None or cloud.why:  # where AWS cannot be asked, nothing of it is changed either
         return
     silent = [slot for slot in cloud.slots.retire if not observation.seen[slot].reached]
     for slot in silent:

@@ -7,9 +7,10 @@ from hostler.console.plan import held
 from hostler.errors import RefusedError, RolledBackError, UsageError
 from hostler.hosts.trouble import AgentError
 from hostler.models.release import live_release
-from hostler.models.types import Replica
+from hostler.models.types import Placement, Replica
 from hostler.record.types import Record
-from hostler.rollout import downtime, home, verify
+from hostler.rollout import downtime, exchanges, home, verify
+from hostler.rollout.apply import or_refused
 from hostler.rollout.observe import Observation, home_of, observe
 from hostler.rollout.session import Session, session
 from hostler.stackfile.sections import StackFile
@@ -23,30 +24,37 @@ def roll(file: StackFile, model: str, out: Out, *, allow_downtime: bool, cut: bo
     observation = observe(file, pulumi=False)
     record = home.running(observation)
     replicas = _replicas(record, model)
+    replicas = exchanges.in_order(replicas, observation.seen, record.gateway_host)
     # what does not serve first: when it stays so, nothing else is touched
     replicas.sort(key=lambda replica: downtime.serves(observation.seen, record.gateway_host, replica))
-    if len(replicas) < 2 and not allow_downtime:
-        _alone(observation, record, replicas[0], out)
+    beside = len(replicas) < 2 and not allow_downtime and _alone(observation, record, replicas[0], out)
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     with session(record, home_of(observation), observation.every, reached, out, why=f"roll {model}") as run:
-        return [_exchange(run, replica, out, cut=cut) for replica in replicas]
+        return [_exchange(run, replica, out, cut=cut, beside=beside) for replica in replicas]
 
 
-def _alone(observation: Observation, record: Record, replica: Replica, out: Out) -> None:
-    """Requests for a model's only replica wait at the gateway, or the roll is refused."""
+def _alone(observation: Observation, record: Record, replica: Replica, out: Out) -> bool:
+    """A model's only replica starts beside the old one, or its requests wait at the gateway, or the roll is refused.
+    Whether beside is the only way."""
+    placement = Placement(replicas=record.replicas)
+    in_place = exchanges.in_place(observation.file, observation.seen, placement, replica)
     release = live_release(record)
     if release is None or replica.model not in release.models:
         gap = downtime.Gap(seconds=downtime.LEFT_S, why="its release is not known")
     else:
         gap = downtime.gap(downtime.scene(observation, record, release), replica.model)
+    if not in_place:
+        out.say(f"exchange: {replica.id} on {replica.members[0].host} (beside the old one)")
+        return not gap.held
     if not gap.held:
         raise RefusedError.of(
             f"model {replica.model}",
             expected="two replicas, so that one serves while the other restarts",
-            got=f"one, {replica.id}; {gap.why}",
+            got=f"one, {replica.id}; beside it there is no room ({in_place}), and {gap.why}",
             next_step="repeat with --allow-downtime",
         )
     out.say(held(replica.model, gap.seconds))
+    return False
 
 
 def _replicas(record: Record, model: str) -> list[Replica]:
@@ -62,15 +70,16 @@ def _replicas(record: Record, model: str) -> list[Replica]:
     return found
 
 
-def _exchange(run: Session, replica: Replica, out: Out, *, cut: bool) -> dict[str, str]:
+def _exchange(run: Session, replica: Replica, out: Out, *, cut: bool, beside: bool) -> dict[str, str]:
     host = replica.members[0].host
-    out.live(f"{replica.id} on {host}: drain, stop, start, ready, smoke, back")
+    out.live(f"{replica.id} on {host}: another one starts; then the old one drains")
     try:
-        answer = run.call(host, "exchange", LIMIT_S, id=replica.id, force=True, cut=cut)
+        with or_refused():
+            answer = run.call(host, "exchange", LIMIT_S, id=replica.id, force=True, cut=cut, beside=beside)
     except AgentError as error:
         if error.rc != RESTORED:
             raise
         raise RolledBackError(*error.problems) from error
     verify.routed(run, (replica,))
-    out.say(f"{replica.id} on {host}: {answer['outcome']}")
+    out.say(f"{replica.id} on {host}: {answer['outcome']}: {answer['why']}")
     return {"replica": replica.id, "host": host, "outcome": str(answer["outcome"])}

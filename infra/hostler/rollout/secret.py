@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
 from hostler.configure.doors import TLS_KEY, own_file
 from hostler.errors import StackFileError
+from hostler.hosts import ways
 from hostler.stackfile.sections import Secret, StackFile, TlsFiles
 
 HUB = "HF_TOKEN"
@@ -19,6 +21,8 @@ def value(file: StackFile, name: str) -> str:
     """The secret's value; empty when the stack file does not name it. Its errors never show it."""
     if name == TLS_KEY:
         return _tls_key(file)
+    if name in file.stack.secrets and (there := ways.folder()):
+        return _given(there, name)
     secret = file.stack.secrets.get(name)
     if secret is None:
         return ""
@@ -33,6 +37,28 @@ def _tls_key(file: StackFile) -> str:
     return (
         own_file(file, tls.key, "key").decode() if isinstance(tls := file.stack.gateway.tls, TlsFiles) else ""
     )
+
+
+def digests(file: StackFile, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of each: what is compared, so that one that changed is brought to where it is needed."""
+    return {name: _digest(file, name) for name in names}
+
+
+def _digest(file: StackFile, name: str) -> str:
+    """Empty where this machine has no value for it: another's may have brought one."""
+    try:
+        found = value(file, name)
+        return sha256(found.encode()).hexdigest() if found else ""
+    except StackFileError:
+        return ""
+
+
+def _given(folder: Path, name: str) -> str:
+    """What `up` gave the controller; one that it does not need is empty."""
+    try:
+        return (folder / "secrets" / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def values(file: StackFile, names: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,15 +11,18 @@ from typing import Any
 
 from hostler.console.out import Out
 from hostler.errors import HostError, HostlerError
+from hostler.hosts import ways
 from hostler.hosts.calls import agent_call
 from hostler.hosts.connect import transport_for
-from hostler.hosts.lock import Lock
+from hostler.hosts.lock import BrieflyLockedError, Lock
 from hostler.hosts.transport import Transport
 from hostler.hosts.types import Host
 from hostler.record import store
 from hostler.record.types import Record
 
 END_DOWNLOADS_S = 10.0
+BRIEF_S = 120.0  # in which the controller lets go of a lock that it has for a moment
+PAUSE_S = 0.5
 END_S = 960.0  # an interrupted run's package manager is waited for, and an exchange that goes back
 
 
@@ -86,12 +90,19 @@ class Session:
 
 @contextmanager
 def session(
-    record: Record, gateway: Host, hosts: Sequence[Host], reached: Sequence[str], out: Out, *, why: str
+    record: Record,
+    gateway: Host,
+    hosts: Sequence[Host],
+    reached: Sequence[str],
+    out: Out,
+    *,
+    why: str,
+    run_id: str = "",
 ) -> Generator[Session]:
     """The stack's lock is held inside; what an interrupted run left behind has been ended.
 
     `gateway` is where the record is written. While the gateway moves, its former host's lock is held as well: that
-    is the one which others know.
+    is the one which others know. `run_id`: of the run that goes on, after a reboot of the gateway's host.
     """
     if gateway.name not in reached:
         raise HostError.of(
@@ -103,8 +114,8 @@ def session(
     with ExitStack() as stack:
         transports = {h.name: _opened(stack, h) for h in hosts if h.name in reached}
         if record.gateway_host in transports and record.gateway_host != gateway.name:
-            stack.enter_context(Lock(transports[record.gateway_host], why))
-        lock = stack.enter_context(Lock(transports[gateway.name], why))
+            _locked(stack, transports[record.gateway_host], out, why)
+        lock = _locked(stack, transports[gateway.name], out, why, run_id)
         run = Session(
             run=lock.run_id,
             lock=lock,
@@ -121,6 +132,20 @@ def session(
         except BaseException:
             _end_downloads(run)
             raise
+
+
+def _locked(stack: ExitStack, home: Transport, out: Out, why: str, run_id: str = "") -> Lock:
+    """The controller has the lock for seconds, where it gives back what is idle: people wait for that. The controller
+    itself looks again later. Raises LockedError."""
+    until = time.monotonic() + (0.0 if ways.folder() else BRIEF_S)
+    while True:
+        try:
+            return stack.enter_context(Lock(home, why, run_id=run_id))
+        except BrieflyLockedError as error:
+            if time.monotonic() >= until:
+                raise
+            out.live(f"waiting: {error.problems[0].got}")
+            time.sleep(PAUSE_S)
 
 
 def _end_downloads(run: Session) -> None:
@@ -145,3 +170,5 @@ def _say_ended(ended: Mapping[str, Mapping[str, Any]], out: Out) -> None:
             out.say(f"{host}: ended {process['name']} (process {process['pid']}) of the interrupted run")
         for replica, done in sorted(answer.get("recovered", {}).items()):
             out.say(f"{host}: {replica} was in the middle of its exchange: it {done}")
+        for replica, done in sorted(answer.get("returned", {}).items()):
+            out.say(f"{host}: {replica} was drained by the interrupted run: it {done}")

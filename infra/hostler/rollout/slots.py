@@ -9,6 +9,7 @@ from hostler.cloud.offer import Offer
 from hostler.configure.types import Change, Notice
 from hostler.hosts.types import Facts
 from hostler.manifest.items import Effect, Part
+from hostler.rollout import givenback
 from hostler.rollout.observe import Observation
 
 
@@ -65,7 +66,9 @@ def notices(observation: Observation) -> Iterator[Notice]:
         if machine.state in ("stopped", "stopping"):
             text = f"{machine.id} was stopped outside of hostler; it is started again"
             yield Notice(level="warning", where=name, text=text)
-    if parked := [name for name in cloud.slots.of("parked") if name not in cloud.rented]:
+    for name, code in cloud.gave.items():
+        yield Notice(level="note", where=name, text=givenback.words(cloud.slots.slots[name].pool, code))
+    if parked := [n for n in cloud.slots.of("parked") if n not in cloud.rented and n not in cloud.gave]:
         names = ", ".join(parked)
         yield Notice(level="note", text=f"parked, and no drift: {names} (`hostler wake` brings them back)")
 

@@ -1,16 +1,26 @@
-"""Rented things of this stack that its state does not know and whose lease is over: shown, and ended when told."""
+"""Rented things of this stack that its state does not know and whose lease is over: found, planned, and ended when told."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from hostler.cloud import account, removal
+from hostler.cloud import removal
+from hostler.cloud.removal import Removed
 from hostler.cloud.types import Holding
+from hostler.configure.types import Change, Notice
+from hostler.console.out import Out
 from hostler.errors import HostlerError
-from hostler.rollout import ending, rented
+from hostler.rollout import sweep
 from hostler.rollout.findings import Finding, bad, good
+from hostler.rollout.lastknown import date
 from hostler.rollout.observe import Observation
+
+if TYPE_CHECKING:
+    from hostler.rollout.planning import Draft
+
+ACCOUNT = "account"  # the part of such a change
 
 
 def findings(observation: Observation, *, remove: bool) -> Iterator[Finding]:
@@ -27,32 +37,27 @@ def findings(observation: Observation, *, remove: bool) -> Iterator[Finding]:
         return
     for one in gone:
         yield (
-            good(one.holding.region, f"ended stray {named(one.holding)}")
+            good(one.holding.region, f"ended stray {sweep.named(one.holding)}")
             if one.gone
-            else bad(one.holding.region, f"stray {named(one.holding)}: {one.why}", "run it again")
+            else bad(one.holding.region, f"stray {sweep.named(one.holding)}: {one.why}", "run it again")
         )
     for one in () if remove else found:
         yield bad(
             one.region,
-            f"stray {named(one)}: it costs, and no state knows it",
+            f"stray {sweep.named(one)}: it costs, and no state knows it",
             "hostler doctor --remove-strays",
         )
     if not found:
-        regions = ", ".join(ending.regions_of(observation)) or "no region yet"
+        regions = ", ".join(sweep.regions(observation.file, observation.cloud)) or "no region yet"
         yield good(stack, f"no strays in {regions}")
 
 
 def of(observation: Observation) -> tuple[Holding, ...]:
-    """Raises ProvisionError."""
-    if not (uid := uid_of(observation)):
+    """As it is now. Raises ProvisionError."""
+    if observation.cloud is None:
         return ()
-    held = account.holdings(ending.regions_of(observation), uid)
-    known = [
-        str(item["id"])
-        for item in rented.fleet_of(observation.file).export().get("resources") or ()
-        if item.get("id")
-    ]
-    return account.strays(held, uid, known, time.time())
+    found = sweep.listed(observation.file, observation.cloud, uid_of(observation))
+    return sweep.unrecorded(found, observation.record)
 
 
 def uid_of(observation: Observation) -> str:
@@ -62,5 +67,48 @@ def uid_of(observation: Observation) -> str:
     return observation.cloud.uid if observation.cloud else ""
 
 
-def named(holding: Holding) -> str:
-    return f"{holding.kind} {holding.id}" + (f" ({holding.slot})" if holding.slot else "")
+def changes(observation: Observation) -> Iterator[Change]:
+    """What `up` ends, and what it costs until then."""
+    for stray in observation.swept.strays if observation.swept else ():
+        one = stray.holding
+        over = f"its lease was over {date(one.lease)}" if one.lease else "it has no lease"
+        yield Change(
+            host="",
+            part=ACCOUNT,
+            item=f"{one.kind}:{one.id}",
+            action="remove",
+            now=f"{' '.join(word for word in (one.what, 'in', one.region) if word)}, {stray.cost}",
+            then="ended",
+            why=f"stray{f' of {one.slot}' if one.slot else ''}: no state knows it, and {over}",
+        )
+
+
+def notices(observation: Observation) -> Iterator[Notice]:
+    """That nobody knows is no reason to change nothing else."""
+    for problem in observation.swept.why[:1] if observation.swept else ():
+        yield Notice(level="warning", text=f"strays are not known: {problem}", next_step=problem.next_step)
+
+
+def end(draft: Draft, out: Out) -> tuple[Draft, tuple[Removed, ...]]:
+    """The plan without them, and those that are still there. One that the state knows by now, or whose lease is longer
+    again, is none any more, and stays. Raises ProvisionError."""
+    planned = (
+        [stray.holding.id for stray in draft.observation.swept.strays] if draft.observation.swept else []
+    )
+    if not planned:
+        return draft, ()
+    out.live(f"ending {len(planned)} strays")
+    removed = removal.remove([one for one in of(draft.observation) if one.id in planned])
+    for one in removed:
+        if one.gone:
+            out.say(f"gone: stray {sweep.named(one.holding)} in {one.holding.region}")
+    return _without(draft), tuple(one for one in removed if not one.gone)
+
+
+def _without(draft: Draft) -> Draft:
+    left: Sequence[Change] = [change for change in draft.plan.changes if change.part != ACCOUNT]
+    return replace(
+        draft,
+        plan=replace(draft.plan, changes=tuple(left)),
+        observation=replace(draft.observation, swept=None),
+    )

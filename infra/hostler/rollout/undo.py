@@ -55,11 +55,10 @@ def guarded(path: str, run: Session, *, cut: bool) -> Generator[None]:
         run.lock.check()
         if obstacle(run.record) or not _new(run.record):
             raise
-        run.out.say(f"failed: {error.problems[0] if error.problems else error}")
+        said = f"failed: {error.problems[0] if error.problems else error}"
+        touched_only = not isinstance(error, RolledBackError)
         try:
-            draft = back(
-                path, run, reason(error), cut=cut, touched_only=not isinstance(error, RolledBackError)
-            )
+            draft = back(path, run, reason(error), cut=cut, touched_only=touched_only, said=said)
         except HostlerError as stuck:
             raise ConfigureError(*error.problems, *stuck.problems) from stuck
         if draft is None:
@@ -77,9 +76,11 @@ def reason(error: HostlerError) -> str:
     return f"{problem.where}: {problem.got}"[:500] if problem else str(error)[:500]
 
 
-def back(path: str, run: Session, why: str, *, cut: bool, touched_only: bool = False) -> Draft | None:
+def back(
+    path: str, run: Session, why: str, *, cut: bool, touched_only: bool = False, said: str = ""
+) -> Draft | None:
     """Makes the release of before true again and marks the other one failed; what was done. `touched_only`: only where
-    replicas were exchanged already, else None. Raises ConfigureError where it does not go back whole: the journal keeps
+    replicas were exchanged already, else None. `said`: what a person reads first of it. Raises ConfigureError where it does not go back whole: the journal keeps
     that, and `hostler rollout abort` tries again."""
     journal, live = run.record.journal, live_release(run.record)
     if journal is None or live is None:
@@ -92,9 +93,11 @@ def back(path: str, run: Session, why: str, *, cut: bool, touched_only: bool = F
     if touched_only and not exchanged:
         return None
     run.commit(failed(replace(run.record, journal=replace(journal, stage=BACK)), why))
+    if said:  # else whoever reads the error reads it twice
+        run.out.say(said)
     run.out.say(f"going back to release {live.number}: {_names(exchanged)}")
     try:
-        apply(draft, run, cut=cut)
+        apply(draft, run, cut=cut, allow_downtime=True)
         verify.differences(draft, run)
         there = [
             r for r in draft.plan.placement.replicas if draft.observation.seen[r.members[0].host].reached
@@ -107,7 +110,7 @@ def back(path: str, run: Session, why: str, *, cut: bool, touched_only: bool = F
     run.commit(settled(run.record, journal, draft))
     run.out.say(f"went back: release {live.number} is live again")
     for name, seen in sorted(draft.observation.seen.items()):
-        if not seen.reached:
+        if not seen.reached and not seen.parked:
             run.out.say(
                 f"note: {name} does not answer; what it runs is not known, and `hostler up` settles it"
             )

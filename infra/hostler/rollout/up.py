@@ -10,11 +10,15 @@ from hostler.configure.types import Change, Plan
 from hostler.console import memory
 from hostler.console import plan as show
 from hostler.console.out import Out
+from hostler.errors import RefusedError
 from hostler.models.types import Release
 from hostler.record.types import Record
 from hostler.rollout import (
+    budgets,
     drivers,
+    ending,
     gates,
+    givenback,
     home,
     keys,
     networks,
@@ -22,6 +26,7 @@ from hostler.rollout import (
     planning,
     rented,
     renting,
+    strays,
     takenback,
     undo,
     verify,
@@ -48,16 +53,21 @@ class Options:
     partial: bool = False  # goes on with the rented machines that were to be had
     turn: Turn = field(default_factory=Turn)
     why: str = "up"
+    pulumi: bool = (
+        True  # the controller has neither Pulumi nor rights in the cloud: what is rented stays as it is
+    )
+    bake_s: int = 0  # how long the first replica of each model is watched at least
 
 
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     """Returns what was made true, None when a question was answered with no: what was done until then is said."""
-    observation = undisturbed(look(file, options, out), out, options)
+    asked = out if options.pulumi else None
+    observation = undisturbed(look(file, options, asked, pulumi=options.pulumi), out, options)
     observed, done = _with_drivers(observation, out, options)
     if observed is None:
         out.say("nothing was changed")
         return None
-    observation = renting.planned(observed, out)
+    observation = renting.planned(observed, out) if options.pulumi else observed
     release = options.plan.release if options.plan else options.release
     draft = planning.make(observation, release=release, why=options.why, tell=out.live)
     if options.plan:
@@ -67,14 +77,28 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
     else:
         show.show(draft.plan, out, details=options.details)
     gates.refuse(draft.plan, allow_downtime=options.allow_downtime)
+    budgets.refuse(draft.observation)
     out.say(show.summary(draft.plan))
     if settled(draft):
+        givenback.note(observation, out)
         refuse_unreached(observation.seen)
         return draft
     if not draft.plan.empty and not out.confirm("Apply?", yes=options.yes):
         out.say("the driver is installed; nothing else was changed" if done else "nothing was changed")
         return None
-    if renting.due(observation):
+    draft, left = strays.end(draft, out)
+    done = _renting(draft, out, options)
+    ending.raise_left(left)
+    return done
+
+
+def _renting(draft: Draft, out: Out, options: Options) -> Draft | None:
+    """What is left to do after strays are gone: what is rented first."""
+    observation = draft.observation
+    if settled(draft):
+        givenback.note(observation, out)
+        return draft
+    if options.pulumi and renting.due(observation):
         left = _rent(observation, out, options)
         cloud = observation.cloud
         filled = tuple(slot for slot in cloud.slots.fill if slot not in left) if cloud else ()
@@ -152,7 +176,7 @@ def undisturbed(observation: Observation, out: Out, options: Options) -> Observa
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     out.say("note: the last run did not end well; what it left behind is ended first")
     with session(record, observation.gateway, observation.every, reached, out, why="up"):
-        return look(observation.file, options)
+        return look(observation.file, options, pulumi=options.pulumi)
 
 
 def settled(draft: Draft) -> bool:
@@ -179,7 +203,13 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         _begin(run, draft)
         _accept(draft, out)
         with undo.guarded(observation.file.path, run, cut=options.cut):
-            apply(draft, run, cut=options.cut)
+            apply(
+                draft,
+                run,
+                cut=options.cut,
+                bake_s=options.bake_s,
+                allow_downtime=options.allow_downtime,
+            )
             draft = verify.differences(draft, run)
             models = changed_models(draft.plan.changes, draft)
             verify.routed(run, [r for r in draft.plan.placement.replicas if r.model in models])
@@ -188,6 +218,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         _finish(run, draft)
         prune(draft, run)
         renting.contract(draft.observation, out)
+        verify.controller(draft, run)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
     touched = {change.replica for change in draft.plan.changes}
     replicas = [replica for replica in draft.plan.placement.replicas if replica.id in touched]
@@ -208,6 +239,7 @@ def _still_true(draft: Draft, run: Session, out: Out, options: Options) -> Draft
     again = observe(draft.observation.file, pulumi=False, turn=options.turn)
     if options.restore:
         again = restore(again)
+    _refuse_overtaken(draft, again)
     fresh = planning.make(replace(again, preview=draft.observation.preview), release=draft.plan.release)
     if fresh.plan.observed == draft.plan.observed and fresh.plan.changes == draft.plan.changes:
         run.record = again.record or run.record
@@ -219,6 +251,21 @@ def _still_true(draft: Draft, run: Session, out: Out, options: Options) -> Draft
     gates.refuse(fresh.plan, allow_downtime=options.allow_downtime)
     run.record = again.record or run.record
     return fresh
+
+
+def _refuse_overtaken(draft: Draft, again: Observation) -> None:
+    """A release that was made from an older record must not take the place of one that somebody made since."""
+    before, now, mine = draft.observation.record, again.record, draft.plan.release
+    moved = before and now and before.release != now.release
+    for other in now.releases if now else ():
+        other_one = other.number == mine.number and (other.models, other.parts) != (mine.models, mine.parts)
+        if other_one or (moved and now and other.number == now.release):
+            raise RefusedError.of(
+                f"release {mine.number}",
+                expected="the stack as it was when this was planned",
+                got=f"another release {other.number}, by {other.who}: {other.why}",
+                next_step="run it again: it is planned anew",
+            )
 
 
 def _begin(run: Session, draft: Draft) -> None:

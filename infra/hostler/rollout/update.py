@@ -6,29 +6,30 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hostler.console.out import Out
 from hostler.errors import HostlerError, RefusedError, UsageError
+from hostler.hosts import ways
 from hostler.models import mirror
+from hostler.models.lying import is_operators
 from hostler.models.registry import Registry
 from hostler.models.release import live_release, pools_of
 from hostler.models.resolver import Resolver
 from hostler.models.rooms import rooms_of
 from hostler.models.types import Release, ReleasedModel, Runs
 from hostler.record.types import Record
-from hostler.rollout import home, networks, releases, secret, seen_files, up
+from hostler.rollout import ages, home, networks, part_updates, releases, secret, seen_files, up
+from hostler.rollout.ages import Bar
 from hostler.rollout.observe import Observation
+from hostler.rollout.part_updates import GROUPS, PartCandidate
 from hostler.rollout.planning import Draft
 from hostler.rollout.seen_files import HostFiles
 from hostler.stackfile.asked import asked_digest
 from hostler.stackfile.outside import Updates
 from hostler.stackfile.sections import StackFile
 
-DAY_S = 86400.0
-
-
-Bar = Literal["", "young", "back", "older", "unknown"]
+type Found = Candidate | PartCandidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +47,10 @@ class Candidate:
 
 def candidates(
     file: StackFile, out: Out, models: Collection[str] = (), *, yes: bool = False, changes: bool = False
-) -> tuple[Observation, tuple[Candidate, ...]]:
-    """Asks registries and hubs, changes nothing. `models`: those alone; none: all. `changes`: what is found will be
-    rolled out. Raises UsageError for a model that the live release does not have, RefusedError where there is none."""
+) -> tuple[Observation, tuple[Found, ...]]:
+    """Asks registries and hubs, changes nothing. `models`: those alone, `gateway` (with the edges) and `controller` among
+    them; none: all. `changes`: what is found will be rolled out. Raises UsageError for a model that the live release does
+    not have, RefusedError where there is none."""
     observation = up.look(file, up.Options(yes=yes), out if changes else None, pulumi=False)
     record = home.running(observation)
     live = live_release(record)
@@ -59,16 +61,22 @@ def candidates(
             got="none",
             next_step="run `hostler up` first",
         )
-    if unknown := [name for name in models if name not in live.models]:
+    parts = [name for name in GROUPS if name in live.parts and name not in live.models]
+    if unknown := [name for name in models if name not in (*live.models, *parts)]:
         raise UsageError.of(
             "hostler update",
-            expected=f"one of {', '.join(sorted(live.models))}",
+            expected=f"one of {', '.join((*sorted(live.models), *parts))}",
             got=", ".join(unknown),
             next_step="`hostler status` shows what runs",
         )
     out.live("asking registries and hubs")
     wanted = [name for name in file.stack.models if name in live.models and (not models or name in models)]
-    return observation, tuple(_asked(observation, record, live, wanted, out))
+    parts = [name for name in parts if not models or name in models]
+    updates, registry = file.stack.updates or Updates(), Registry(mirror=mirror.of(file.stack).images)
+    return observation, (
+        *_asked(observation, record, live, wanted, out),
+        *part_updates.candidates(live, record, registry, updates, parts, time.time()),
+    )
 
 
 def _asked(
@@ -93,12 +101,18 @@ def _asked(
                 out.say(f"note: {name}: the stack file asks for something else by now; `hostler up` first")
                 continue
             try:
-                fresh = resolver.model(name, model, pools_of(file.stack, model), floating(runs, updates))
+                fresh = resolver.model(name, model, pools_of(file.stack, model), _floating(runs, updates))
                 found = candidate(name, runs, fresh, record, registry, updates, time.time())
             except HostlerError as error:
                 found = Candidate(model=name, runs=runs, bar="unknown", why_not=f"not known: {error}")
             if found:
                 yield found
+
+
+def _floating(live: Runs, updates: Updates) -> Runs:
+    """The controller has no files of a person's machine: their weights stay as they are."""
+    kept = bool(ways.folder()) and is_operators(live.weights)
+    return floating(live, replace(updates, models="never") if kept else updates)
 
 
 def floating(live: Runs, updates: Updates) -> Runs:
@@ -121,7 +135,8 @@ def candidate(
         fresh = replace(fresh, weights=live.weights)
     built = registry.built(fresh.image) if moved else None
     before = registry.built(live.image) if moved and built else None
-    bar, why_not = _stopped(name, fresh, record, built, before, updates, now)
+    back = went_back(name, fresh, record)
+    bar, why_not = ages.stopped(built, before, updates.min_age, now, back=back)
     return Candidate(
         model=name,
         runs=fresh,
@@ -136,31 +151,7 @@ def _contents(runs: Runs) -> list[tuple[str, str, int]]:
     return [(file.file, file.sha256 or file.url, file.size) for file in runs.weights.files]
 
 
-def _stopped(
-    name: str,
-    fresh: Runs,
-    record: Record,
-    built: float | None,
-    before: float | None,
-    updates: Updates,
-    now: float,
-) -> tuple[Bar, str]:
-    if built is not None and before is not None and built < before:
-        days = (before - built) / DAY_S
-        return "older", f"it is older than what runs, by {days:.1f} days: the tag was moved back"
-    if why := _went_back(name, fresh, record):
-        return "back", f"{why} (--again: all the same)"
-    if built is not None and now - built < updates.min_age:
-        waits = (built + updates.min_age - now) / DAY_S
-        age = (now - built) / DAY_S
-        return (
-            "young",
-            f"it is {age:.1f} days old; min_age lets it in in {waits:.1f} days (--now: at once)",
-        )
-    return "", ""
-
-
-def _went_back(name: str, fresh: Runs, record: Record) -> str:
+def went_back(name: str, fresh: Runs, record: Record) -> str:
     """Which release ran the same for this model and did not stay; empty: none."""
     for release in record.releases:
         tried = release.models.get(name)
@@ -178,13 +169,18 @@ def same(one: Runs, other: Runs) -> bool:
     return (one.image.digest, _contents(one), one.argv) == (other.image.digest, _contents(other), other.argv)
 
 
-def taken(found: Sequence[Candidate], *, now: bool, again: bool) -> list[Candidate]:
+def taken(found: Sequence[Found], *, now: bool, again: bool) -> list[Found]:
     """What nothing stops. `now`: what is too young, too; `again`: what went back before, too."""
     allowed = {"", *(["young"] if now else []), *(["back"] if again else [])}
     return [one for one in found if one.bar in allowed]
 
 
-def rows(found: Sequence[Candidate]) -> list[dict[str, Any]]:
+def bake_of(file: StackFile) -> int:
+    """Seconds that the first replica of an update is watched; none where the stack file says nothing of updates."""
+    return int(file.stack.updates.bake) if file.stack.updates else 0
+
+
+def rows(found: Sequence[Found]) -> list[dict[str, Any]]:
     return [
         {
             "model": one.model,
@@ -198,7 +194,7 @@ def rows(found: Sequence[Candidate]) -> list[dict[str, Any]]:
 
 
 def apply(
-    file: StackFile, observation: Observation, found: Sequence[Candidate], out: Out, options: up.Options
+    file: StackFile, observation: Observation, found: Sequence[Found], out: Out, options: up.Options
 ) -> Draft | None:
     """Rolls out what nothing stops, as a release of its own."""
     record = home.running(observation)
@@ -206,13 +202,22 @@ def apply(
     if live is None or not found:
         return None
     kept = {name: model for name, model in live.models.items() if name in file.stack.models}
-    models = {
-        **kept,
-        **{one.model: ReleasedModel(asked=live.models[one.model].asked, runs=one.runs) for one in found},
-    }
+    models, parts = {**kept}, {**live.parts}
+    for one in found:
+        if isinstance(one, PartCandidate):
+            parts |= one.pins
+        else:
+            models[one.model] = ReleasedModel(asked=live.models[one.model].asked, runs=one.runs)
     number = max(release.number for release in record.releases) + 1
     why = f"update of {', '.join(one.model for one in found)}"
     made = replace(
-        live, number=number, models=models, who=networks.owner(), when=releases.now(), why=why, ended=""
+        live,
+        number=number,
+        models=models,
+        parts=parts,
+        who=networks.owner(),
+        when=releases.now(),
+        why=why,
+        ended="",
     )
     return up.up(file, out, replace(options, release=made, why=why))

@@ -7,21 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hostler.configure import leftovers
+from hostler.configure import idling, leftovers
 from hostler.configure.types import Change
 from hostler.console.status import is_routed
 from hostler.engines.registry import by_name
 from hostler.errors import ConfigureError, HostlerError, Problem
 from hostler.hosts.probe import probe_one
 from hostler.hosts.types import Absent, Observed, Unknown, Value
+from hostler.manifest.items import Part
 from hostler.models.types import Replica
 from hostler.rollout import planning
+from hostler.rollout.address import address_of
 from hostler.rollout.observe import look
 from hostler.rollout.planning import Draft
 from hostler.rollout.questions import Question, question, still_thinks
 from hostler.rollout.session import Session
+from hostler.stackfile.idling import has_page
 
 ASK_S = 240.0
+WAKE_S = 3600.0  # the host has limits of its own
+PROVE_S = 240.0  # as long as its packages may take to come, once
 ROUTED_S = 20.0  # the gateway checks each second, and waits a little after a failure
 PAUSE_S = 0.5
 
@@ -61,8 +66,28 @@ def _still(change: Change) -> Problem:
 def smoke(draft: Draft, run: Session, models: Sequence[str]) -> tuple[Answer, ...]:
     """Each model's own question, through the gateway; raises ConfigureError with what came instead. Models that
     only stand on hosts that do not answer are not asked."""
-    there = {r.model for r in draft.plan.placement.replicas if r.members[0].host in run.transports}
-    return tuple(_ask(draft, run, model) for model in models if model in there)
+    there = [r for r in draft.plan.placement.replicas if r.members[0].host in run.transports]
+    asked = [model for model in models if any(r.model == model for r in there)]
+    for model in asked:
+        _wake(draft, run, [r for r in there if r.model == model])
+    return tuple(_ask(draft, run, model) for model in asked)
+
+
+def _wake(draft: Draft, run: Session, replicas: Sequence[Replica]) -> None:
+    """One of a model's, where all of them are asleep: none of those was changed, or it would be awake."""
+    manifests = draft.plan.manifests
+    if not all(idling.may_sleep(manifests[r.members[0].host], r.id) and _is_asleep(run, r) for r in replicas):
+        return
+    first = replicas[0]
+    run.out.live(f"verify: {first.id} is asleep, and is woken for the question")
+    run.call(first.members[0].host, "wake", WAKE_S, id=first.id)
+
+
+def _is_asleep(run: Session, replica: Replica) -> bool:
+    """By its own host's word, now."""
+    name = f"replica:{replica.id}"
+    found = probe_one(run.transports[replica.members[0].host], [name]).observed.get(name)
+    return isinstance(found, Value) and idling.is_asleep(found.value)
 
 
 def _ask(draft: Draft, run: Session, model: str) -> Answer:
@@ -85,7 +110,10 @@ def _ask(draft: Draft, run: Session, model: str) -> Answer:
         run.out.live(f"verify: {model} still thought at the end of its tokens: {asked.expect!r} is unproven")
     elif not asked.agrees(text):
         raise _no_answer(model, f"{wanted.prompt} (an answer with {asked.expect!r})", text)
-    served = str(answer.get("headers", {}).get("x-hostler-replica", ""))
+    headers = answer.get("headers", {})
+    if (by := str(headers.get("x-hostler-model", model))) != model:
+        raise _no_answer(model, wanted.prompt, f"an answer of {by}, which stands in for it")
+    served = str(headers.get("x-hostler-replica", ""))
     return Answer(model=model, text=text, replica=served)
 
 
@@ -93,22 +121,68 @@ def _answer(run: Session, asked: Question) -> Mapping[str, Any]:
     return run.call(run.gateway.name, "ask", ASK_S, method="POST", path=asked.path, body=dict(asked.body))
 
 
+def controller(draft: Draft, run: Session) -> None:
+    """That updates without anyone will work: the controller itself logs in to each host that answers us. Raises
+    ConfigureError with those that it does not reach. Only where something of it changed."""
+    if not any(change.part == Part.CONTROLLER for change in draft.plan.changes):
+        return
+    if not any(item.part is Part.CONTROLLER for item in draft.plan.manifests[run.gateway.name].units):
+        return
+    run.out.live("verify: the controller reaches each host")
+    found = run.call(run.gateway.name, "controller-prove", PROVE_S).get("hosts", {})
+    silent = {name: found.get(name, "it was not asked") for name in run.transports if found.get(name, "none")}
+    hosts = {host.name for host in draft.observation.hosts}
+    if wrong := [_unreached(run.gateway.name, name, why) for name, why in silent.items() if name in hosts]:
+        raise ConfigureError(*wrong)
+    run.out.say(
+        f"the controller on {run.gateway.name} reaches {', '.join(sorted(hosts & set(run.transports)))}"
+    )
+    file = draft.observation.file
+    if has_page(file.stack):
+        place = f"{address_of(file, draft.observation)}/hostler"
+        known = any(key.admin for key in run.record.keys)
+        run.out.say(
+            f"page: {place}" + ("" if known else "; `hostler key add NAME --admin` makes a key for it")
+        )
+
+
+def _unreached(home: str, name: str, why: str) -> Problem:
+    return Problem(
+        where=f"controller on {home}",
+        expected=f"{name} to let it in by SSH",
+        got=why,
+        next_step=f"try it there: ssh -i /etc/hostler/tls/controller.key hostler-updates@ADDRESS, with {name}'s address "
+        "in /etc/hostler/controller/hosts.json; then `hostler up` again. Everything else is done",
+    )
+
+
 def routed(run: Session, replicas: Sequence[Replica], limit_s: float = ROUTED_S) -> None:
     """Waits until the gateway sends each of these replicas requests: that one model answers may be the other
-    replica's merit. Those on hosts that do not answer are not asked for. Raises ConfigureError with its own word."""
+    replica's merit. Those on hosts that do not answer are not asked for, nor those that sleep. Raises ConfigureError with its own word."""
     awaited = [replica for replica in replicas if replica.members[0].host in run.transports]
     if not awaited:
         return
     run.out.live(f"verify: the gateway routes to {', '.join(replica.id for replica in awaited)}")
     until = time.monotonic() + limit_s
+    looked = False
     while left := _not_routed(run, awaited):
+        if not looked:
+            looked, awaited = True, _but_asleep(run, awaited, [replica for replica, _ in left])
+            continue
         if time.monotonic() >= until:
             raise ConfigureError(*(_closed(replica, said, limit_s) for replica, said in left))
         time.sleep(PAUSE_S)
 
 
+def _but_asleep(run: Session, awaited: Sequence[Replica], left: Sequence[Replica]) -> list[Replica]:
+    resting = {replica.id for replica in left if _is_asleep(run, replica)}
+    return [replica for replica in awaited if replica.id not in resting]
+
+
 def _not_routed(run: Session, replicas: Sequence[Replica]) -> list[tuple[Replica, str]]:
     """Replicas that get no requests, each with the gateway's word."""
+    if not replicas:
+        return []
     names = [f"route:{replica.id}" for replica in replicas]
     seen = probe_one(run.transports[run.gateway.name], names)
     if not seen.reached:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hostler.cloud import account, userdata
 from hostler.cloud import wish as wishes
+from hostler.cloud.candidates import price_of
 from hostler.cloud.types import CloudWish, Holding, Rented, RentResult
 from hostler.console.out import Out
 from hostler.rollout import home, networks, rented, stackkey
@@ -17,6 +18,7 @@ from hostler.rollout.rented import Cloud
 
 if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
+    from hostler.provision.types import ProvisionPreview
 
 
 def standing(cloud: Cloud, machines: Sequence[Rented]) -> Cloud:
@@ -51,6 +53,34 @@ def wished(
         for slot, key in first.items()
     }
     return wishes.wish(stack, cloud.slots, cloud.rented, observation.offers or {}, data, around)
+
+
+def without_ended(cloud: Cloud, preview: ProvisionPreview) -> ProvisionPreview:
+    """Machines that are given back are no drift; what hung on them costs nothing, and goes with the next change."""
+    ended = {slot for slot in cloud.lost if slot not in cloud.slots.fill}
+    if not ended:
+        return preview
+    left = (
+        change
+        for change in preview.changes
+        if change.kind == "host" or (change.op != "delete" and change.name not in ended)
+    )
+    return replace(preview, changes=tuple(left))
+
+
+def priced(
+    observation: Observation, cloud: Cloud, fleet: Fleet, result: RentResult, documents: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The hosts' document with what each new machine costs an hour, as AWS said it before it was rented; kept."""
+    found = dict(documents)
+    for machine in result.rented:
+        if machine.slot in cloud.slots.fill and (offer := (observation.offers or {}).get(machine.pool)):
+            price = price_of(machine.candidate, offer.prices)
+            paper = {"machine": machine.id, "usd": price.amount, "source": price.source}
+            found[machine.slot] = {**found[machine.slot], "price": paper}
+    if found != documents:
+        fleet.keep(rented.HOSTS, found)
+    return found
 
 
 def gateway_slots(observation: Observation, cloud: Cloud) -> tuple[str, ...]:

@@ -57,10 +57,26 @@ def advice(spec: forms.Spec, text: str) -> str:
     if spec is forms.FORMS["kms-key"]:
         alias = kmskeys.SHORT.fullmatch(text)
         return f"write alias/{text} for a key's alias" if alias else "`aws kms list-aliases` shows yours"
+    if spec in (forms.FORMS["currency"], forms.FORMS["price"]):
+        return _currency(text)
+    if spec is forms.FORMS["mac"] and re.fullmatch(r"[0-9A-Fa-f]{12}", text):
+        return f"write {':'.join(text[at : at + 2] for at in range(0, 12, 2)).lower()}"
+    if spec is forms.FORMS["window"] and re.search(r"(?<![0-9:])[0-9](?![0-9])", text):
+        return f'write "{re.sub(r"(?<![0-9:])([0-9])(?![0-9])", r"0\1", text)}", hours with two digits'
     if spec is forms.FORMS["name"]:
         fixed = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-0123456789")
         return f"write {fixed[:32]}" if fixed else ""
     return ""
+
+
+def _currency(text: str) -> str:
+    """`300 usd`, `300USD`, `300$` as they should be."""
+    signs = {"$": "USD", "\u20ac": "EUR", "\u00a3": "GBP"}
+    found = re.fullmatch(r"([$\u20ac\u00a3]?) ?([0-9.]*) ?([A-Za-z]{3}|[$\u20ac\u00a3]|)(/[A-Za-z]+)?", text)
+    if not found or not (unit := found[3] or found[1]):
+        return "name the currency, such as USD" if found else ""
+    currency = signs.get(unit, unit.upper())
+    return f"write {found[2]} {currency}{found[4] or ''}" if found[2] else f"write {currency}"
 
 
 def printable(text: str) -> str:

@@ -66,6 +66,9 @@ def _block(shape: Shape, value: Any, path: str, depth: int, given: frozenset[str
             yield from lines[1:]
     elif isinstance(shape, Table):
         for name, item in value.items():
+            if not isinstance(shape.item, Section):
+                yield f"{'  ' * depth}{quoted(name)}: {scalar(shape.item, item)}"
+                continue
             yield f"{'  ' * depth}{quoted(name)}:"
             yield from _section(_kind(item), item, join(path, name), depth + 1, given)
     else:

@@ -6,23 +6,32 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from . import forms
 from .fields import Range
 from .hosts import host_name
 from .notes import Notes
+from .rented import is_slot
+from .saving import Budget, Controller, Idle, Money
 from .sections import Gateway, HostEntry, Model, Pool, Stack
+
+RENTED_IDLE = Idle(do="terminate")  # of rented pools where the file says nothing
 
 
 def filled(stack: Stack, notes: Notes) -> Stack:
     """The same wish with nothing left open that the file itself can tell."""
     pools = {name: _pool(pool) for name, pool in stack.pools.items()}
+    gateway = _gateway(stack.gateway, pools)
+    homes = home_pools(pools, gateway.host)
     return replace(
         stack,
         stack=stack.stack or _stack_name(notes),
-        pools=pools,
+        pools={name: pool if name in homes else _given_back(pool) for name, pool in pools.items()},
         models={name: _model(model, pools) for name, model in stack.models.items()},
-        gateway=_gateway(stack.gateway, pools),
+        gateway=gateway,
+        money=_money(stack.money, stack.budget),
+        controller=stack.controller or _controller(stack, gateway, pools),
     )
 
 
@@ -41,7 +50,17 @@ def _stack_name(notes: Notes) -> str:
 
 def _pool(pool: Pool) -> Pool:
     count = pool.count or (Range(1, 1) if pool.aws else None)
-    return replace(pool, hosts=tuple(_host(host) for host in pool.hosts), count=count)
+    idle = pool.idle and _idle(pool.idle, "terminate" if pool.aws else "sleep")
+    return replace(pool, hosts=tuple(_host(host) for host in pool.hosts), count=count, idle=idle)
+
+
+def _idle(idle: Idle, do: Literal["sleep", "terminate"]) -> Idle:
+    return idle if idle.do else replace(idle, do=do)
+
+
+def _given_back(pool: Pool) -> Pool:
+    """A pool without the gateway: what is rented there is ended when it is idle."""
+    return replace(pool, idle=RENTED_IDLE) if pool.aws and not pool.hosts and pool.idle is None else pool
 
 
 def _host(host: HostEntry) -> HostEntry:
@@ -49,6 +68,7 @@ def _host(host: HostEntry) -> HostEntry:
 
 
 def _model(model: Model, pools: Mapping[str, Pool]) -> Model:
+    model = replace(model, idle=model.idle and _idle(model.idle, "sleep"))
     if model.pool or model.cloud or len(pools) != 1:
         return model
     return replace(model, pool=tuple(pools))
@@ -63,8 +83,44 @@ def _gateway(gateway: Gateway, pools: Mapping[str, Pool]) -> Gateway:
     return replace(gateway, host=host)
 
 
+def _money(money: Money | None, budget: Budget | None) -> Money | None:
+    if money is None or money.currency or budget is None or not budget.month:
+        return money
+    return replace(money, currency=currency(budget.month))
+
+
+def currency(price: str) -> str:
+    """`EUR` of `0.32 EUR/kWh`."""
+    return price.split()[1].partition("/")[0]
+
+
+def _controller(stack: Stack, gateway: Gateway, pools: Mapping[str, Pool]) -> Controller | Literal["none"]:
+    """There where the file itself asks for what it does, which `pools` say without their default `idle`; a rented
+    gateway is not let in to the other hosts."""
+    given = [
+        *(pool.idle for pool in pools.values()),
+        *(model.idle for model in stack.models.values()),
+    ]
+    does = any(idle and (idle.do != "none" or idle.max_age) for idle in given)
+    does = does or any(model.otherwise for model in stack.models.values())
+    owned = {host.name for pool in pools.values() for host in pool.hosts}
+    return Controller() if gateway.host in owned and (does or stack.budget or stack.alarms) else "none"
+
+
+def home_pools(pools: Mapping[str, Pool], host: str | None) -> frozenset[str]:
+    """Pools that the gateway is on, or may be: that of its host, or, where the file names none, each rented one whose
+    hosts stay. It may go from one to another of those when the file's order changes."""
+    if host is None:
+        return frozenset(name for name, pool in pools.items() if pool.aws and not ends(pool))
+    return frozenset(
+        name
+        for name, pool in pools.items()
+        if is_slot(host, name) or any(one.name == host for one in pool.hosts)
+    )
+
+
 def ends(pool: Pool) -> bool:
-    """Whether hosts of the pool may be gone tomorrow: given back, or taken back by the spot market."""
-    if pool.idle is not None and pool.idle.do != "sleep":
+    """Whether hosts of the pool may be gone tomorrow: suspended, given back, or taken back by the spot market."""
+    if pool.idle is not None and (pool.idle.do not in ("sleep", "none") or pool.idle.max_age is not None):
         return True
     return pool.aws is not None and (pool.aws.spot != "never" or pool.count is None or pool.count.low < 1)

@@ -33,8 +33,10 @@ Image = Annotated[str, Form("image")]  # registry/name[:tag][@sha256:...]
 Sha256 = Annotated[str, Form("sha256")]
 SecretName = Annotated[str, Form("secret-name")]  # HF_TOKEN
 Price = Annotated[str, Form("price")]  # 0.32 EUR/kWh, 300 USD
+Currency = Annotated[str, Form("currency")]  # EUR
+Mac = Annotated[str, Form("mac")]  # 3c:ec:ef:12:34:56
 KmsKey = Annotated[str, Form("kms-key")]  # alias/NAME[?region=REGION], an id, an ARN
-Window = Annotated[str, Form("window")]  # "Sun 03:00-05:00 Europe/Berlin"
+Window = Annotated[str, Form("window")]  # "Sun 03:00-05:00 Europe/Berlin"; its value has minutes always
 Word = Annotated[str, Form("word")]  # one word without spaces, passed on as it is
 User = Annotated[str, Form("user")]  # a login
 Jump = Annotated[str, Form("jump")]  # [user@]address[:port], several with commas

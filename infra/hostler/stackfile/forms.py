@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import kmskeys
-from .fields import Range
+from . import kmskeys, units
+from .units import FormError
 
 CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
@@ -22,17 +22,8 @@ _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*(?:%[A-Za-z0-9]+)?"
 _USER = r"[A-Za-z_][A-Za-z0-9._-]*"
 _HOP = rf"(?:{_USER}@)?(?:{_DNS}|\[{_IPV6}\])(?::[0-9]{{1,5}})?"
 HOST = rf"(?:{_USER}@)?(?:{_DNS}|{_IPV6}|\[{_IPV6}\])(?::[0-9]{{1,5}})?"  # the short form of a host
-_UNITS_TIME = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_UNITS_SIZE = {
-    "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
-}  # fmt: skip
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-
-
-class FormError(ValueError):
-    """The text has not this form; the message says why where the pattern alone does not."""
+_CLOCK = r"(?:[01][0-9]|2[0-3])(?::[0-5][0-9])?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,110 +57,6 @@ def show(form: str, value: Any) -> str:
     return FORMS[form].show(value)
 
 
-def _limited(value: float, least: float, most: float, words: str) -> float:
-    if not least <= value <= most:
-        raise FormError(f"out of range, which is {words}")
-    return value
-
-
-def _amount(text: str) -> tuple[float, str]:
-    found = re.fullmatch(r"([0-9.]+) ?([A-Za-z]*)", text)
-    assert found  # noqa: S101  the pattern was matched before
-    return float(found[1]), found[2]
-
-
-def _seconds(text: str) -> float:
-    number, unit = _amount(text)
-    return _limited(round(number * _UNITS_TIME[unit], 3), 0, 3650 * 86400, "0s to 3650d")
-
-
-def _show_seconds(value: float) -> str:
-    unit = next(u for u in ("d", "h", "m", "s") if value % _UNITS_TIME[u] == 0 or u == "s")
-    return f"{value / _UNITS_TIME[unit]:.3f}".rstrip("0").rstrip(".") + unit if value else "0s"
-
-
-def _bytes(text: str) -> int:
-    number, unit = _amount(text)
-    return int(_limited(number * _UNITS_SIZE[unit], 1, 2**50, "1 B to 1024 TiB"))
-
-
-def _show_bytes(value: int) -> str:
-    unit = next((u for u in ("TiB", "GiB", "MiB", "KiB") if value % _UNITS_SIZE[u] == 0), "B")
-    return f"{value // _UNITS_SIZE[unit]} {unit}"
-
-
-def _rate(text: str) -> int:
-    number, unit = _amount(text.removesuffix("/s"))
-    return int(_limited(number * _UNITS_SIZE[unit], 1000, 10**12, "1 KB/s to 1 TB/s"))
-
-
-def _show_rate(value: int) -> str:
-    unit = next((u for u in ("TB", "GB", "MB", "KB") if value % _UNITS_SIZE[u] == 0), "")
-    return f"{value // _UNITS_SIZE[unit]} {unit}/s" if unit else f"{_show_bytes(value)}/s"
-
-
-def _watts(text: str) -> int:
-    return int(_limited(_amount(text)[0], 1, 10000, "1 W to 10000 W"))
-
-
-def _tokens(text: str) -> int:
-    number, unit = _amount(text)
-    scale = {"": 1, "k": 2**10, "m": 2**20}[unit.lower()]
-    return int(_limited(number * scale, 256, 2**24, "256 to 16M"))
-
-
-def _show_tokens(value: int) -> str:
-    return f"{value // 1024}k" if value % 1024 == 0 else str(value)
-
-
-def _range(text: str) -> Range:
-    low, _, high = text.partition("-")
-    value = Range(int(low), int(high or low))
-    if value.low > value.high:
-        raise FormError("a range that ends below its start")
-    _limited(value.high, 0, 1000, "0 to 1000")
-    return value
-
-
-def _address(text: str) -> str:
-    bare = text[1:-1] if text.startswith("[") else text
-    if ":" in bare or re.fullmatch(r"[0-9.]+", bare):
-        import ipaddress
-
-        try:
-            ipaddress.ip_address(bare.rstrip("."))
-        except ValueError:
-            raise FormError("no valid IP address") from None
-    return bare
-
-
-def _jump(text: str) -> str:
-    for hop in text.split(","):
-        _port(hop.rpartition(":")[2] if re.search(r":[0-9]+$", hop) and not hop.endswith("]") else "1")
-    return text
-
-
-def _port(text: str) -> int:
-    return int(_limited(int(text), 1, 65535, "ports 1 to 65535"))
-
-
-def _sha256(text: str) -> str:
-    return text.removeprefix("sha256:").lower()
-
-
-def _image(text: str) -> str:
-    if "@" not in text and ":" not in text.rpartition("/")[2]:
-        raise FormError("no tag")
-    return text
-
-
-def _kms_key(text: str) -> str:
-    try:
-        return kmskeys.plain(text)
-    except ValueError as error:
-        raise FormError(str(error)) from error
-
-
 _FREE = r"[^\0]*[^\s][^\0]*"
 
 FORMS: dict[str, Spec] = {
@@ -190,13 +77,13 @@ FORMS: dict[str, Spec] = {
     "address": Spec(
         expected="an address: a DNS name, an IP address, a name of ~/.ssh/config, or local",
         pattern=rf"(?:{_DNS}|{_IPV6}|\[{_IPV6}\])",
-        parse=_address,
+        parse=units.address,
     ),
     "user": Spec(expected="a login name", pattern=_USER, longest=64),
     "jump": Spec(
         expected="[USER@]ADDRESS[:PORT], several with commas",
         pattern=rf"{_HOP}(?:,{_HOP})*",
-        parse=_jump,
+        parse=units.jump,
         longest=1024,
     ),
     "host-key": Spec(
@@ -207,20 +94,20 @@ FORMS: dict[str, Spec] = {
     "duration": Spec(
         expected="a time with its unit, such as 90s, 20m, 12h or 3d",
         pattern=r"[0-9]{1,9}(?:\.[0-9]{1,3})?[smhdw]",
-        parse=_seconds,
-        show=_show_seconds,
+        parse=units.seconds,
+        show=units.show_seconds,
     ),
     "size": Spec(
         expected="a size with its unit, such as 200 GiB",
         pattern=r"[0-9]{1,15}(?:\.[0-9]{1,3})? ?(?:B|[KMGT]i?B)",
-        parse=_bytes,
-        show=_show_bytes,
+        parse=units.size,
+        show=units.show_size,
     ),
     "rate": Spec(
         expected="bytes a second, such as 40 MB/s",
         pattern=r"[0-9]{1,12}(?:\.[0-9]{1,3})? ?(?:B|[KMGT]i?B)/s",
-        parse=_rate,
-        show=_show_rate,
+        parse=units.rate,
+        show=units.show_rate,
     ),
     "base": Spec(
         expected="an address such as https://mirror.office.example/path",
@@ -231,20 +118,20 @@ FORMS: dict[str, Spec] = {
     "watts": Spec(
         expected="watts, such as 280 W",
         pattern=r"[0-9]{1,6} ?W",
-        parse=_watts,
+        parse=units.watts,
         show=lambda value: f"{value} W",
     ),
     "tokens": Spec(
         expected="a number of tokens, such as 8192 or 16k",
         pattern=r"[0-9]{1,9}(?:[kKmM])?",
-        parse=_tokens,
-        show=_show_tokens,
+        parse=units.tokens,
+        show=units.show_tokens,
         number=True,
     ),
     "range": Spec(
         expected="a number or a range, such as 2 or 0-2",
         pattern=r"[0-9]{1,4}(?:-[0-9]{1,4})?",
-        parse=_range,
+        parse=units.low_high,
         number=True,
     ),
     "text": Spec(expected="text", pattern=_FREE, number=True, longest=65536),
@@ -267,13 +154,13 @@ FORMS: dict[str, Spec] = {
             r"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]{1,5})?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
             r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
         ),
-        parse=_image,
+        parse=units.image,
         longest=512,
     ),
     "sha256": Spec(
         expected="a SHA-256: 64 hexadecimal digits",
         pattern=r"(?:sha256:)?[0-9A-Fa-f]{64}",
-        parse=_sha256,
+        parse=units.sha256,
         longest=71,
         number=True,
     ),
@@ -293,15 +180,25 @@ FORMS: dict[str, Spec] = {
         expected="an amount and its currency, such as 300 USD or 0.32 EUR/kWh",
         pattern=r"[0-9]{1,9}(?:\.[0-9]{1,4})? [A-Z]{3}(?:/(?:kWh|h))?",
     ),
+    "currency": Spec(expected="a currency: three capital letters, such as EUR", pattern=r"[A-Z]{3}"),
+    "mac": Spec(
+        expected="a MAC address, such as 3c:ec:ef:12:34:56",
+        pattern=r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}",
+        parse=lambda text: text.lower().replace("-", ":"),
+        number=True,
+    ),
     "kms-key": Spec(
         expected="a key of AWS KMS: alias/NAME, its id or its ARN; alias/NAME?region=REGION where it is in another region",
         pattern=kmskeys.PATTERN,
-        parse=_kms_key,
+        parse=units.kms_key,
         longest=2048,
     ),
     "window": Spec(
-        expected='days, times and a time zone, such as "Sun 03:00-05:00 Europe/Berlin"',
-        pattern=rf"(?:{_DAY}(?:[-,]{_DAY})* )?{_CLOCK}-{_CLOCK}(?: [A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)?",
+        expected='days, times and a time zone, such as "Sun 03:00-05:00 Europe/Berlin" or "Mon-Fri 08-18"',
+        pattern=(
+            rf"(?:{_DAY}(?:[-,]{_DAY})* )?{_CLOCK}-(?:{_CLOCK}|24(?::00)?)(?: [A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)?"
+        ),
+        parse=units.window,
     ),
     "word": Spec(
         expected="one word", pattern=r"[A-Za-z0-9_.:/][A-Za-z0-9_.:/@+=?&%#~,-]*", number=True, longest=1024

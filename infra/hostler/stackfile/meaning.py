@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from . import rented
+from . import alarms, idling, rented, spending, updating
 from .defaults import ends
 from .notes import Notes, nearest
 from .sections import HostEntry, Model, Pool, Stack
@@ -13,7 +13,7 @@ from .sections import HostEntry, Model, Pool, Stack
 OWN_PORTS = {22: "SSH", 8443: "the edges", 9404: "metrics", 9405: "metrics", 9410: "health answers"}
 ACCOUNT = "hostler"  # on every host; nobody can log in to it
 HUB_TOKEN = "HF_TOKEN"  # noqa: S105 the name of a secret, not one
-ENGINE_PORTS = range(18080, 19080)
+ENGINE_PORTS = range(18080, 20080)  # each with its second one, 1000 above
 
 
 def check(stack: Stack, notes: Notes) -> None:
@@ -28,9 +28,14 @@ def check(stack: Stack, notes: Notes) -> None:
         notes.about(
             "models", "at least one model", "none", 'add one, such as chat: "hf:ORG/REPO-GGUF:Q4_K_M"'
         )
+    idling.check(stack, notes)
     _gateway(stack, notes)
+    idling.check_controller(stack, notes)
     _secrets(stack, notes)
     _mirror(stack, notes)
+    updating.check(stack, notes)
+    alarms.told("alarms", stack.alarms, stack, notes)
+    spending.check(stack, notes)
 
 
 def _mirror(stack: Stack, notes: Notes) -> None:
@@ -144,8 +149,31 @@ def _model(path: str, model: Model, stack: Stack, notes: Notes) -> None:
             "a hub's repository, which tells its checksums",
             "take it out; @REVISION pins a repository",
         )
-    for index, other in enumerate(model.otherwise):
-        _known(f"{path}.else[{index}]", other, stack.models, "models", notes)
+    _otherwise(path, model, stack, notes)
+
+
+def _otherwise(path: str, model: Model, stack: Stack, notes: Notes) -> None:
+    """Two models may name each other: who stands in is taken from the list of the model that was asked alone."""
+    for index, name in enumerate(model.otherwise):
+        where, other = f"{path}.else[{index}]", stack.models.get(name)
+        if f"models.{name}" == path:
+            notes.about(where, "another model", f"{name} itself", "take it out")
+        elif name in model.otherwise[:index]:
+            notes.about(where, "each model once", f"{name}, twice", "take one of the two out")
+        elif other is None:
+            _known(where, name, stack.models, "models", notes)
+        elif _kind(other) != _kind(model):
+            expected = f"a model that answers what this one answers: {_kind(model)}"
+            notes.about(
+                where, expected, f"{name}, which gives {_kind(other)}", "name another, or take it out"
+            )
+        elif model.private and other.cloud:
+            expected = "a model of your own, as this one is never sent to a cloud API"
+            notes.about(where, expected, f"{name}, which is a cloud API's", "take it out, or `private`")
+
+
+def _kind(model: Model) -> str:
+    return "vectors (`engine: embeddings`)" if model.engine == "embeddings" else "text"
 
 
 def _model_pools(path: str, model: Model, stack: Stack, notes: Notes) -> None:
@@ -209,12 +237,13 @@ def _gateway_host(stack: Stack, notes: Notes) -> None:
         notes.about(
             "gateway",
             "a host that stays, for the gateway",
-            "only pools whose hosts may be given back, or taken back by the spot market",
-            "add a pool with `hosts`, or one of `aws` with `spot: never` and a count of 1 or more",
+            "only pools whose hosts may be given back, taken back by the spot market, or suspended",
+            "add a pool with `hosts`, or one of `aws` with `spot: never` and a count of 1 or more; its `idle` may say `sleep` "
+            "or `never`",
         )
     elif name in hosts and ends(hosts[name]):
         notes.about(
-            "gateway.host", "a host that stays", f"{name}, of a pool whose idle hosts are ended", step
+            "gateway.host", "a host that stays", f"{name}, of a pool whose idle hosts are suspended", step
         )
     elif name not in hosts and (pool := _rented(name, stack)):
         if ends(pool):

@@ -20,6 +20,9 @@ _HABITS = {
     "arguments": "args", "flags": "args", "extra_args": "args", "sha": "sha256", "checksum": "sha256",
     "servers": "hosts", "machines": "hosts", "nodes": "hosts", "domain": "address", "listen": "port", "ssl": "tls",
     "certificate": "cert", "environment": "env", "cmd": "command", "fallback": "else", "name": "stack", "cache_type": "cache",
+    "off": "never", "false": "never", "no": "never", "none": "never", "never": "none", "unload": "sleep", "shutdown": "stop",
+    "destroy": "terminate", "delete": "terminate", "hibernate": "suspend", "timeout": "after", "action": "do", "mac_address": "mac",
+    "notify": "alarms", "alerts": "alarms", "limit": "month", "currencies": "rates", "ttl": "max_age", "dry_run": "shadow",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Sections about what lies outside the hosts: where things come from, secrets, updates, what may be spent."""
+"""Sections about what lies outside the hosts: where things come from, secrets, updates."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Literal
 from .fields import (
     Base,
     KmsKey,
+    ModelName,
     Path,
-    Price,
     Rate,
     Seconds,
+    SecretName,
     Text,
     Variable,
     Window,
@@ -42,39 +43,68 @@ BY_ITSELF = ("daily", "weekly", "monthly")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Updates:
-    """What floats, and when it is looked for. Short form: one word for engines and models."""
+class Notify:
+    """Who is told: one of the three. Short form: the address."""
 
-    engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
-        "tags of engine images, in `hostler update`", "report", unbuilt=BY_ITSELF
+    url: Word | None = entry(
+        "a webhook: it gets JSON with stack, event, text, details",
+        None,
+        example="https://chat.office.example/hook",
     )
-    models: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
-        "revisions of models, in `hostler update`", "report", unbuilt=BY_ITSELF
+    secret: SecretName | None = entry(
+        "a webhook whose address is a secret of this name", None, example="CHAT_HOOK"
     )
-    hostler: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
-        "Hostler itself", "report", built=False
-    )
-    packages: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
-        "security packages of the OS, never drivers", "never", built=False
-    )
-    window: Window | None = entry(
-        "when changes may be made", None, example='"Sun 03:00-05:00 Europe/Berlin"', built=False
-    )
-    min_age: Seconds = entry(
-        "how old an image must be until `hostler update` takes it", 3 * 86400.0, example="3d"
-    )
-    bake: Seconds = entry("how long the first replica is watched", 600.0, example="10m", built=False)
-    notify: tuple[Word, ...] = entry(
-        "webhooks told of the outcome", (), example="[https://chat.office.example/hook]", built=False
+    command: Text | None = entry(
+        "a shell line, with the same JSON on standard input; it runs in the controller's container, which has curl "
+        "and Python",
+        None,
+        example='"curl -sS -d @- https://chat.office.example/hook"',
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What may be spent. Short form: the month's sum."""
+class Updates:
+    """What floats, and when it is looked for. `daily`, `weekly`, `monthly`: taken that often at most, without anyone, by
+    the controller on the gateway's host. Short form: one word for engines and models."""
 
-    month: Price | None = entry("in a calendar month", None, example="300 USD")
-    warn: int = entry("warn at this percentage", 80, least=1, most=100)
+    engines: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
+        "tags of engine images", "report", example="weekly"
+    )
+    models: Literal["never", "report", "daily", "weekly", "monthly"] = entry("revisions of models", "report")
+    hostler: Literal["never", "report", "daily", "weekly", "monthly"] = entry(
+        "Hostler itself", "report", built=False
+    )
+    packages: Literal["never", "daily", "weekly", "monthly"] = entry(
+        "security fixes of the hosts' own packages that nothing has to stop for, as `hostler upgrade --apply` takes them; "
+        "never drivers, Docker or the kernel",
+        "never",
+    )
+    window: Window | None = entry(
+        "when changes may be made without anyone; at any time if not given",
+        None,
+        example='"Sun 03:00-05:00 Europe/Berlin"',
+    )
+    min_age: Seconds = entry(
+        "how old a version must be until it is taken: an image since it was made, and what is taken without anyone "
+        "since it was first seen, while newer ones wait behind it",
+        3 * 86400.0,
+        example="3d",
+    )
+    bake: Seconds = entry(
+        "how long the first replica of an update is watched under real requests until the others follow",
+        600.0,
+        example="10m",
+    )
+    order: tuple[ModelName, ...] = entry(
+        "models in the order in which they are updated, one at a time; those not named follow, by name",
+        (),
+        example="[fast, chat]",
+    )
+    notify: tuple[Notify, ...] = entry(
+        "who is told what the controller found, did, or could not do",
+        (),
+        example="[https://chat.office.example/hook]",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +120,8 @@ class Secret:
 class Mirror:
     """Where hosts, and the machine that runs Hostler, get things instead of the internet's own addresses. What runs
     is named as without a mirror, by the same digests: taking it away changes nothing. Certificates of a private
-    authority must be trusted by the system of each host, and here (SSL_CERT_FILE). Hosts need no Python packages;
-    those of Hostler itself come from where pip or uv of this machine look."""
+    authority must be trusted by the system of each host, and here (SSL_CERT_FILE). Hosts need no Python packages, but
+    for the controller's (`updates`); those of Hostler here come from where pip or uv of this machine look."""
 
     images: Base | None = entry(
         "a registry; an image's path follows the address (ghcr.io/a/b is ADDRESS/a/b, haproxy ADDRESS/library/haproxy), "
@@ -110,6 +140,11 @@ class Mirror:
         "system's own sources stay as they are",
         None,
         example="https://apt.office.example",
+    )
+    python: Base | None = entry(
+        "a Python package index in place of PyPI, for the controller on the gateway's host",
+        None,
+        example="https://pypi.office.example/simple",
     )
     toolkit_key: Path | None = entry(
         "the OpenPGP key that signs NVIDIA's container toolkit packages on your mirror, instead of NVIDIA's own",

@@ -21,7 +21,7 @@ from .advice import (
 from .notes import Notes, join, kind_words, nearest, secret
 from .scalars import shown
 from .shapes import Either, Flag, Key, Many, Number, Scalar, Section, Shape, Table, Words, keys_of
-from .shorts import expand
+from .shorts import SHORT, expand
 from .tree import Items, Node, Pairs, Word
 
 BAD: Any = object()  # was noted as a problem
@@ -34,10 +34,11 @@ class Reader:
 
     def section(self, kind: type, node: Node, path: str, name: str = "") -> Any:
         """`node` as a `kind`, BAD if something it needs is wrong or missing. `name`: the key above."""
+        if kind in SHORT and (near := SHORT[kind].meant(node)):
+            return self._wrong(node, path, section_words(kind), f"write {near}", f": did you mean {near}?")
         pairs = node if isinstance(node, Pairs) else expand(kind, node, name)
         if pairs is None:
-            self._wrong(node, path, section_words(kind))
-            return BAD
+            return self._wrong(node, path, section_words(kind))
         keys = keys_of(kind)
         by_name = {key.name: key for key in keys}
         values: dict[str, Any] = {}
@@ -254,9 +255,9 @@ class Reader:
             f"write {near}" if near else "take it out",
         )
 
-    def _wrong(self, node: Node, path: str, expected: str, instead: str = "") -> Any:
+    def _wrong(self, node: Node, path: str, expected: str, instead: str = "", more: str = "") -> Any:
         """Not even the right kind of value."""
         at = self._notes.positions.get(path) if not isinstance(node, Word) else None
         got, next_step = what_stands(node, path)
-        self._notes.add(at or (node.line, node.column), path, expected, got, instead or next_step)
+        self._notes.add(at or (node.line, node.column), path, expected, got + more, instead or next_step)
         return BAD

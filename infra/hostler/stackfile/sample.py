@@ -15,7 +15,7 @@ from .sections import Stack
 from .shapes import Either, Flag, Key, Many, Section, Table, Words, keys_of
 from .yamlwords import default_text
 
-_NAMES = {"pools": "rack", "models": "chat", "secrets": "HF_TOKEN"}
+_NAMES = {"pools": "rack", "models": "chat", "secrets": "HF_TOKEN", "keys": "ci"}
 _LIVE = (
     "stack",
     "pools.rack.hosts",
@@ -54,10 +54,9 @@ def _key(key: Key, path: str, depth: int, *, live: bool) -> Iterator[str]:
     if isinstance(shape, Many) and isinstance(shape.item, Section):
         yield _line(f"{key.name}:", depth, live)
         yield from _item(shape.item.kind, f"{path}[0]", depth + 1, live=live)
-    elif isinstance(shape, Table):
+    elif isinstance(shape, Table) and isinstance(shape.item, Section):
         name = _NAMES[key.name]
         yield _line(f"{key.name}:", depth, live)
-        assert isinstance(shape.item, Section)  # noqa: S101  names stand before sections only
         yield from _prose(summary(shape.item.kind), depth + 1)
         yield _line(f"{name}:", depth + 1, live)
         yield from _section(shape.item.kind, join(path, name), depth + 2, live=live)

@@ -110,7 +110,8 @@ def _short(kind: type, definitions: dict[str, Any]) -> list[dict[str, Any]]:
             }
         ]
     keys = {key.name: key for key in keys_of(kind)}
-    return [_shape(keys[short.keys[0]].shape, definitions)]
+    words: list[dict[str, Any]] = [{"enum": list(short.instead)}] if short.instead else []
+    return [*words, _shape(keys[short.keys[0]].shape, definitions)]
 
 
 def _form(name: str, definitions: dict[str, Any]) -> dict[str, Any]:

@@ -31,12 +31,11 @@ from .fields import (
     Text,
     Tokens,
     User,
-    Watts,
-    Window,
     Word,
     entry,
 )
-from .outside import Budget, Downloads, Mirror, Secret, State, Updates
+from .outside import Downloads, Mirror, Notify, Secret, State, Updates
+from .saving import Budget, Controller, Idle, Money, Power, Start, Wake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +55,7 @@ class HostEntry:
     key: Path | None = entry("private key to log in with", None, example="~/.ssh/id_ed25519")
     jump: Jump | None = entry("host to jump through, as in ssh -J", None, example="bastion")
     host_key: HostKey | None = entry("the only SSH host key to trust", None, example="ssh-ed25519 AAAA...")
+    wake: Wake | None = entry("how it is woken; needed where its pool says `do: suspend`", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,34 +78,6 @@ class Aws:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """When a rented host is started on demand."""
-
-    queue: int = entry("requests waiting", 4, least=1, most=10000)
-    duration: Seconds = entry("for how long", 60.0, name="for", example="60s")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
-    """What happens to what is idle. Short form: the time after which."""
-
-    after: Seconds = entry("idle for this long", example="20m")
-    do: Literal["sleep", "stop", "terminate", "suspend"] = entry("what then", "terminate")
-    keep: int = entry("this many stay", 0, least=0, most=1000)
-    hours: Window | None = entry("never in these hours", None, example='"Mon-Fri 08:00-18:00"')
-    max_age: Seconds | None = entry("replaced after this long", None, example="12h")
-    shadow: bool = entry("only report what would have happened", False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Power:
-    """Electrical power of a pool's cards. Short form: the limit."""
-
-    limit: Watts | None = entry("power limit of each card", None, example="280 W")
-    price: Price | None = entry("what a kWh costs", None, example="0.32 EUR/kWh", built=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Machines of one kind under one name. Short form of an owned pool: the list of its hosts,
     or its only one."""
@@ -118,7 +90,11 @@ class Pool:
         example="0-2",
     )
     start: Start | None = entry("when a rented machine is started on demand", None, built=False)
-    idle: Idle | None = entry("what happens to idle machines", None, built=False)
+    idle: Idle | None = entry(
+        "what happens to idle machines; rented ones are ended after 30m if not given, but where the gateway is, or may be",
+        None,
+        example="20m",
+    )
     power: Power | None = entry("electrical power", None)
     downloads: Literal["hosts", "operator"] = entry(
         "who fetches weights from the hub and from https addresses. hosts: one of them, and the others copy it. operator: "
@@ -142,7 +118,8 @@ class Smoke:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Requests that wait at the gateway while a model's only replica is exchanged; one over a limit is answered with 503."""
+    """Requests that wait at the gateway while a model's only replica is exchanged; one over a limit is answered with 503.
+    How many wait for one that sleeps says `idle`."""
 
     queue: int = entry("how many may wait", 64, least=1, most=1000)
     duration: Seconds = entry("for how long each", 120.0, name="for", example="2m")
@@ -194,6 +171,10 @@ class Model:
     drain: Seconds = entry(
         "how long a change waits for requests in flight before it stops and says so", 600.0, example="10m"
     )
+    exchange: Literal["beside", "in-place"] = entry(
+        "beside: a new container starts beside the one that serves where both fit, and nothing waits; in-place: never",
+        "beside",
+    )
     hold: Literal["none"] | Hold = entry(
         "requests that wait while all replicas are away for an exchange; none: such a change asks for --allow-downtime",
         Hold,
@@ -206,9 +187,15 @@ class Model:
         "the cloud API's key, a name under `secrets`", None, example="ANTHROPIC_API_KEY", built=False
     )
     otherwise: tuple[ModelName, ...] = entry(
-        "models that answer when this one cannot", (), example="[small]", name="else", built=False
+        "models that answer when this one cannot: none of its replicas is ready and it does not wake, or its line is full. The "
+        "first that is ready, else the first that wakes. Their names are in the answers; it needs the controller",
+        (),
+        example="[small]",
+        name="else",
     )
-    idle: Idle | None = entry("what happens to idle replicas", None, built=False)
+    idle: Idle | None = entry(
+        "what happens to idle replicas; as its pool's `do: sleep` says if not given", None, example="20m"
+    )
     bake: Seconds = entry(
         "how long the first replica of a change serves real requests, watched, while the one before it can still come back",
         0.0,
@@ -260,7 +247,22 @@ class Stack:
     )
     gateway: Gateway = entry("the address in front", Gateway)
     updates: Updates | None = entry("what `hostler update` looks for, and takes", None)
-    budget: Budget | None = entry("what may be spent", None, built=False)
+    budget: Budget | None = entry("what may be spent", None, example="300 USD")
+    money: Money | None = entry("currencies and their rates", None)
+    alarms: tuple[Notify, ...] = entry(
+        "who is told when something changes: an idle machine or replica is put away, a wake failed, a machine is nobody's, "
+        "money reaches a limit, an engine hangs, a card is gone, a certificate runs out, an update is taken or taken back. "
+        "Once for each, not as long as it lasts",
+        (),
+        example="[https://chat.office.example/hook]",
+    )
+    controller: Literal["none"] | Controller | None = entry(
+        "what runs on the gateway's host all the time; there, if not given, where the file names `idle`, `else`, `budget` or "
+        "`alarms` and the gateway is on a machine of your own. none: each host ends itself when it is idle, and nothing wakes by "
+        "itself; `updates` go on without it",
+        None,
+        example="{page: true}",
+    )
     secrets: Mapping[SecretName, Secret] = entry("where secrets come from", dict, example="{HF_TOKEN: env}")
     mirror: Mirror | None = entry("for networks without internet", None)
     downloads: Downloads | None = entry("how weights come to the hosts", None)

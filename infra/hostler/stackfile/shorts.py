@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from .sections import Budget, Downloads, HostEntry, Idle, Model, Pool, Power, Secret, Smoke, State, Updates
+from .notes import nearest
+from .outside import Downloads, Notify, Secret, State, Updates
+from .saving import Budget, Idle, KeyBudget, Power, Wake
+from .sections import HostEntry, Model, Pool, Smoke
 from .tree import Items, Node, Pairs, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Short:
-    """The keys that get the value. `words` completes "expected ..."."""
+    """The keys that get the value. `words` completes "expected ...". `instead`: words that stand for other keys."""
 
     keys: tuple[str, ...]
     words: str
     lists: bool = False  # a list too
     form: str = ""  # the schema's form where it is not the first key's own
+    instead: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+
+    def meant(self, node: Node) -> str:
+        """Which of `instead` was probably meant; empty: none, or it is right."""
+        if not isinstance(node, Word) or node.text in self.instead:
+            return ""
+        return nearest(node.text, self.instead)
 
 
 SHORT: dict[type, Short] = {
@@ -24,12 +35,15 @@ SHORT: dict[type, Short] = {
     Pool: Short(keys=("hosts",), words="a list of hosts", lists=True),
     Model: Short(keys=("source",), words="a source"),
     Secret: Short(keys=("env",), words="`env`", form="env"),
-    Idle: Short(keys=("after",), words="a time"),
+    Idle: Short(keys=("after",), words="a time, or `never`", instead={"never": {"do": "none"}}),
+    Wake: Short(keys=("mac",), words="a MAC address"),
     Power: Short(keys=("limit",), words="watts"),
     Downloads: Short(keys=("limit",), words="bytes a second"),
     Smoke: Short(keys=("prompt",), words="a question"),
     State: Short(keys=("bucket",), words="s3://BUCKET/PREFIX"),
     Budget: Short(keys=("month",), words="an amount"),
+    KeyBudget: Short(keys=("month",), words="an amount"),
+    Notify: Short(keys=("url",), words="an address"),
     Updates: Short(keys=("engines", "models"), words="a word"),
 }
 _HOST = re.compile(r"(?:(?P<user>[^@]*)@)?(?P<address>\[[^\]]*\]|[^:]*|.*:.*:.*?)(?::(?P<port>[0-9]+))?")
@@ -42,6 +56,8 @@ def expand(kind: type, node: Node, name: str) -> Pairs | None:
         return None
     if isinstance(node, Word) and node.kind == "nothing":
         return None
+    if isinstance(node, Word) and node.text in short.instead:
+        return _pairs(node, short.instead[node.text])
     if kind is HostEntry and isinstance(node, Word):
         return _host(node)
     if kind is Secret and isinstance(node, Word):
@@ -59,7 +75,7 @@ def _host(node: Word) -> Pairs:
     return _pairs(node, parts)
 
 
-def _pairs(node: Word, values: dict[str, str]) -> Pairs:
+def _pairs(node: Word, values: Mapping[str, str]) -> Pairs:
     """The values as if they stood where the word stands; numbers without quotes."""
     return Pairs(
         node.line,

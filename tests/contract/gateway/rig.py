@@ -19,7 +19,7 @@ from hostler.gateway import render, runtime
 from hostler.gateway.specs import EdgeSpec, GatewaySpec, Holding, Paths, Ports, Route, ServedModel
 from hostler.manifest.contents import MadeOnHost, SecretRef, Text
 from hostler.manifest.items import Container, File, ImagePin
-from hostler.node.haproxy import same_servers
+from hostler.node.doors.haproxy import expanded, same_servers
 from tools.haproxy import haproxy
 
 IMAGE = ImagePin(name="haproxy", tag="3.4", digest="sha256:" + "0" * 64)
@@ -84,16 +84,21 @@ class Engine:
 
     def __init__(self, folder: Path, name: str, port: int = 0) -> None:
         self.name, self.port, self.folder = name, port or free_port(), folder
+        self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
+        """Leaves one that runs."""
+        if self.process is not None and self.process.poll() is None:
+            return
         words = [sys.executable, "-S", "-E", STUB, str(self.port), self.name]
         self.process = subprocess.Popen(words, cwd=self.folder)
         until(lambda: listens(self.port))
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     def health(self, status: int) -> None:
         (self.folder / f"HEALTH-{self.name}").write_text(str(status))
@@ -134,6 +139,7 @@ class Proxy:
     def __init__(self, container: Container, run: str) -> None:
         self.container, self.run = container, Path(run)
         self.log = self.run / "log"
+        (self.run / "ports.cfg").touch()  # the agent writes it before it starts a door
         words = [haproxy(), *container.argv[1:]]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
@@ -152,11 +158,14 @@ class Proxy:
 
     def reload(self) -> None:
         """As `hostler-node reload` does: the servers' state first, then the master."""
-        configuration = Path(self.container.argv[-1]).read_text()
-        state = same_servers(self.command(runtime.SHOW_STATE), configuration)
-        (self.run / "servers.state").write_text(state)
+        self.save_state()
         answer = self.command("reload", "master.sock")
         assert answer.startswith("Success=1"), answer
+
+    def save_state(self) -> None:
+        configuration = Path(self.container.argv[-1]).read_text()
+        read = expanded(configuration, (self.run / "ports.cfg").read_text())
+        (self.run / "servers.state").write_text(same_servers(self.command(runtime.SHOW_STATE), read))
 
     def rows(self) -> list[dict[str, str]]:
         """`show stat`, a dict a row."""

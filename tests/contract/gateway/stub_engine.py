@@ -36,6 +36,10 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     method, path, _ = head[0].split(" ")
     headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
     raw = await read_body(reader, headers)
+    if path == "/metrics":
+        text = f"llamacpp:requests_processing {busy}\nllamacpp:requests_deferred 0\n"
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
+        return True
     if method == "GET":
         return reply(writer, health() if path == "/health" else 404, {"served": served, "busy": busy})
     busy += 1

@@ -112,7 +112,9 @@ def test_too_many_waiting(rig: Rig) -> None:
     model = rig.model("chat", 1, slots=1)
     proxy = rig.gateway(rig.spec(type(model)(name="chat", replicas=model.replicas, waiting=1)))
     until(lambda: rig.chat("chat").status == 200)
-    slow = [send(rig, delay=20) for _ in range(2)]
+    slow = [send(rig, delay=20)]
+    until(lambda: engine.state()["busy"] == 1)
+    slow.append(send(rig, delay=20))
     until(lambda: "1" in [row["qcur"] for row in proxy.rows() if row["svname"] == "BACKEND"])
     answer = rig.chat("chat")
     assert shape(answer) == (429, "rate_limit_exceeded")

@@ -10,9 +10,10 @@ import pytest
 
 from contract.gateway.rig import Rig, issue
 from hostler.gateway import render
-from hostler.gateway.specs import Route, ServedModel
+from hostler.gateway.specs import Holding, Route, ServedModel
 from tools.haproxy import haproxy
 
+NEAR = Route(id="m-0", host="gpu-1", port=1)
 FAR = {"host": "gpu-2", "port": 18080}
 
 
@@ -31,6 +32,15 @@ SPECS: dict[str, dict[str, Any]] = {
     "engines that keep connections": {
         "models": models(Route(id="m-0", edge_address="10.0.0.2", keep_alive=True, **FAR))
     },
+    "asleep": {
+        "models": tuple(
+            ServedModel(name=f"m{n}", replicas=routes, sleeps=True, hold=hold)
+            for n, (routes, hold) in enumerate(
+                (routes, hold) for routes in ((), (NEAR,)) for hold in (None, Holding())
+            )
+        )[:3]
+    },
+    "a page": {"models": models(), "page": True, "admins": (("a" * 64, "boss"),)},
     "private authority": {"models": models(), "tls": "private-ca"},
     "many": {
         "models": tuple(
@@ -54,7 +64,9 @@ def check(cfg: str) -> None:
 def test_gateways(rig: Rig, name: str) -> None:
     rig.make("gateway", "gpu-1")
     rig.make("edge", "gpu-2")
-    spec = rig.spec(*SPECS[name]["models"], tls=SPECS[name].get("tls", "none"))
+    spec = rig.spec(
+        *SPECS[name]["models"], **{key: value for key, value in SPECS[name].items() if key != "models"}
+    )
     issue(Path(spec.paths.tls), "127.0.0.1")
     rig.write(render.gateway_files(spec))
     check(f"{spec.paths.etc}/haproxy.cfg")

@@ -15,7 +15,8 @@ from contract.gateway.rig import Proxy, Rig, certificate, free_port
 from hostler.gateway import render
 from hostler.gateway.specs import EdgeSpec
 from hostler.manifest.items import File
-from hostler.node import files, serve, store
+from hostler.node.base import files
+from hostler.node.weights import serve, store
 
 WEIGHTS = b"weights" * 1_000_000
 

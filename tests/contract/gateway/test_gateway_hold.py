@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,11 @@ from hostler.gateway.specs import Holding, ServedModel
 class Asking:
     """Requests under way, each on a thread."""
 
-    def __init__(self, rig: Rig, count: int) -> None:
+    def __init__(self, rig: Rig, count: int, **more: Any) -> None:
         self.answers: list[Answer] = []
         self.threads = [
-            threading.Thread(target=lambda: self.answers.append(rig.chat("chat"))) for _ in range(count)
+            threading.Thread(target=lambda: self.answers.append(rig.chat("chat", **more)))
+            for _ in range(count)
         ]
         for thread in self.threads:
             thread.start()
@@ -123,6 +125,24 @@ def test_a_reload_takes_over_what_waits(rig: Rig) -> None:
     assert asking.end() == {200: 8}
     assert {answer.headers["x-hostler-replica"] for answer in asking.answers} == {"chat-0"}
     assert {answer.json()["name"] for answer in asking.answers} == {"moved"}
+
+
+@pytest.mark.parametrize("reload", [False, True], ids=["", "a reload"])
+def test_what_queued_for_a_slot_does_not_wait_for_it(rig: Rig, reload: bool) -> None:
+    """It waits with the others; an old worker would never hear that the replica is back."""
+    proxy = rig.gateway(rig.spec(rig.model("chat", 1, slots=1)))
+    until(lambda: proxy.states() == {"chat-0": "UP"})
+    first = threading.Thread(target=lambda: rig.chat("chat", x_delay=3))
+    first.start()
+    until(lambda: proxy.in_flight("chat-0") == 1)
+    asking = Asking(rig, 4)
+    until(lambda: "4" in [row["qcur"] for row in proxy.rows() if row["pxname"] == "model_chat"])
+    with away(rig, proxy, "chat-0"):
+        until(lambda: under_way(proxy) >= 4)
+        if reload:
+            proxy.reload()
+    first.join()
+    assert asking.end() == {200: 4}
 
 
 def test_over_the_limits(rig: Rig) -> None:

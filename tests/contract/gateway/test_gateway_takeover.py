@@ -13,10 +13,8 @@ from contract.gateway.load import Tally, chat, soon, under_load
 from contract.gateway.rig import Proxy, Rig, until
 from contract.gateway.test_gateway_edges import Fleet
 from contract.gateway.test_gateway_hold import Asking, under_way
-from hostler.gateway import runtime
-from hostler.node import haproxy as node
-from hostler.node import takeover
-from hostler.node.haproxy import same_servers
+from hostler.node.doors import haproxy as node
+from hostler.node.exchange import takeover
 from tools.haproxy import haproxy
 
 
@@ -26,8 +24,7 @@ class Successor:
     def __init__(self, rig: Rig, old: Proxy) -> None:
         self.old, self.master = old, old.run / "master.sock"
         self.before = self.master.stat().st_ino
-        state = same_servers(old.command(runtime.SHOW_STATE), Path(old.container.argv[-1]).read_text())
-        (old.run / "servers.state").write_text(state)
+        old.save_state()
         self.log = old.run / "successor.log"
         words = [haproxy(), *old.container.argv[1:], "-x", str(old.run / "admin.sock")]
         with self.log.open("w") as log:

@@ -2,7 +2,7 @@
 //
 //	quick serve PORT            answers every POST with a small chat completion; a body with "stream":true
 //	                            gets one token at once, 9 more 20 ms apart, and a closed connection
-//	quick load ADDRESS CLIENTS SECONDS KEY     requests on kept connections: p50 in ms, requests a second
+//	quick load ADDRESS CLIENTS SECONDS KEY     requests on kept connections: p50 and p95 in ms, requests a second
 //	quick first ADDRESS CLIENTS SECONDS KEY    streams: p50 of the time to the first token in ms
 package main
 
@@ -128,7 +128,7 @@ func measure(streams bool, address string, clients int, span time.Duration, key 
 		all = append(all, some...)
 	}
 	sort.Float64s(all)
-	out := map[string]any{"requests": len(all), "p50_ms": all[len(all)/2], "rate": float64(len(all)) / time.Since(start).Seconds()}
+	out := map[string]any{"requests": len(all), "p50_ms": all[len(all)/2], "p95_ms": all[len(all)*95/100], "rate": float64(len(all)) / time.Since(start).Seconds()}
 	must(json.NewEncoder(os.Stdout).Encode(out))
 }
 

@@ -16,8 +16,9 @@ import pytest
 from hostler.carry.giver import Giver
 from hostler.carry.origins import Address, Body, LocalFile, Origin
 from hostler.models.http import Http
-from hostler.node import fetch, files, transfer
-from hostler.node.protocol import NodeError
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.weights import fetch, transfer
 from unit.node.fakes import Heard
 from unit.node.web import CONTENT, Web
 from unit.node.web import SHA256 as SHA

@@ -232,3 +232,17 @@ def test_what_down_also_removes() -> None:
 )
 def test_a_lease_that_is_nonsense_is_none(text: str, value: float | None) -> None:
     assert kinds.seconds(text) == value
+
+
+def test_what_a_thing_is_says_what_it_costs(aws: None) -> None:
+    ec2 = boto3.client("ec2", region_name=REGION)
+    tags = [{"Key": "hostler:uid", "Value": "u1"}]
+    ec2.run_instances(
+        ImageId=ec2.describe_images()["Images"][0]["ImageId"], InstanceType="g5.xlarge", MinCount=1, MaxCount=1,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+    )  # fmt: skip
+    ec2.create_volume(
+        AvailabilityZone=f"{REGION}a", Size=100, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
+    )
+    found = {one.kind: (one.what, one.market) for one in account.holdings([REGION], "u1", buckets=False)}
+    assert found == {"instance": ("g5.xlarge", "on-demand"), "volume": ("100", "")}

@@ -42,6 +42,52 @@ def test_how_it_ended(stubbed: Any, answer: dict[str, Any], expected: str) -> No
 
 
 @pytest.mark.parametrize(
+    "code",
+    [
+        "Client.InstanceInitiatedShutdown",
+        "Client.UserInitiatedShutdown",
+        "Client.InternalError",
+        "Client.InvalidSnapshot.NotFound",
+        "Client.VolumeLimitExceeded",
+        "Server.InsufficientInstanceCapacity",
+        "Server.InternalError",
+        "Server.ScheduledStop",
+        "Server.SpotInstanceShutdown",
+        "Server.SpotInstanceTermination",
+    ],
+)
+@pytest.mark.parametrize("state", live.GONE)
+def test_by_which_code_it_ended(stubbed: Any, state: str, code: str) -> None:
+    reason = {"Code": code, "Message": f"{code}: as AWS says it"}
+    stubbed(live, "ec2").add_response("describe_instances", machine(state, StateReason=reason))
+    assert live.look([MACHINE]) == live.Look(there={}, ended={"burst-0": code})
+
+
+@pytest.mark.parametrize(
+    ("answer", "ended"),
+    [
+        (machine("terminated"), {"burst-0": "terminated"}),  # AWS knows it, and does not say why
+        (machine("terminated", StateReason={"Message": "?"}), {"burst-0": "terminated"}),
+        ({"Reservations": []}, {"burst-0": live.FORGOTTEN}),
+        (
+            machine("stopped", StateReason={"Code": live.BY_ITSELF}),
+            {},
+        ),  # its disk is there: it is started again
+        (machine("stopping"), {}),
+        (machine("running"), {}),
+        (machine("pending"), {}),
+    ],
+)
+def test_what_is_there_and_what_has_ended(
+    stubbed: Any, answer: dict[str, Any], ended: dict[str, str]
+) -> None:
+    stubbed(live, "ec2").add_response("describe_instances", answer)
+    found = live.look([MACHINE])
+    assert found.ended == ended
+    assert {*found.there} == ({"burst-0"} - {*ended})
+
+
+@pytest.mark.parametrize(
     ("instance", "system", "expected"),
     [("ok", "ok", False), ("initializing", "ok", False), ("impaired", "ok", True), ("ok", "impaired", True)],
 )

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from hostler.cloud import userdata
-from hostler.node import adopt, files
+from hostler.node.base import files
+from hostler.node.owning import adopt
 
 KEY = userdata.host_key()
 ASKED: dict[str, Any] = {

@@ -8,8 +8,8 @@ from hashlib import sha256
 
 import pytest
 
-from hostler.configure import ask, base, docker, driver, engine, systems, toolkit
-from hostler.hosts.types import Card, Driver, Value
+from hostler.configure import ask, base, docker, doors, driver, engine, systems, toolkit
+from hostler.hosts.types import Card, Driver, Host, Ssh, Value
 from hostler.manifest.contents import MadeOnHost, Text
 from hostler.manifest.items import MergedJson, Package, Part
 from hostler.models import lying
@@ -123,6 +123,17 @@ def test_the_agent_in_the_manifest_is_what_is_installed() -> None:
     assert sha256(base.packed("hostler-node")).hexdigest() == packed.sha256  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_needrestart_leaves_our_units_alone_where_it_is(there: bool) -> None:
+    """It restarts units whose libraries are new after an update, which would end their containers."""
+    folder = {f"path:{base.NEEDRESTART}": Value({"type": "dir"}, world.AT)} if there else {}
+    first = world.bare(1)
+    seen = {"gpu-1": replace(first, observed={**first.observed, **folder}), "gpu-2": world.bare(2)}
+    files = {f.path for f in world.manifests(seen)["gpu-1"].files}
+    assert (base.SPARED in files) == there
+    assert {f"path:{base.NEEDRESTART}", f"path:{base.SPARED}"} <= set(ask.generic())
+
+
 def test_first_contact_asks_for_all_that_a_manifest_needs_of_others() -> None:
     manifest = world.manifests()["gpu-1"]
     asked = set(ask.generic())
@@ -166,3 +177,16 @@ def test_cards_that_answer_are_not_needed_for_the_toolkit() -> None:
         isinstance(getattr(i, "content", None), Text)
         for i in toolkit.items(world.stack(), world.bare(1, facts=facts))
     )
+
+
+@pytest.mark.parametrize(
+    ("owned", "address", "found"),
+    [
+        (True, "10.0.0.2", "10.0.0.2"),
+        (True, "203.0.113.7", "10.0.0.2"),  # people come by a router, the hosts by their own network
+        (False, "203.0.113.7", "203.0.113.7"),  # what AWS translates is no address of the machine's own
+    ],
+)
+def test_where_the_gateway_finds_a_host(owned: bool, address: str, found: str) -> None:
+    host = Host(name="gpu-2", pool="rack", ssh=Ssh(address=address), owned=owned)
+    assert doors.edge_address(host, world.bare(2)) == found

@@ -11,8 +11,9 @@ import pytest
 from hostler.configure import difference, variables
 from hostler.hosts.types import Seen, Value
 from hostler.manifest.items import Effect, Manifest, Part
-from hostler.node import certs, files
-from hostler.node.protocol import Answers
+from hostler.node.base import files
+from hostler.node.base.protocol import Answers
+from hostler.node.site import certs
 from worlds import configure_world as world
 
 PRIVATE = "gateway: {tls: private-ca%s}\n"

@@ -250,6 +250,7 @@ def test_each_drift_reaches_a_role(name: str) -> None:
     [
         ("/etc/hostler/due/docker", Part.DOCKER),
         ("/etc/hostler/due/edge", Part.EDGE),
+        ("/etc/hostler/due/controller", Part.CONTROLLER),
         ("/etc/hostler/gateway/old.map", Part.GATEWAY),
         ("/etc/hostler/edge/old.cfg", Part.EDGE),
         ("/etc/hostler/tls/peers/old.crt", Part.EDGE),

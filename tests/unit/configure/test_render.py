@@ -94,6 +94,7 @@ def test_hosts_are_in_the_plays_that_concern_them(tmp_path: Path) -> None:
         "hostler_edge": both,
         "hostler_weights": both,
         "hostler_gateway": ["gpu-1"],
+        "hostler_controller": [],
         "hostler_retire": [],
     }
 

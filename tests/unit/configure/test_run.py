@@ -93,6 +93,7 @@ def failed(outcome: str = "", message: str = "no") -> Event:
         ([failed("refused")], RefusedError),
         ([failed("restored"), failed()], ConfigureError),
         ([failed("restored"), failed(message="One or more items failed")], RolledBackError),
+        ([failed("restored"), failed(message="All items completed")], RolledBackError),  # its host died
     ],
 )
 def test_the_exit_code_says_what_kind_of_failure(events: list[Event], kind: type[HostlerError]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
 
 from hostler.console import status
-from hostler.hosts.types import Absent, Driver, Facts, Host, Observed, Seen, Ssh, Unknown, Value
+from hostler.console.out import Out
+from hostler.hosts.types import PARKED, Absent, Driver, Facts, Host, Observed, Seen, Ssh, Unknown, Value
 from hostler.models.types import Member, Replica
-from hostler.record.types import Record
+from hostler.record.types import Expected, Record
 
 AT = 1000.0
 REPLICA = Replica(
@@ -48,9 +50,9 @@ def row(engine: dict[str, Any], home: dict[str, Observed], home_error: str = "")
     other = replace(gateway, host="gpu-2", observed={"replica:chat-0": Value(engine, AT)}, error="")
     record = Record(uid="u", stack="s", gateway_host="gpu-1", replicas=(REPLICA,))
     found = status.report(HOSTS, {"gpu-1": gateway, "gpu-2": other}, record, AT + 1)
-    assert found["models"] == [
-        {"name": "chat", "replicas": 1, "ready": int(found["replicas"][0]["state"] == "ready")}
-    ]
+    state = found["replicas"][0]["state"]
+    counted = {"ready": int(state == "ready"), "asleep": int(state == "asleep")}
+    assert found["models"] == [{"name": "chat", "replicas": 1, **counted}]
     return found["replicas"][0]
 
 
@@ -89,3 +91,32 @@ def test_what_the_engine_does_not_count_the_gateway_does() -> None:
     assert (found["running"], found["waiting"]) == (3, 2)
     own = row(ENGINE, {"route:chat-0": route("UP")})
     assert (own["running"], own["waiting"]) == (1, 0)
+
+
+def test_one_that_sleeps_is_asleep_and_says_why() -> None:
+    mark = {"state": "asleep", "since": AT - 59, "why": "idle for 20 min", "by": "the host's own switch"}
+    found = row({**ENGINE, "health": 0, "asleep": mark}, {"route:chat-0": route("DOWN")})
+    assert found["state"] == "asleep"
+    assert found["asleep"] == {"since_s": 60.0, "why": "idle for 20 min"}
+    assert row({**ENGINE, "asleep": {**mark, "state": "waking"}}, {})["state"] == "waking"
+    falling = {**ENGINE, "draining": True, "asleep": {**mark, "state": "draining"}}
+    assert row(falling, {"route:chat-0": route("NOLB")})["state"] == "draining"
+
+
+def test_a_host_that_gave_itself_back_is_parked_and_no_error() -> None:
+    away = Seen(
+        host="gpu-2", at=AT, seconds=0.0, error=PARKED, error_kind="absent", next_step="hostler wake rack"
+    )
+    home = Seen(host="gpu-1", at=AT, seconds=0.1, facts=FACTS)
+    expected = {"gpu-2": Expected(machine_id="m", cards=(("GPU-1", "RTX 3090", 24576),))}
+    record = Record(uid="u", stack="s", gateway_host="gpu-1", replicas=(REPLICA,), expected=expected)
+    said, data = StringIO(), StringIO()
+    found = status.report(HOSTS, {"gpu-1": home, "gpu-2": away}, record, AT + 1)
+    status.show(found, Out(stdout=data, stderr=said))
+    assert [one["state"] for one in found["replicas"]] == ["parked"]
+    assert found["cards"] == []  # nobody misses them
+    assert "error" not in said.getvalue()
+    assert f"note: gpu-2: {PARKED}\nnext: hostler wake rack" in said.getvalue()
+    assert [line.split()[2] for line in data.getvalue().splitlines() if line.startswith("gpu-2")] == [
+        "parked"
+    ]

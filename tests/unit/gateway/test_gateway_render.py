@@ -10,7 +10,7 @@ import yaml
 from hostler import resources
 from hostler.errors import HostlerError
 from hostler.gateway import render
-from hostler.gateway.specs import EdgeSpec, GatewaySpec, OwnTls, Route, ServedModel
+from hostler.gateway.specs import EdgeSpec, GatewaySpec, Holding, OwnTls, Route, ServedModel
 from hostler.manifest.contents import MadeOnHost, SecretRef, Text
 from hostler.manifest.items import Effect, File, ImagePin, Part
 
@@ -82,6 +82,47 @@ def test_what_does_not_wait_has_no_place_to() -> None:
     lines = text(render.gateway_files(gateway(one)), "/etc/hostler/gateway/haproxy.cfg")
     assert "frontend hold" not in lines
     assert "server held" not in lines
+
+
+CFG = "/etc/hostler/gateway/haproxy.cfg"
+
+
+@pytest.mark.parametrize("hold", [None, Holding(queue=3, seconds=7)], ids=["no hold", "hold"])
+@pytest.mark.parametrize("routes", [(), (Route(**LOCAL),)], ids=["parked", "a replica"])
+def test_what_sleeps_waits_and_then_goes_to_the_holder(
+    hold: Holding | None, routes: tuple[Route, ...]
+) -> None:
+    wait = Holding(queue=5, seconds=600)
+    one = ServedModel(name="chat", replicas=routes, hold=hold, sleeps=True, wait=wait)
+    files = render.gateway_files(gateway(one))
+    backend = text(files, CFG).partition("backend held_chat ")[2]
+    servers = [line.split()[1] for line in backend.splitlines() if line.strip().startswith("server ")]
+    assert servers == [*(route.id for route in routes), "moved", "wait", "holder"]
+    assert f"retries {int((hold or wait).seconds)}\n" in backend
+    assert 'holds = "held_chat"' in text(files, "/etc/hostler/gateway/hold.lua")
+    assert backend.count("timeout server 1500s") == 1
+
+
+def test_what_does_not_sleep_meets_no_holder_and_no_page() -> None:
+    lines = text(render.gateway_files(gateway(served(Route(**LOCAL)))), CFG)
+    for word in ("holder", "woken", "waking", "held.sock", "txn.page", "admins.map", "proxy-v2", "longest"):
+        assert word not in lines
+
+
+def test_admins_of_the_page() -> None:
+    files = by_path(render.gateway_files(gateway(page=True, admins=(("b" * 64, "boss"),))))
+    admins = files["/etc/hostler/gateway/admins.map"]
+    assert admins.content == Text(text=f"{'b' * 64} boss\n")
+    assert (admins.mode, admins.group) == ("0640", "hostler")
+    assert "/etc/hostler/gateway/admins.map" not in by_path(render.gateway_files(gateway()))
+
+
+def test_who_runs_the_controller_finds_its_places() -> None:
+    paths = gateway().paths
+    assert [paths.internal, paths.holder, paths.page, paths.states] == [
+        f"/run/hostler/gateway/{name}"
+        for name in ("internal.sock", "holder.sock", "page.sock", "states.json")
+    ]
 
 
 @pytest.mark.parametrize("case", cases("refused"), ids=lambda case: case["id"])

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from hostler.node import files
 from hostler.node.__main__ import find
-from hostler.node.protocol import Answers
+from hostler.node.base import files
+from hostler.node.base.protocol import Answers
 
 from .fixtures import heard, host, quick, short_root
 

@@ -167,6 +167,9 @@ class FakeDocker:
             was = found["State"]["Running"]
             self.end(found, 143)
             return request.say(204 if was else 304)
+        if verb == "kill":
+            self.end(found, 137)
+            return request.say(204)
         if verb == "rename":
             found["Name"] = "/" + query["name"]
             return request.say(204)
@@ -195,8 +198,14 @@ class FakeDocker:
         return "".join(f"GPU {i}: NVIDIA A10G (UUID: {uuid})\n" for i, uuid in enumerate(asked))
 
     def start(self, found: dict[str, Any]) -> None:
+        with self.changed:  # a power cut comes before or after, never between its state and its engine
+            self.started(found)
+
+    def started(self, found: dict[str, Any]) -> None:
         behaviour, port, context = found["Config"]["Cmd"][:3]
-        found["State"].update(Running=True, Status="running")
+        if "--port" in found["Config"]["Cmd"]:
+            port = found["Config"]["Cmd"][found["Config"]["Cmd"].index("--port") + 1]
+        found["State"].update(Running=True, Status="running", StartedAt=f"call {len(self.calls)}")
         found["Log"].append("loading\n")
         self.most_running = max(self.most_running, len(self.running()))
         if behaviour == "exits":

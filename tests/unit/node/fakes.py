@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hostler.node import container, docker, files, instances
-from hostler.node.protocol import Answers, NodeError
-from hostler.node.shell import Result
+from hostler.node.base import files, instances
+from hostler.node.base.protocol import Answers, NodeError
+from hostler.node.base.shell import Result
+from hostler.node.docker import docker
+from hostler.node.replica import container
 
 from .fake_docker import FakeDocker
 

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import bake, cards, container, drain, files, instances, journal, transfer, wait
+from hostler.node.base import files, instances
+from hostler.node.cards import cards
+from hostler.node.doors import drain
+from hostler.node.exchange import bake
+from hostler.node.replica import container, journal, wait
+from hostler.node.weights import transfer
 
 from .fake_docker import FakeDocker
 from .fakes import DIGEST, FakeSystemd, Heard, Host, until

@@ -84,6 +84,7 @@ class FakeEngine:
 
     def __init__(self, port: int, behaviour: str, context: int, path: str = "") -> None:
         self.behaviour, self.context, self.busy, self.path = behaviour, context, 0, path
+        self.port = port
         self.metrics = ""  # more of them
         engine = self
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from hostler.node import accounts, files, probe
-from hostler.node.protocol import NodeError
+from hostler.node.base import accounts, files
+from hostler.node.base.protocol import NodeError
+from hostler.node.probe import probe
 from unit.node.conftest import Call
 
 OURS = ("hostler", "x", 998, 998, "", "/var/lib/hostler", "/usr/sbin/nologin")

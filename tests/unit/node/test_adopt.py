@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import adopt, files, instances
-from hostler.node.protocol import REFUSED, NodeError
-from hostler.node.shell import Result
+from hostler.node.base import files, instances
+from hostler.node.base.protocol import REFUSED, NodeError
+from hostler.node.base.shell import Result
+from hostler.node.owning import adopt
 
 from .conftest import Call
 

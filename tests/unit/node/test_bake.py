@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
-from hostler.node import bake, canary, docker, drain, end_run, exchange, files, haproxy, journal, retire, spec
-from hostler.node.protocol import NodeError
+from hostler.node.base import files, spec
+from hostler.node.base.protocol import NodeError
+from hostler.node.canary import canary
+from hostler.node.docker import docker
+from hostler.node.doors import drain, haproxy
+from hostler.node.exchange import bake, exchange, retire
+from hostler.node.owning import end_run
+from hostler.node.replica import journal
 
 from .fakes import Heard, Host, until
 from .servers import UnixServer, serving

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
-from hostler.node import canary, chat, docker, exchange, files, repeats, store, version, wait
-from hostler.node.protocol import NodeError
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.canary import canary, chat, repeats
+from hostler.node.docker import docker
+from hostler.node.exchange import exchange
+from hostler.node.replica import version, wait
+from hostler.node.weights import store
 
 from .fakes import Heard, Host
 from .servers import STORY

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hostler.node import canary
+from hostler.node.canary import canary
 
 from .fakes import Host
 from .test_canary import change, restored

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from hostler.node import canary, cards, docker, files, neighbours, wait
+from hostler.node.base import files
+from hostler.node.canary import canary, neighbours
+from hostler.node.cards import cards
+from hostler.node.docker import docker
+from hostler.node.replica import wait
 
 from .fakes import Host
 from .servers import FakeEngine, free_port

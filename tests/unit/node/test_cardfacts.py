@@ -8,8 +8,8 @@ import pytest
 
 from hostler.codec import decode
 from hostler.hosts.types import Card
-from hostler.node import cardfacts, gpus
-from hostler.node.shell import Result
+from hostler.node.base.shell import Result
+from hostler.node.cards import cardfacts, gpus
 
 from .test_gpus import TWO
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import container, docker, files, instances, pull, wait
-from hostler.node.protocol import NodeError
+from hostler.node.base import files, instances
+from hostler.node.base.protocol import NodeError
+from hostler.node.docker import docker, pull
+from hostler.node.replica import container, wait
 
 from .fakes import DIGEST, Heard, Host
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import daemon, files
-from hostler.node.protocol import NodeError
-from hostler.node.shell import Result
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.base.shell import Result
+from hostler.node.docker import daemon
 
 from .fakes import Heard
 

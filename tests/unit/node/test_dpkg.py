@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import dpkg, packages
+from hostler.node.packages import dpkg, packages
 
 STATUS = """Package: docker.io
 Status: install ok installed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hostler.node import driver
+from hostler.node.cards import driver
 
 NOTHING = {"secure_boot": False, "nouveau": False, "runfile": False, "half": []}
 EFI = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from hostler.hosts import agent
-from hostler.node import end_run, files
-from hostler.node.end_run import Process
+from hostler.node.base import files
+from hostler.node.owning import end_run
+from hostler.node.owning.end_run import Process
+
+from .fakes import Heard
 
 STUBBORN = "#!/bin/bash\ntrap '{then}' TERM\necho ready\nwhile :; do sleep 0.05; done\n"
 
@@ -78,3 +81,12 @@ def comes_to_be(pid: int, name: str) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+@pytest.mark.parametrize("name", ["apt-get", "apt-mark", "dpkg", "dnf"])
+def test_package_managers_are_waited_for(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    manager = Process(7, 1, name, "r0", "1")
+    looks = [[manager], [manager], []]
+    monkeypatch.setattr(end_run, "PAUSE", 0.0)
+    monkeypatch.setattr(end_run, "left", lambda *_: looks.pop(0))
+    assert end_run.wait_for_managers("r1", set(), 60.0, Heard()) == [manager]

@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
-from hostler.node import docker, drain, exchange, instances, journal, retire, spec
-from hostler.node.protocol import NodeError
+from hostler.node.base import instances, spec
+from hostler.node.base.protocol import NodeError
+from hostler.node.canary import canary
+from hostler.node.docker import docker
+from hostler.node.doors import drain
+from hostler.node.exchange import exchange, retire
+from hostler.node.replica import journal
 
 from .fakes import Heard, Host
 
@@ -225,7 +230,7 @@ def test_a_signal_goes_back_first(host: Host, monkeypatch: pytest.MonkeyPatch) -
     host.want()
     exchanged()
     good = host.runs()
-    monkeypatch.setattr(exchange.canary, "proven", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(canary, "proven", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     host.want(tag="2")
     with pytest.raises(NodeError, match="interrupted") as caught:
         exchanged()
@@ -273,7 +278,7 @@ def test_an_unproven_one_is_not_routed(host: Host, monkeypatch: pytest.MonkeyPat
         instances.stop("chat-0")
     by_hand = stands.endswith("by hand") and drain.mark("chat-0")
     marked: list[bool] = []
-    monkeypatch.setattr(exchange.canary, "proven", lambda *_: marked.append(drain.marked("chat-0")) or "")
+    monkeypatch.setattr(canary, "proven", lambda *_: marked.append(drain.marked("chat-0")) or "")
     host.want(tag="2")
     assert exchanged()["outcome"] == ("started" if stands == "nothing" else "exchanged")
     assert marked == [True]

@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
-from hostler.node import docker, drain, end_run, exchange, heal, instances, journal, retire, spec
-from hostler.node.protocol import NodeError
+from hostler.node.base import instances, spec
+from hostler.node.base.protocol import NodeError
+from hostler.node.docker import docker
+from hostler.node.doors import drain
+from hostler.node.exchange import exchange, inplace, retire
+from hostler.node.owning import end_run
+from hostler.node.replica import heal, journal
 
 from .fakes import Heard, Host, until
 from .test_exchange import calm, exchanged
@@ -20,7 +25,7 @@ INSIDE: list[tuple[Any, str]] = [
     (drain, "mark"),
     (docker, "rename"),
     (spec, "set_applied"),
-    (exchange, "set_applied"),
+    (inplace, "set_applied"),
     (instances, "stop"),
     (instances, "start"),
     (docker, "remove"),

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import end_run, fetch, files, store, transfer
-from hostler.node.protocol import NodeError
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.owning import end_run
+from hostler.node.weights import fetch, store, transfer
 
 from .fakes import Heard, until
 from .web import CONTENT, SHA256, Web, web
@@ -180,7 +182,7 @@ def test_the_token_stays_with_its_host(site: Web) -> None:
 
 
 def test_no_way_down_from_https() -> None:
-    from hostler.node import download
+    from hostler.node.weights import download
 
     with pytest.raises(NodeError, match="from https to http"):
         download._next("https://a/x", "http://a/y")
@@ -257,8 +259,8 @@ def test_a_full_disk_keeps_the_part(site: Web, monkeypatch: pytest.MonkeyPatch) 
 AGENT = """
 import sys
 sys.path.insert(0, {infra!r})
-from hostler.node import files
 from hostler.node.__main__ import main
+from hostler.node.base import files
 files.root = {root!r}
 sys.exit(main())
 """
@@ -268,7 +270,7 @@ sys.exit(main())
 def installed(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The agent as a program, for what it starts itself."""
     program = short_root / "agent.py"
-    infra = str(Path(fetch.__file__).parents[2])
+    infra = str(Path(fetch.__file__).parents[3])
     program.write_text(AGENT.format(infra=infra, root=str(short_root)))
     (short_root / "proc").symlink_to("/proc")
     monkeypatch.setattr(fetch.sys, "argv", [str(program)])

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from hostler.node import files, firewall, shell
-from hostler.node.protocol import NodeError
-from hostler.node.shell import Result
-from hostler.node.told import Told
+from hostler.node.base import files, shell
+from hostler.node.base.protocol import NodeError
+from hostler.node.base.shell import Result
+from hostler.node.base.told import Told
+from hostler.node.doors import firewall
 
 from .fakes import Heard
 

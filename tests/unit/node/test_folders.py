@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import everything, fetch, files, store
-from hostler.node.protocol import NodeError
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.probe import everything
+from hostler.node.weights import fetch, store
 
 from .fakes import Heard
 
@@ -39,7 +41,7 @@ def test_what_is_in_a_folder(folder: Path, call: Call, monkeypatch: pytest.Monke
         "sha256": sha256(b'{"a": 1}').hexdigest(),
         "out": False,
     }
-    monkeypatch.setattr("hostler.node.paths.HASHED", 4)
+    monkeypatch.setattr("hostler.node.probe.paths.HASHED", 4)
     assert probed(call)["value"]["model.safetensors"]["sha256"] == "", "large: nobody has read it"
     store.write_sidecar(f"{FOLDER}/model.safetensors", "f" * 64, "file:")
     assert probed(call)["value"]["model.safetensors"]["sha256"] == "f" * 64, "checked once"

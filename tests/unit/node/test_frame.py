@@ -5,18 +5,22 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hostler.hosts import agent
 from hostler.node import __main__ as front
-from hostler.node import files, protocol, shell
-from hostler.node.protocol import NodeError
+from hostler.node.base import files, protocol, shell
+from hostler.node.base.protocol import NodeError
 
 ROOM = Path(front.__file__).parent
-SOURCES = sorted(ROOM.glob("*.py"))
+SOURCES = sorted(ROOM.rglob("*.py"))
 
 
 @pytest.mark.parametrize(
@@ -73,10 +77,21 @@ def test_what_is_no_name(name: Any) -> None:
 
 
 def test_commands_end_at_their_limit_with_their_children() -> None:
-    assert shell.run(("sh", "-c", "sleep 60 & sleep 60"), timeout=0.2).rc == shell.TIMED_OUT
+    assert shell.run(("sh", "-c", "sleep 60 & sleep 60"), timeout=0.2)[1::3] == (shell.TIMED_OUT, 0)
     assert shell.run(("no-such-command",)).rc == shell.MISSING
     assert shell.run(("/etc",)).rc == shell.FORBIDDEN
     assert shell.run(("cat",), stdin=b"x").stdout == "x"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nobody has waited for it
+def test_one_that_stays_behind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    kill = os.killpg
+    monkeypatch.setattr(os, "killpg", lambda *_: None)  # pyright: ignore[reportUnknownLambdaType]
+    found = shell.run(("sleep", "60"), timeout=0.2)
+    assert found.rc == shell.TIMED_OUT
+    assert found.left > 0
+    kill(found.left, signal.SIGKILL)
+    os.waitpid(found.left, 0)
 
 
 def test_a_file_is_replaced_in_one_step(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,14 +105,18 @@ def test_a_file_is_replaced_in_one_step(root: Path, monkeypatch: pytest.MonkeyPa
         files.ids("no-such-account")
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOM)))
 def test_python_39_and_nothing_but_the_standard_library(source: Path) -> None:
     tree = ast.parse(source.read_text(), feature_version=(3, 9))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = [alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in imports if isinstance(node, ast.ImportFrom) and node.level == 0]
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
-    assert all(node.level < 2 for node in imports if isinstance(node, ast.ImportFrom))
+    assert all(
+        node.level <= len(source.relative_to(ROOM).parts)
+        for node in imports
+        if isinstance(node, ast.ImportFrom)
+    )
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Match)]
     assert source.name == "__init__.py" or "annotations" in [
         a.name for n in imports if isinstance(n, ast.ImportFrom) for a in n.names
@@ -107,3 +126,19 @@ def test_python_39_and_nothing_but_the_standard_library(source: Path) -> None:
 @pytest.mark.parametrize("name", front.COMMANDS)
 def test_every_command_is_there(name: str) -> None:
     assert callable(front.find(name))
+
+
+def test_the_archive_has_every_command(tmp_path: Path) -> None:
+    """From the one file, as on a host: no hostler beside it, no site-packages."""
+    archive = tmp_path / "hostler-node"
+    archive.write_bytes(agent.program())
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from hostler_node.__main__ import COMMANDS, find\n"
+        "print(*(find(name).__module__ for name in COMMANDS))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", code, archive], capture_output=True, text=True, timeout=60, check=False
+    )
+    found = [f"hostler_node.{command.module}" for command in front.COMMANDS.values()]
+    assert (done.stderr, done.stdout.split()) == ("", found)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from hostler.node import gpus
-from hostler.node.shell import MISSING, Result
+from hostler.node.base import files, shell
+from hostler.node.base.shell import MISSING, TIMED_OUT, Result
+from hostler.node.cards import gpus
 
 TWO = """0, GPU-3f1c5a2e-8d1c-7a0b-9f52-0c6d2b1e4a77, NVIDIA GeForce RTX 3090, 24576, 21034, 97, 287.41, 350.00, 71, 00000000:01:00.0, 8.6, 580.95.05
 1, GPU-9b0e7d4c-1f2a-4c3b-8e6d-5a4f3c2b1d0e, NVIDIA A10G, 23028, 0, 0, [N/A], 300.00, 31, 00000000:00:1E.0, 8.6, 580.95.05
@@ -143,3 +145,42 @@ def test_cards_on_the_bus_without_a_driver(root: Path, monkeypatch: pytest.Monke
 
 def test_nothing_there(root: Path) -> None:
     assert gpus.look()["driver"] == {"state": "none"}
+
+
+STAT = "{} (nvidia-smi) {} 1 " + "0 " * 17 + "{} 0"
+
+
+@pytest.mark.parametrize(
+    ("then", "asks"),
+    [("D 99", False), ("Z 99", True), ("S 250", True), (None, True)],
+    ids=["hangs", "zombie", "another process has its number", "gone"],
+)
+def test_where_one_hangs_no_second_one_is_started(
+    root: Path, then: str | None, asks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was killed, and stays behind in the driver."""
+    ran: list[str] = []
+
+    def hangs(argv: Sequence[str], _limit: float) -> Result:
+        ran.append(argv[1])
+        return Result(tuple(argv), TIMED_OUT, "", "no answer", 4711)
+
+    monkeypatch.setattr(shell, "run", hangs)
+    (root / "run/hostler").mkdir(parents=True)
+    files.write("/proc/4711/stat", STAT.format(4711, "D", 99).encode())
+    words = gpus.query("compute-apps", gpus.APP)
+    gpus.ask(words)
+    if then is None:
+        files.remove("/proc/4711/stat")
+    else:
+        state, born = then.split()
+        files.write("/proc/4711/stat", STAT.format(4711, state, born).encode())
+    (found,) = gpus.ask(words)
+    assert (found.rc, len(ran)) == (TIMED_OUT, 2 if asks else 1)
+    assert ("process 4711" in found.why) is not asks
+
+
+def test_on_a_host_that_is_not_ours_nothing_is_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "run", lambda argv, _: Result(argv, TIMED_OUT, "", "no answer", 4711))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    gpus.ask(gpus.query("compute-apps", gpus.APP))
+    assert not list(root.iterdir())

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import drain, files, haproxy, probe
-from hostler.node.protocol import NodeError
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.doors import drain, haproxy
+from hostler.node.probe import probe
 
 from .fakes import Heard
 from .servers import UnixServer, serving

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import hostkey, instances
-from hostler.node.protocol import NodeError
-from hostler.node.shell import Result
+from hostler.node.base import instances
+from hostler.node.base.protocol import NodeError
+from hostler.node.base.shell import Result
+from hostler.node.owning import hostkey
 
 from .conftest import Call
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import docker, everything, files, images, pull
-from hostler.node.containers import Engine
+from hostler.node.base import files
+from hostler.node.docker import docker, images, pull
+from hostler.node.docker.containers import Engine
+from hostler.node.probe import everything
 
 from .fakes import DIGEST, Heard, Host
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from hostler.node import cards, exchange, inside
-from hostler.node.protocol import NodeError
+from hostler.node.base.protocol import NodeError
+from hostler.node.cards import cards, inside
+from hostler.node.exchange import exchange
 
 from .fakes import Heard, Host
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import dpkg, files, installed, store
-from hostler.node.protocol import NodeError
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.packages import dpkg, installed
+from hostler.node.weights import store
 
 from .fakes import Heard
 

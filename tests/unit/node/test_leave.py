@@ -8,21 +8,16 @@ from typing import Any
 
 import pytest
 
-from hostler.node import (
-    baseline,
-    certs,
-    files,
-    installed,
-    leave,
-    leave_docker,
-    leave_packages,
-    pull,
-    purge,
-    tenants,
-)
-from hostler.node.protocol import NodeError
-from hostler.node.shell import Result
-from hostler.node.told import Told
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.base.shell import Result
+from hostler.node.base.told import Told
+from hostler.node.docker import pull, tenants
+from hostler.node.leaving import leave, leave_docker, leave_packages, purge
+from hostler.node.owning import baseline
+from hostler.node.packages import installed
+from hostler.node.site import certs
+from hostler.node.watch import watched
 
 from .fakes import DIGEST, Heard, Host
 from .test_installed import status
@@ -78,6 +73,16 @@ def test_what_others_need_stays(short_root: Path, monkeypatch: pytest.MonkeyPatc
     assert told.kept == [{"what": "package git", "why": "another package needs it"}]
 
 
+def test_settings_with_our_name_go(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leave_packages, "refreshed", lambda: None)
+    for folder in ("etc/apt/apt.conf.d", "etc/needrestart/conf.d"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "hostler.conf").touch()
+        (root / folder / "theirs.conf").touch()
+    leave._sources(Told())  # pyright: ignore[reportPrivateUsage]
+    assert sorted(path.name for path in root.rglob("*.conf")) == ["theirs.conf", "theirs.conf"]
+
+
 def test_purge_takes_ours_and_leaves_theirs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     from .test_exchange import exchanged
 
@@ -85,6 +90,10 @@ def test_purge_takes_ours_and_leaves_theirs(host: Host, monkeypatch: pytest.Monk
     exchanged()
     files.write(files.MODELS + "/m/x.gguf", b"x")
     files.write_json(files.STACK, {"uid": "u1", "stack": "s"})
+    for path in (watched.LIMITS, *watched.FILES):
+        files.write(path, b"{}")
+    watched.timer({}, Heard())
+    watched.keep("chat-0", {"state": "", "restarts": [1.0]})
     host.docker.create_foreign("theirs")
     monkeypatch.setattr(leave, "as_found", lambda _before, _told: None)
     monkeypatch.setattr(purge, "has_account", lambda _name: False)
@@ -99,6 +108,7 @@ def test_purge_takes_ours_and_leaves_theirs(host: Host, monkeypatch: pytest.Monk
     assert host.docker.names() == ["/theirs"]
     left = sorted(str(p.relative_to(host.root)) for p in host.root.rglob("*") if p.is_file())
     assert left == ["var/lib/hostler/models/m/x.gguf"]
+    assert not [p for p in host.root.rglob("*") if p.is_symlink()]
     purge.purge({"op": "purge", "uid": "u1"}, heard)
     assert heard.last["removed"] == ["/var/lib/hostler/models/m/x.gguf", "/var/lib/hostler"]
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import files, leave_docker
-from hostler.node.shell import Result
-from hostler.node.told import Told
+from hostler.node.base import files
+from hostler.node.base.shell import Result
+from hostler.node.base.told import Told
+from hostler.node.leaving import leave_docker
 
 
 @pytest.mark.parametrize(

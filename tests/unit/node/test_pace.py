@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import files, pace
-from hostler.node.fetch import fetch as fetch_command
+from hostler.node.base import files
+from hostler.node.weights import pace
+from hostler.node.weights.fetch import fetch as fetch_command
 
 from .fakes import Heard
 from .web import CONTENT, SHA256, Web, web

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import fetch, files, peers, transfer
+from hostler.node.base import files
+from hostler.node.weights import fetch, peers, transfer
 
 from .fakes import Heard, until
 from .two_hosts import PATH, Edge, Scene, certificate, said, scene

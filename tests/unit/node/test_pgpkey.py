@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import pgpkey
-from hostler.node.protocol import NodeError
+from hostler.node.base.protocol import NodeError
+from hostler.node.packages import pgpkey
 
 from .conftest import Call
 from .web import web

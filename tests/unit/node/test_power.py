@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import files, power
-from hostler.node.protocol import NodeError
-from hostler.node.shell import Result
-from hostler.node.told import Told
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
+from hostler.node.base.shell import Result
+from hostler.node.base.told import Told
+from hostler.node.cards import power
 
 from .conftest import Call
 

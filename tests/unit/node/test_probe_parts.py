@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from hostler.node import containers, machine, paths, probe, signals, units
-from hostler.node.dockerapi import NotAnswering, NotInstalled, short
-from hostler.node.protocol import NodeError
+from hostler.node.base import units
+from hostler.node.base.protocol import NodeError
+from hostler.node.docker import containers
+from hostler.node.docker.dockerapi import NotAnswering, NotInstalled, short
+from hostler.node.probe import machine, paths, probe, signals
 from unit.node.conftest import Call
 
 SHOWN = """Id=hostler@chat-0.service
@@ -235,6 +237,8 @@ def test_replicas(root: Path, llama: int, call: Call) -> None:
             "tokens": 1540,
             "context": 8192,
             "draining": True,
+            "watch": None,
+            "asleep": None,
         },
         "chat-1": {
             "health": 0,
@@ -243,6 +247,8 @@ def test_replicas(root: Path, llama: int, call: Call) -> None:
             "tokens": None,
             "context": None,
             "draining": False,
+            "watch": None,
+            "asleep": None,
         },
         "chat-2": None,
         "gateway": "it has no port to ask",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hostler.node import files
-from hostler.node.protocol import NodeError
+from hostler.node.base import files
+from hostler.node.base.protocol import NodeError
 from unit.node.conftest import Call
 
 

@@ -9,21 +9,15 @@ from typing import Any
 
 import pytest
 
-from hostler.node import (
-    baseline,
-    driver,
-    files,
-    installed,
-    leave_packages,
-    locks,
-    packages,
-    probe,
-    rpm,
-    shell,
-)
-from hostler.node.protocol import NodeError
-from hostler.node.shell import Result
-from hostler.node.told import Told
+from hostler.node.base import files, shell
+from hostler.node.base.protocol import NodeError
+from hostler.node.base.shell import Result
+from hostler.node.base.told import Told
+from hostler.node.cards import driver
+from hostler.node.leaving import leave_packages
+from hostler.node.owning import baseline
+from hostler.node.packages import installed, locks, packages, rpm
+from hostler.node.probe import probe
 
 from .fakes import Heard
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import door, exchange, files, instances, purge, serve
-from hostler.node.protocol import NodeError
-from hostler.node.shell import Result
-from hostler.node.told import Told
+from hostler.node.base import files, instances
+from hostler.node.base.protocol import NodeError
+from hostler.node.base.shell import Result
+from hostler.node.base.told import Told
+from hostler.node.exchange import door, exchange
+from hostler.node.leaving import purge
+from hostler.node.weights import serve
 
 from .fakes import Heard
 from .two_hosts import PATH, Scene, scene
@@ -43,7 +46,9 @@ def ask(target: str, method: str = "GET", **headers: str) -> tuple[int, dict[str
     thread.join(10)
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *rest = head.decode().split("\r\n")
-    return int(status.split()[1]), dict(line.split(": ", 1) for line in rest), body
+    said = dict(line.split(": ", 1) for line in rest)
+    del said["Date"]  # two answers may have two
+    return int(status.split()[1]), said, body
 
 
 def length(answer: bytes, method: str) -> int:

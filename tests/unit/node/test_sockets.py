@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hostler.node import drain, sockets
+from hostler.node.base import sockets
+from hostler.node.doors import drain
 
 from .servers import free_port
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import door, exchange, files, haproxy, instances, start
-from hostler.node.protocol import Answers, NodeError, Request
+from hostler.node.base import files, instances
+from hostler.node.base.protocol import Answers, NodeError, Request
+from hostler.node.doors import haproxy
+from hostler.node.exchange import door, exchange, start
 
 from .fakes import Heard
 
@@ -121,12 +123,12 @@ def test_a_door(
     monkeypatch.setattr(exchange, "exchange", exchanged)
     monkeypatch.setattr(haproxy, "reload", reload)
     if due:
-        files.write(f"{door.DUE}/edge", b"")
+        files.write(f"{files.DUE}/edge", b"")
     heard = Heard()
     door.door({"op": "door", "id": "edge"}, heard)
     assert (heard.last["outcome"], heard.last["changed"]) == (outcome, changed or due)
     assert reloaded == ["edge"] * reloads
-    assert files.read(f"{door.DUE}/edge") is None
+    assert files.read(f"{files.DUE}/edge") is None
 
 
 def test_what_could_not_be_loaded_stays_due(short_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +141,7 @@ def test_what_could_not_be_loaded_stays_due(short_root: Path, monkeypatch: pytes
 
     monkeypatch.setattr(exchange, "exchange", exchanged)
     monkeypatch.setattr(haproxy, "reload", reload)
-    files.write(f"{door.DUE}/edge", b"")
+    files.write(f"{files.DUE}/edge", b"")
     with pytest.raises(NodeError, match="no new worker"):
         door.door({"op": "door", "id": "edge"}, Heard())
-    assert files.read(f"{door.DUE}/edge") == b""
+    assert files.read(f"{files.DUE}/edge") == b""

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
-from hostler.node import beside, docker, exchange, haproxy, instances, journal, retire, spec, takeover
-from hostler.node.protocol import NodeError
+from hostler.node.base import instances, spec
+from hostler.node.base.protocol import NodeError
+from hostler.node.docker import docker
+from hostler.node.doors import haproxy
+from hostler.node.exchange import exchange, retire, takeover
+from hostler.node.replica import beside, journal
 
 from .fakes import Heard, Host, until
 from .servers import free_port
@@ -169,6 +173,42 @@ def test_a_retired_door_does_not_come_back(serving: Host, monkeypatch: pytest.Mo
     retire.recover({"op": "recover"}, heard)
     assert heard.last["recovered"] == {}
     assert spec.applied("gateway") is None
+
+
+def test_a_retired_door_waits_for_its_former_container(
+    serving: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "kill", lambda *_: None)
+    want(serving, "two")
+    exchanged(**{"drain-s": 0.05})
+    with pytest.raises(NodeError) as caught:
+        retire.retire({"op": "retire", "id": "gateway", "drain-s": 0.05}, Heard())
+    assert (caught.value.rc, caught.value.more["outcome"]) == (3, "refused")
+    assert len(serving.docker.running()) == 2
+    docker.stop("hostler-gateway-old", 1)
+    retire.retire({"op": "retire", "id": "gateway", "drain-s": 0.05}, Heard())
+    assert serving.docker.names() == []
+
+
+def test_what_a_bad_new_one_has_begun_to_answer_is_not_cut(
+    serving: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes when it has finished; until then no other one is started, and it goes without anybody, too."""
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(docker, "kill", lambda name, signal: asked.append((name, signal)))
+    want(serving, "2", "bad")
+    with pytest.raises(NodeError) as caught:
+        exchanged(**{"drain-s": 0.05})
+    assert caught.value.more["outcome"] == "restored"
+    assert (NAME + "-new", "SIGUSR1") in asked
+    assert docker.running(docker.inspect(NAME + "-new"))
+    with pytest.raises(NodeError) as refused:
+        exchanged(**{"drain-s": 0.05})
+    assert refused.value.rc == 3
+    docker.stop(NAME + "-new", 1)
+    with journal.locked(["gateway"]):
+        beside.attend("gateway")
+    calm(serving, "4096")
 
 
 def test_one_that_fails_with_the_doors_in_its_hand_is_not_called_restored(

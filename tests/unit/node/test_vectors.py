@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from hostler.node import docker, smoke, wait
-from hostler.node.vectors import flaw
+from hostler.node.canary import smoke
+from hostler.node.canary.vectors import flaw
+from hostler.node.docker import docker
+from hostler.node.replica import wait
 
 from .servers import Handler, Server, free_port, serving
 

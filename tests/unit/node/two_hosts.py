@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from hostler.node import fetch, files, peers, serve
+from hostler.node.base import files
+from hostler.node.weights import fetch, peers, serve
 
 from .fakes import Heard
 from .web import CONTENT, SHA256, Web, web
@@ -27,8 +28,9 @@ WAIT_S = 1.5
 RECEIVER = """
 import sys
 sys.path.insert(0, {infra!r})
-from hostler.node import files, peers, transfer
 from hostler.node.__main__ import main
+from hostler.node.base import files
+from hostler.node.weights import peers, transfer
 files.root = {root!r}
 peers.WAIT_S, peers.PATIENCE_S, peers.PAUSE, transfer.EVERY_S = {wait}, 0.2, 0.05, 0.0
 sys.exit(main(["fetch", "-"]))
@@ -113,7 +115,7 @@ class Receiver:
         (self.tls / "sharing").mkdir()
         (self.root / files.MODELS[1:] / "m").mkdir(parents=True)
         self.program = self.root / "agent.py"
-        infra = str(Path(peers.__file__).parents[2])
+        infra = str(Path(peers.__file__).parents[3])
         self.program.write_text(RECEIVER.format(infra=infra, root=str(self.root), wait=WAIT_S))
 
     @property

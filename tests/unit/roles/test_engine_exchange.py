@@ -28,6 +28,7 @@ def exchanged(folder: Path, *names: str) -> tuple[int, list[str]]:
         "engine_node": str(agent),
         "engine_containers": names,
         "engine_cut": False,
+        "engine_beside": [],
         "engine_bakes": {},
         "ansible_python_interpreter": sys.executable,
     }

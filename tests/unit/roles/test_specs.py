@@ -11,7 +11,7 @@ import yaml
 from hostler import resources
 from hostler.configure import difference, render, variables
 from hostler.configure.connections import Connections
-from hostler.node import files
+from hostler.node.base import files
 from worlds import configure_world as world
 
 ROLES = sorted(path.name for path in (resources.playbooks() / "roles").iterdir())
@@ -60,7 +60,7 @@ def test_every_file_of_tasks_checks_its_inputs(role: str) -> None:
 
 def written() -> set[str]:
     """Every variable that the renderer writes, for a first contact, for a stack as it is, and for leftovers."""
-    manifests = world.manifests()
+    manifests = world.manifests(file=world.stack(world.ALONE))
     seen = {"gpu-1": world.bare(1), "gpu-2": world.bare(2)}
     changes = [c for name, m in manifests.items() for c in difference.difference(m, seen[name])]
     every = render.common("run", {})

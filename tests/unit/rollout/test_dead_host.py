@@ -137,7 +137,7 @@ def test_a_gateway_that_does_not_answer_still_serves_its_own_replicas(first: Dra
     """For `render`, whose folder may be used later."""
     seen = {**after(first), "gpu-1": world.dead(1)}
     gateway = plan(look(seen, first.record)).plan.manifests["gpu-1"]
-    assert " chat-0 127.0.0.1" in text_of(gateway, CONFIGURATION)
+    assert ' chat-0 "127.0.0.1' in text_of(gateway, CONFIGURATION)
 
 
 def test_it_comes_in_when_it_answers(first: Draft) -> None:

@@ -60,3 +60,15 @@ def test_where_aws_cannot_be_asked_the_owned_hosts_still_are(
     (aws,) = [one for one in found if one.where == "AWS"]
     assert (aws.bad, aws.next_step) == (True, "aws sso login")
     assert any("cards" in one.what and not one.bad for one in found)
+
+
+def test_one_that_sleeps_is_fine_and_one_that_stands_still_is_not() -> None:
+    mark = {"state": "asleep", "since": world.AT, "why": "idle for 20 min"}
+    observed = {
+        "container:chat-0": Value({"running": False, "exit_code": 0}, world.AT),
+        "replica:chat-0": Value({"health": 0, "draining": False, "asleep": mark}, world.AT),
+        "container:chat-1": Value({"running": False, "exit_code": 0}, world.AT),
+        "replica:chat-1": Value({"health": 0, "draining": False, "asleep": None}, world.AT),
+    }
+    found = [(f.what, f.bad) for f in doctor._containers(replace(world.bare(1), observed=observed))]
+    assert found == [("chat-0 is asleep: idle for 20 min", False), ("chat-1 is stopped (exit 0)", True)]

@@ -41,6 +41,7 @@ class Lab:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, observation: Observation) -> None:
         self.emptied = list[str]()
         self.fails = ""
+        self.counted = 0
         self.kept = list[dict[str, str]]()
         self.stays: dict[str, Any] = {}
         monkeypatch.setattr(down, "observe", lambda _file, **_more: observation)
@@ -50,6 +51,11 @@ class Lab:
         monkeypatch.setattr(down, "session", self.session)
         monkeypatch.setattr(down, "look", self.look)
         monkeypatch.setattr(down, "_forget", lambda *_rest: None)
+        monkeypatch.setattr(down.ledger, "keep", self.keep)
+
+    def keep(self, *_rest: object) -> None:
+        assert not self.emptied, "the ledger is read while it is there"
+        self.counted += 1
 
     def call(self, transport: Any, op: str, **request: Any) -> dict[str, Any]:
         assert (op, request["dry-run"], request["host"]) == ("purge", True, transport.name)
@@ -96,6 +102,7 @@ def test_what_hosts_name_is_shown_and_what_is_kept(monkeypatch: pytest.MonkeyPat
     lab = Lab(monkeypatch, observation := world())
     lab.kept = [{"what": "package docker.io", "why": "other volumes are here: data"}]
     assert run_down(observation, out)
+    assert lab.counted == 1
     shown, story = told(out)
     assert [line.split() for line in shown.splitlines()[1:]] == [
         [f"gpu-{i}", "folders", "/etc/hostler"] for i in (1, 2, 3)
@@ -115,7 +122,7 @@ def test_the_question_names_stack_and_hosts(monkeypatch: pytest.MonkeyPatch, out
     lab, asked = Lab(monkeypatch, observation := world()), list[str]()
     monkeypatch.setattr(out, "confirm", lambda question, **_more: bool(asked.append(question)))
     assert not run_down(observation, out)
-    assert (asked, lab.emptied) == (["Remove stack lab from gpu-1, gpu-2, gpu-3?"], [])
+    assert (asked, lab.emptied, lab.counted) == (["Remove stack lab from gpu-1, gpu-2, gpu-3?"], [], 0)
 
 
 def test_hosts_of_a_stack_of_another_name_are_refused(monkeypatch: pytest.MonkeyPatch, out: Out) -> None:

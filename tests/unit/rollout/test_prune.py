@@ -43,6 +43,8 @@ class World:
             removed_hosts=(),
             vacated=(),
             manifests={},
+            exchanges=(),
+            downtime_s={},
             release=SimpleNamespace(models={}),
             placement=SimpleNamespace(replicas=()),
         )

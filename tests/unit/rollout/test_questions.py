@@ -111,8 +111,9 @@ def test_it_is_asked_as_it_can_answer(replies: list[tuple[int, Any]], path: str)
         plan=SimpleNamespace(
             release=SimpleNamespace(models={"m": runs}),
             placement=SimpleNamespace(
-                replicas=[SimpleNamespace(model="m", members=[SimpleNamespace(host="gpu-1")])]
+                replicas=[SimpleNamespace(id="m-0", model="m", members=[SimpleNamespace(host="gpu-1")])]
             ),
+            manifests={"gpu-1": SimpleNamespace(files=())},
         ),
     )
     run.transports = {"gpu-1": None}

@@ -13,11 +13,11 @@ from hostler.cloud import account, egress
 from hostler.cloud.slots import decide
 from hostler.cloud.types import Candidate, Rented
 from hostler.console.out import Out
-from hostler.errors import HostError, ProvisionError, RefusedError, UsageError
+from hostler.errors import HostError, ProvisionError, RefusedError
 from hostler.hosts.types import Host, Seen, Ssh
 from hostler.models.types import Member, Replica
 from hostler.record.types import Record
-from hostler.rollout import ending, networks, rented, renting, sleeping, wishing
+from hostler.rollout import ending, networks, rented, renting, wishing
 from hostler.rollout.rented import Cloud
 from hostler.stackfile.fields import Range
 from hostler.stackfile.sections import Aws, Gateway, Pool, Stack
@@ -127,35 +127,6 @@ def test_without_a_uid_nothing_is_ended() -> None:
     held = ending.Held(holdings=(), regions=("eu-central-1",), state=True)
     with pytest.raises(ProvisionError, match="uid"):
         ending.end(observed(None, reached=False, uid=""), "", held, Out(stderr=StringIO()))
-
-
-@pytest.mark.parametrize(
-    ("gateway", "refused"), [(Gateway(host="big-0"), True), (Gateway(), True), (Gateway(host="gpu-1"), False)]
-)
-def test_the_gateways_pool_does_not_sleep(gateway: Gateway, refused: bool) -> None:
-    one = file(gateway, big=Pool(aws=AWS, count=Range(1, 1)))
-    if not refused:
-        assert sleeping.pool_of(one, "big", sleep=True) == "big"
-        return
-    with pytest.raises(RefusedError):
-        sleeping.pool_of(one, "big", sleep=True)
-    assert sleeping.pool_of(one, "big", sleep=False) == "big"
-
-
-@pytest.mark.parametrize(
-    ("pools", "name", "got", "step"),
-    [
-        ({"rack": Pool()}, "rack", "whose machines are your own", "a pool with `aws` is rented"),
-        ({"rack": Pool(), "big": Pool(aws=AWS)}, "rack", "whose machines are your own", "write big"),
-        ({"big": Pool(aws=AWS)}, "bgi", "bgi", "write big"),
-    ],
-)
-def test_only_rented_pools_sleep(pools: dict[str, Pool], name: str, got: str, step: str) -> None:
-    with pytest.raises(UsageError, match="rented") as raised:
-        sleeping.pool_of(file(None, **pools), name, sleep=True)
-    (problem,) = raised.value.problems
-    assert got in problem.got
-    assert step in problem.next_step
 
 
 def test_auto_lets_all_operators_in(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from hostler.manifest.items import ImagePin
 from hostler.models.types import Runs
 from hostler.record.types import Record
 from hostler.rollout import rollback, rollouts, up, update
-from hostler.rollout.update import DAY_S, Candidate, candidate
+from hostler.rollout.ages import DAY_S
+from hostler.rollout.update import Candidate, candidate
 from hostler.stackfile.outside import Updates
 from worlds import configure_world as world
 

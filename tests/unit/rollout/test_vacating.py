@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hostler.configure.types import Change
+from hostler.configure.types import Change, Exchange
 from hostler.console import plan as show
 from hostler.console.out import Out
 from hostler.errors import HostError, RefusedError
@@ -95,7 +95,12 @@ def draft() -> Any:
         replica="code-0",
     )
     plan = SimpleNamespace(
-        changes=(new,), removed_hosts=(), vacated=(GONE, replace(GONE, host="gpu-9")), manifests={}
+        changes=(new,),
+        removed_hosts=(),
+        vacated=(GONE, replace(GONE, host="gpu-9")),
+        manifests={},
+        exchanges=(),
+        downtime_s={},
     )
     return SimpleNamespace(plan=plan, observation=SimpleNamespace(hosts=(), file=None))
 
@@ -120,6 +125,12 @@ def test_requests_in_flight_stop_it_before_anything_started(monkeypatch: pytest.
     assert "playbooks" not in run.done
 
 
+WAYS = (
+    Exchange(replica="chat-1", model="chat", host="gpu-2", in_place=""),
+    Exchange(replica="chat-0", model="chat", host="gpu-1", in_place="card 0 is full"),
+)
+
+
 def test_the_plan_says_so() -> None:
     err = io.StringIO()
     plan = SimpleNamespace(
@@ -129,10 +140,12 @@ def test_the_plan_says_so() -> None:
         downtime_s={"chat": 60.0},
         held_s={"fast": 15.0},
         vacated=(GONE,),
+        exchanges=WAYS,
     )
     show.show(plan, Out(stdout=io.StringIO(), stderr=err))  # pyright: ignore[reportArgumentType]
     assert err.getvalue().splitlines() == [
         "first: chat-0 leaves gpu-1: code-0 needs the memory that it holds",
+        "exchange: first chat-1 on gpu-2 (beside the old one), then chat-0 on gpu-1 (in place: card 0 is full)",
         "downtime: chat cannot answer for about 60 s (nothing else serves it meanwhile)",
         "held: fast waits about 15 s (new requests wait at the gateway, and are answered after)",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -32,8 +33,12 @@ class Gateway:
 
     def __init__(self, *rounds: dict[str, Any]) -> None:
         self.rounds, self.asked = list(rounds), list[Sequence[str]]()
+        self.asleep: set[str] = set()
 
     def probe(self, _transport: object, names: Sequence[str]) -> Seen:
+        if names[0].startswith("replica:"):  # its own host
+            asleep = {"state": "asleep"} if names[0] in self.asleep else None
+            return Seen(host="gpu-2", at=AT, seconds=0.1, observed={names[0]: Value({"asleep": asleep}, AT)})
         self.asked.append(names)
         said = self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0]
         observed = {f"route:{name}": _observed(value) for name, value in said.items()}
@@ -93,9 +98,37 @@ def test_a_model_that_only_stands_on_a_dead_host_is_not_asked(
     monkeypatch.setattr(verify, "_ask", lambda _draft, _run, model: asked.append(model))
     away = replace(replicas("gpu-9")[0], id="code-0", model="code")
     placed = SimpleNamespace(replicas=(*replicas("gpu-1", "gpu-9"), away))
-    draft: Any = SimpleNamespace(plan=SimpleNamespace(placement=placed))
+    there: Any = SimpleNamespace(files=())
+    draft: Any = SimpleNamespace(plan=SimpleNamespace(placement=placed, manifests={"gpu-1": there}))
     verify.smoke(draft, run, ("chat", "code"))
     assert asked == ["chat"]
+
+
+def test_one_that_sleeps_gets_no_requests_and_is_not_waited_for(
+    run: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = say(monkeypatch, {"chat-0": UP, "chat-1": DOWN})
+    gateway.asleep = {"replica:chat-1"}
+    verify.routed(run, replicas("gpu-1", "gpu-2"))
+    assert gateway.asked == [["route:chat-0", "route:chat-1"], ["route:chat-0"]]
+
+
+@pytest.mark.parametrize(
+    ("asleep", "woken"), [(set(), []), ({"replica:chat-1"}, []), ({"replica:chat-0", "replica:chat-1"}, ["chat-0"])]
+)  # fmt: skip
+def test_a_model_of_which_all_sleep_is_woken_for_its_question(
+    asleep: set[str], woken: list[str], run: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = say(monkeypatch, {"chat-0": UP, "chat-1": UP})
+    gateway.asleep = asleep
+    monkeypatch.setattr(verify, "_ask", lambda *_: None)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(verify.idling, "may_sleep", lambda *_: True)  # pyright: ignore[reportUnknownLambdaType]
+    called: list[tuple[str, str]] = []
+    run.call = lambda host, op, _limit, id: called.append((host, id)) if op == "wake" else None  # type: ignore[assignment, method-assign, return-value]
+    placed = SimpleNamespace(replicas=replicas("gpu-1", "gpu-2"))
+    plan = SimpleNamespace(placement=placed, manifests=dict.fromkeys(("gpu-1", "gpu-2")))
+    verify.smoke(cast("Any", SimpleNamespace(plan=plan)), run, ("chat",))
+    assert called == [("gpu-1", name) for name in woken]
 
 
 def test_a_host_that_does_not_answer_is_not_waited_for(run: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +137,23 @@ def test_a_host_that_does_not_answer_is_not_waited_for(run: Session, monkeypatch
     assert gateway.asked == [["route:chat-0"]]
     verify.routed(run, replicas("gpu-9"))
     assert len(gateway.asked) == 1
+
+
+@pytest.mark.parametrize("by", ["chat", "small"])
+def test_the_answer_of_one_that_stands_in_proves_nothing(by: str, run: Session) -> None:
+    models = {"chat": SimpleNamespace(smoke=SimpleNamespace(prompt="What?", expect=None))}
+    release = SimpleNamespace(models={"chat": SimpleNamespace(runs=SimpleNamespace(engine="llama.cpp"))})
+    draft: Any = SimpleNamespace(
+        observation=SimpleNamespace(file=SimpleNamespace(stack=SimpleNamespace(models=models))),
+        plan=SimpleNamespace(release=release),
+    )
+    body = json.dumps({"choices": [{"message": {"content": "That."}}]})
+    headers = {"x-hostler-model": by, "x-hostler-replica": f"{by}-0"}
+    answer = {"status": 200, "headers": headers, "body": body}
+    run.call = lambda *_, **__: answer  # type: ignore[method-assign]  # pyright: ignore[reportUnknownLambdaType]
+    if by == "chat":
+        assert verify._ask(draft, run, "chat").replica == "chat-0"
+        return
+    with pytest.raises(ConfigureError) as caught:
+        verify._ask(draft, run, "chat")
+    assert caught.value.problems[0].got == "an answer of small, which stands in for it"

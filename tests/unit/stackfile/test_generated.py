@@ -11,6 +11,7 @@ from hostler.stackfile import forms
 from hostler.stackfile.generate import FOLDER, drifted, main
 from hostler.stackfile.load import loads
 from hostler.stackfile.sample import sample_text
+from hostler.stackfile.saving import Controller
 from hostler.stackfile.schema import schema
 from hostler.stackfile.sections import Stack, TlsFiles
 from hostler.stackfile.shapes import Either, Key, Many, Section, Shape, Table, keys_of
@@ -58,6 +59,9 @@ def test_sample_is_right_with_every_key_taken_in() -> None:
         "one of models",
         "sha256 beside",
         "a host that stays",
+        "one of url",
+        "one of mac",
+        "no idle beside `cloud`",
     )
     assert [line for line in wrong if not any(words in line for words in allowed)] == []
 
@@ -66,7 +70,8 @@ def test_sample_is_right_with_every_key_taken_in() -> None:
 def test_every_key_is_everywhere(kind: type, key: Key) -> None:
     name = key.name
     assert re.search(rf"^#?\s*(?:- )?{name}:", sample_text(), re.MULTILINE) or (
-        kind is TlsFiles and "{cert, key}" in sample_text()
+        kind in (TlsFiles, Controller)
+        and f"{{{', '.join(one.name for one in keys_of(kind))}}}" in sample_text()
     )
     reference = (FOLDER / "reference.md").read_text(encoding="utf-8")
     assert f"| `{name}` |" in reference.partition(f"## {kind.__name__}\n")[2].partition("\n## ")[0]
@@ -106,7 +111,15 @@ EXAMPLES = {
     "tokens": ["256", "8191", "16k", "1M"],
     "range": ["0-2", "3", "0"],
     "price": ["0.32 EUR/kWh", "300 USD", "1.20 USD/h"],
-    "window": ["Sun 03:00-05:00 Europe/Berlin", "Mon-Fri 08:00-18:00", "22:00-23:59"],
+    "window": [
+        "Sun 03:00-05:00 Europe/Berlin",
+        "Mon-Fri 08:00-18:00",
+        "22:00-23:59",
+        "Mon-Fri 08-18",
+        "00-24",
+    ],
+    "mac": ["3c:ec:ef:12:34:56", "3C-EC-EF-12-34-56"],
+    "currency": ["EUR"],
 }
 
 

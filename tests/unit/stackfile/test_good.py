@@ -59,6 +59,12 @@ def test_defaults_are_marked() -> None:
     assert "  host: basement  # default" in text
 
 
+def test_what_happens_to_rented_machines_is_shown_though_nobody_said_it() -> None:
+    text = config_text(loaded(TEXTS["rented hosts beside owned ones"]))
+    assert "    idle:  # default\n      after: 30m  # default\n      do: terminate  # default\n" in text
+    assert "controller: none  # default" in text
+
+
 def test_json_has_base_units_and_the_files_keys() -> None:
     shown = as_json(loaded(SHORTEST))
     assert shown["stack"]["models"]["chat"]["drain"] == 600.0

@@ -19,11 +19,13 @@ import (
 
 var (
 	options = map[string]string{"--host": "0.0.0.0", "--port": "8080", "-c": "4096", "-np": "1",
-		"--alias": "stub", "-m": "", "--tokens": "16", "--delay-ms": "0", "--load-ms": "0"}
+		"--alias": "stub", "-m": "", "--tokens": "16", "--delay-ms": "0", "--load-ms": "0", "--tally": "", "--fault": ""}
 	aliases = map[string]string{"--ctx-size": "-c", "--parallel": "-np", "--model": "-m", "-a": "--alias"}
 	flags   = map[string]bool{"--metrics": false, "--fail": false}
 
 	tokens, slots, context int
+	word                   = "word "
+	fault                  string // never-ready, silent, cut-streams, other-model, exits, out-of-memory, out-of-memory-asked
 	delay                  time.Duration
 	readyAt                time.Time
 	running, prompts, made atomic.Int64
@@ -79,9 +81,11 @@ func failure(status int, kind, message string) []byte {
 		[]byte(fmt.Sprintf(`{"error":{"code":%d,"message":%q,"type":%q}}`, status, message, kind)))
 }
 
-func ok(value any) []byte {
+func ok(value any) []byte { return answer(200, "application/json; charset=utf-8", encoded(value)) }
+
+func encoded(value any) []byte {
 	body, _ := json.Marshal(value)
-	return answer(200, "application/json; charset=utf-8", body)
+	return body
 }
 
 type object = map[string]any
@@ -89,7 +93,7 @@ type object = map[string]any
 func completion() []byte {
 	return ok(object{"id": "chatcmpl-stub", "object": "chat.completion", "created": 1767225600, "model": options["--alias"],
 		"choices": []object{{"index": 0, "finish_reason": "stop",
-			"message": object{"role": "assistant", "content": strings.TrimSpace(strings.Repeat("word ", tokens))}}},
+			"message": object{"role": "assistant", "content": strings.TrimSpace(strings.Repeat(word, tokens))}}},
 		"usage":   object{"prompt_tokens": 8, "completion_tokens": tokens, "total_tokens": 8 + tokens},
 		"timings": object{"predicted_n": tokens, "predicted_per_second": 1000.0}})
 }
@@ -113,13 +117,26 @@ func stream(connection net.Conn) {
 		if delay > 0 {
 			time.Sleep(delay)
 		}
-		if !write(chunk(object{"content": "word "}, nil)) {
+		if !write(chunk(object{"content": word}, nil)) || (fault == "cut-streams" && i == 2) {
 			return
 		}
 		made.Add(1)
 	}
 	write(chunk(object{}, "stop"))
 	write(append(framed([]byte("data: [DONE]\n\n")), "0\r\n\r\n"...))
+}
+
+// loaded is where the model came from, by its own word
+func loaded() string {
+	if fault == "other-model" {
+		return "/models/another.gguf"
+	}
+	return options["-m"]
+}
+
+// outOfMemory ends as llama-server does when a card has no room
+func outOfMemory() {
+	log.Fatal("ggml_backend_cuda_buffer_type_alloc_buffer: allocating 23456.00 MiB on device 0: cudaMalloc failed: out of memory")
 }
 
 func metrics() []byte {
@@ -143,6 +160,12 @@ func chat(connection net.Conn, body []byte) (keep bool) {
 	running.Add(1)
 	defer running.Add(-1)
 	prompts.Add(8)
+	if fault == "out-of-memory-asked" {
+		outOfMemory()
+	}
+	if found := numbered.FindSubmatch(body); found != nil {
+		return answerNumber(connection, body, found)
+	}
 	if bytes.Contains(body, []byte(`"stream":true`)) || bytes.Contains(body, []byte(`"stream": true`)) {
 		stream(connection)
 		return false
@@ -164,7 +187,7 @@ func route(connection net.Conn, method, path string, body []byte) (keep bool) {
 	switch {
 	case flags["--fail"]:
 		reply = failure(500, "server_error", "asked to fail")
-	case loading:
+	case loading || fault == "never-ready":
 		reply = failure(503, "unavailable_error", "Loading model")
 	case path == "/health":
 		reply = ok(object{"status": "ok"})
@@ -176,7 +199,7 @@ func route(connection net.Conn, method, path string, body []byte) (keep bool) {
 		reply = metrics()
 	case path == "/props":
 		reply = ok(object{"default_generation_settings": object{"n_ctx": context / slots}, "total_slots": slots,
-			"model_path": options["-m"], "n_ctx": context, "is_sleeping": false, "build_info": "stub"})
+			"model_path": loaded(), "n_ctx": context, "is_sleeping": false, "build_info": "stub"})
 	default:
 		reply = failure(404, "not_found_error", "File Not Found")
 	}
@@ -247,6 +270,14 @@ func serve(connection net.Conn) {
 
 func main() {
 	parse(os.Args[1:])
+	switch fault = options["--fault"]; fault {
+	case "silent":
+		word = ""
+	case "exits":
+		log.Fatal("asked to exit at the start")
+	case "out-of-memory":
+		outOfMemory()
+	}
 	tokens, slots, context = number("--tokens"), max(number("-np"), 1), number("-c")
 	delay = time.Duration(number("--delay-ms")) * time.Millisecond
 	readyAt = time.Now().Add(time.Duration(number("--load-ms")) * time.Millisecond)
@@ -256,6 +287,7 @@ func main() {
 		log.Fatal(err)
 	}
 	log.Printf("stub-engine: %s on %s", options["--alias"], listener.Addr())
+	time.AfterFunc(time.Until(readyAt), func() { log.Print("model loaded") })
 	for {
 		connection, err := listener.Accept()
 		if err != nil {

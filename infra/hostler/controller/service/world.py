@@ -1,0 +1,80 @@
+"""All that the controller knows at one moment. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hostler.hosts.types import Slot, Value
+from hostler.leases.judging import Subject
+from hostler.leases.view import View
+from hostler.models.types import Replica
+from hostler.node.idle import looks
+from hostler.record.types import Record
+from hostler.stackfile import idling
+from hostler.stackfile.sections import StackFile
+
+SERVES = (looks.IDLE, looks.BUSY)
+type State = Literal["serves", "asleep", "off", "parked", "loading", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """`now` on this process' monotonic clock. `record` None: the gateway's host did not say it yet."""
+
+    file: StackFile
+    views: Mapping[str, View]
+    record: Record | None
+    subjects: tuple[Subject, ...]
+    now: float
+
+    def replicas(self, model: str = "") -> tuple[Replica, ...]:
+        found = self.record.replicas if self.record else ()
+        return tuple(one for one in found if model in ("", one.model))
+
+    def state(self, replica: Replica) -> State:
+        """off: its host does not answer, and can be woken; parked: its host was given back."""
+        host = replica.members[0].host
+        view = self.views.get(host)
+        if self.slot(host) and (slot := self.slot(host)) and slot.state == "parked":
+            return "parked"
+        if view is None or not view.fresh(self.now):
+            return "off" if idling.wake_of(self.file.stack, host) else "unknown"
+        word = self.word(replica.id)
+        if word == looks.ASLEEP:
+            return "asleep"
+        if word in SERVES:
+            return "serves"
+        return "loading" if word == looks.LOADING else "unknown"
+
+    def slot(self, host: str) -> Slot | None:
+        return self.record.slots.get(host) if self.record else None
+
+    def word(self, replica: str) -> str:
+        return next(
+            (one.verdict.word for one in self.subjects if one.kind == "replica" and one.name == replica),
+            looks.UNKNOWN,
+        )
+
+    def model(self, name: str) -> str:
+        """For /v1/models: empty where the gateway knows best; asleep: a request wakes it; parked: it does not, as all its
+        machines were given back."""
+        states = {self.state(one) for one in self.replicas(name)}
+        sleeps = {"asleep", "off", "parked"}
+        if not states or not states <= sleeps or not idling.can_sleep(self.file.stack, name):
+            return ""
+        return "parked" if states == {"parked"} else "asleep"
+
+    def past_start_s(self, model: str) -> float | None:
+        """The longest start of one of its replicas, as hosts remember it."""
+        found = [self._start_s(one) for one in self.replicas(model)]
+        return max((one for one in found if one is not None), default=None)
+
+    def _start_s(self, replica: Replica) -> float | None:
+        view = self.views.get(replica.members[0].host)
+        seen = view.seen if view else None
+        told = seen.observed.get(f"replica:{replica.id}") if seen else None
+        value: Mapping[str, Any] = told.value if isinstance(told, Value) else {}
+        seconds = value.get("start_s")
+        return float(seconds) if isinstance(seconds, int | float) else None

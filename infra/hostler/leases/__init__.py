@@ -1,0 +1,1 @@
+"""What is idle, what is due because of it, and how it is given back and woken."""

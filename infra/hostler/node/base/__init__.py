@@ -1,0 +1,1 @@
+"""What everything here stands on: requests and answers, commands, files, HTTP, systemd, specifications."""

@@ -1,0 +1,1 @@
+"""What a new replica must do as well as the old one."""

@@ -1,0 +1,1 @@
+"""Graphics cards: their facts, memory, driver, power, and which a container has."""

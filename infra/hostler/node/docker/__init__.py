@@ -1,0 +1,1 @@
+"""Docker's Engine and what is in it: containers, images, its daemon."""

@@ -1,0 +1,1 @@
+"""`down`: ours goes, what was before comes back."""

@@ -1,0 +1,1 @@
+"""What the package manager says, and what came by it."""

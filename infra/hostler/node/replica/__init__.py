@@ -1,0 +1,1 @@
+"""A replica's container: run, waited for, what stands beside it, and put right after a kill."""

@@ -1,0 +1,194 @@
+"""The controller on the gateway's host: Hostler itself in containers, one that stays and one that a timer starts.
+
+The container has nothing of the host but what it needs, and no rights but the network: it comes to every host, this one
+too, by SSH. What it runs: sites.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from typing import Sequence, Tuple
+
+from ..base import files, shell
+from ..base.protocol import Answers, NodeError, Request, number, text
+from ..docker import docker
+from . import running, sites, sshkey
+from .sites import CLIENT, CONTAINER, FOLDER, KEPT, SERVING
+
+HOLD, GO_ON = KEPT + "/hold.json", KEPT + "/go-on"
+ACCOUNT = "hostler-updates"  # on every host, with a rule for sudo
+SUDO = "/etc/sudoers.d/hostler-updates"
+PROVE_S = 180.0
+
+
+def install(_request: Request, answers: Answers) -> int:
+    """`controller-install`: {"changed", "why"}. Raises NodeError where the packages cannot be had, or are others than
+    the lock file names."""
+    with sites.alone():
+        site, made = sites.made()
+        if made:
+            files.write(sites.DUE, b"")
+        gone = sites.without(site)
+    answers.say(changed=made or gone, why="installed" if made else "")
+    return 0
+
+
+def run(_request: Request, answers: Answers) -> int:
+    """`controller-run`: one look, and what is due. Its story goes to the journal of the unit. One that goes on already is
+    left alone."""
+    if docker.running(docker.inspect(CONTAINER)):
+        answers.say(changed=False, why="one is going on")
+        return 0
+    with sites.alone():
+        site, _ = sites.made()
+    docker.remove(CONTAINER)  # of a run that a reboot ended
+    rc = _followed(_words(site, CONTAINER, "tick"))
+    answers.say(changed=True, why="it ended with %d" % rc)
+    return 0 if rc == 0 else 1
+
+
+def serve(_request: Request, answers: Answers) -> int:
+    """`controller-serve`: for as long as it is wanted. It has the gateway's sockets besides, and may pass by the owner of
+    files among what it is given: the folder of these is the gateway's own. Told to end, this ends at once: the container
+    does when its last answers are over, beside its successor."""
+    run = files.at(files.GATEWAY_RUN)
+    if not os.path.isdir(run):  # Docker would make it, as root's
+        raise NodeError(
+            "controller", files.GATEWAY_RUN + " is not there yet", "systemctl status hostler@gateway"
+        )
+    with sites.alone():
+        site, _ = sites.made()
+    docker.remove(SERVING)  # of a run that a reboot ended
+    more = ("--cap-add", "DAC_OVERRIDE", *sites.bound(((files.GATEWAY_RUN, files.GATEWAY_RUN, "rw"),)))
+    rc = _followed(_words(site, SERVING, "serve", more), SERVING, stays=True)
+    answers.say(changed=True, why="it ended with %d" % rc)
+    return 0 if rc == 0 else 1
+
+
+def prove(_request: Request, answers: Answers) -> int:
+    """`controller-prove`: the controller's own word on each host: {"hosts": {name: "" or why it cannot be reached}}."""
+    with sites.alone():
+        site, _ = sites.made()
+    name = CONTAINER + "-proof"
+    docker.remove(name)
+    said = shell.run(_words(site, name, "prove"), PROVE_S)
+    if not said.ok:
+        docker.remove(name)
+        raise NodeError(
+            "controller",
+            "it cannot be started: " + said.why,
+            "journalctl -u " + running.TICK,
+            log=said.stderr,
+        )
+    answers.say(**json.loads(said.stdout.splitlines()[-1]))
+    return 0
+
+
+def hold(request: Request, answers: Answers) -> int:
+    """`controller-hold - {"why", "who", "until"}`: nothing is changed from now on; `why` empty: it goes on, also after it
+    has halted."""
+    why = text(request, "why", "")
+    os.makedirs(files.at(KEPT), mode=0o700, exist_ok=True)
+    if why:
+        files.write_json(
+            HOLD, {"why": why, "who": text(request, "who", ""), "until": float(request.get("until") or 0)}
+        )
+    else:
+        files.remove(HOLD)
+        files.write(GO_ON, b"", 0o600)
+    answers.say(changed=True)
+    return 0
+
+
+def logs(request: Request, answers: Answers) -> int:
+    """`controller-logs - {"lines", "follow"}`: its story from the journal, as `logs` says a container's."""
+    words = [
+        "journalctl",
+        "--no-pager",
+        "--output=cat",
+        "--unit",
+        running.TICK,
+        "--unit",
+        running.SERVICE,
+        "--lines",
+        str(int(number(request, "lines", 100))),
+    ]
+    if request.get("follow"):
+        words.append("--follow")
+    count = 0
+    with subprocess.Popen(
+        words, env=shell.environment(), stdout=subprocess.PIPE, text=True, errors="replace"
+    ) as said:
+        for line in said.stdout or ():
+            count += 1
+            answers.say(line=line.rstrip("\n"))
+    answers.say(lines=count)
+    return 0
+
+
+def _words(site: str, name: str, verb: str, more: Sequence[str] = ()) -> Tuple[str, ...]:
+    """The container's command line: a root file system that nobody writes to, the controller's folder and key to read,
+    its own state to write."""
+    key = sshkey.private()
+    mounts = (
+        (FOLDER, FOLDER, "ro"),
+        (key, key, "ro"),
+        (KEPT, "/state", "rw"),
+        (site, "/site", "ro"),
+        *sites.trust(),
+    )
+    words = (
+        *CLIENT,
+        "run",
+        *sites.bare(),
+        "--name",
+        name,
+        "--read-only",
+        "--tmpfs",
+        "/tmp:mode=1777",  # noqa: S108 - the container's own
+        "--shm-size",
+        "256m",
+    )
+    return (
+        *words,
+        *more,
+        *sites.bound(mounts),
+        *sites.environment(),
+        "--workdir",
+        "/state",
+        sites.image(sites.settings()),
+        "python3",
+        "-m",
+        "hostler.controller",
+        verb,
+    )
+
+
+def _followed(words: Sequence[str], name: str = CONTAINER, stays: bool = False) -> int:
+    """Runs it with our own output; told to end, it is told the same, and waited for. `stays`: it is not, and its name is
+    free: 0."""
+    process = subprocess.Popen(
+        words, env=shell.environment(), stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    aside = "%s-%d" % (name, time.time())
+    left = False
+
+    def ended(number: int, _frame: object) -> None:
+        nonlocal left
+        left = left or (stays and shell.run((*CLIENT, "rename", name, aside)).ok)
+        shell.run((*CLIENT, "kill", "--signal", "TERM", aside if left else name))
+        if left:
+            process.kill()  # Docker's client alone
+        del number
+
+    before = {one: signal.signal(one, ended) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        rc = process.wait()
+        return 0 if left else rc
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

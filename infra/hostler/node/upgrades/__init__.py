@@ -1,0 +1,1 @@
+"""Packages that are newer, and hosts aside for them."""

@@ -1,0 +1,1 @@
+"""Model files: from where they come, where they lie, and for whom."""

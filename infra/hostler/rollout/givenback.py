@@ -1,0 +1,98 @@
+"""Machines that gave themselves back: an idle one shuts itself down, and AWS ends it for good.
+
+That is no loss and no drift. Its slot is parked until `wake`; its replicas keep their places, as those of a host that is
+off do, and the gateway goes on knowing them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hostler.cloud import live
+from hostler.console.out import Out
+from hostler.hosts.types import PARKED, Host, Seen, Slot
+from hostler.record.types import Record
+from hostler.rollout.session import session
+from hostler.stackfile import idling
+from hostler.stackfile.sections import Stack, StackFile
+
+if TYPE_CHECKING:
+    from hostler.rollout.observe import Observation
+    from hostler.rollout.rented import Cloud
+
+
+def of(
+    file: StackFile, cloud: Cloud, known: Mapping[str, Slot], *, wake: Collection[str] = ()
+) -> dict[str, str]:
+    """The code of its end by slot, of those that gave themselves back and stay so; `wake`: pools that are woken. What
+    ended by a shutdown from inside did it itself; where AWS has forgotten how, what its pool does with idle machines
+    decides. Never one that nobody met: what ends that is the lease of its birth; nor the gateway's."""
+    return {
+        name: cloud.ended[name]
+        for name in cloud.lost
+        if cloud.ended.get(name) in (live.BY_ITSELF, live.FORGOTTEN)
+        and cloud.documents.get(name, {}).get("met")
+        and name != cloud.home
+        and (slot := known.get(name))
+        and slot.state == "wanted"
+        and slot.pool not in wake
+        and ends_idle(file.stack, slot.pool)
+    }
+
+
+def ends_idle(stack: Stack, pool: str) -> bool:
+    """Whether idle machines of a rented pool end themselves."""
+    if pool not in stack.pools or not stack.pools[pool].aws:
+        return False
+    policy = idling.of_pool(stack, pool)
+    return policy is not None and policy.do == "terminate" and not policy.shadow
+
+
+def words(pool: str, code: str) -> str:
+    """For a plan."""
+    how = (
+        "gave itself back when idle"
+        if code == live.BY_ITSELF
+        else "AWS has forgotten how it ended; its pool gives idle machines back, so it counts as that, not as lost"
+    )
+    return f"{how}; `hostler wake {pool}` brings it back"
+
+
+def asleep(file: StackFile, cloud: Cloud, record: Record | None) -> tuple[Host, ...]:
+    """Hosts of parked slots on which replicas keep their places: as they were, though nothing is there."""
+    if record is None:
+        return ()
+    placed = {replica.members[0].host for replica in record.replicas}
+    return tuple(
+        replace(record.hosts[name], where=file.where(f"pools.{slot.pool}"))
+        for name, slot in cloud.slots.slots.items()
+        if slot.state == "parked" and slot.given_back and slot.pool in file.stack.pools
+        and name in placed and name in record.hosts and (bool(cloud.why) or name not in cloud.rented)
+    )  # fmt: skip
+
+
+def seen(host: Host, at: float | None = None) -> Seen:
+    """What a look at one answers."""
+    return Seen(
+        host=host.name,
+        at=time.time() if at is None else at,
+        seconds=0.0,
+        error=PARKED,
+        error_kind="absent",
+        next_step=f"hostler wake {host.pool}",
+    )
+
+
+def note(observation: Observation, out: Out) -> None:
+    """Writes down which slots gave themselves back: whoever may not ask AWS, as the controller, knows it then."""
+    cloud, record = observation.cloud, observation.record
+    if cloud is None or record is None or not cloud.gave:
+        return
+    reached = [name for name, one in observation.seen.items() if one.reached]
+    with session(record, observation.gateway, observation.every, reached, out, why="parked") as run:
+        parked = {name: cloud.slots.slots[name] for name in cloud.gave}
+        run.commit(replace(run.record, slots={**run.record.slots, **parked}))
+    out.say(f"parked: {', '.join(sorted(cloud.gave))}")
