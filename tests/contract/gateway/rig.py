@@ -21,6 +21,7 @@ from hostler.manifest.contents import MadeOnHost, SecretRef, Text
 from hostler.manifest.items import Container, File, ImagePin
 from hostler.node.doors.haproxy import expanded, same_servers
 from tools.haproxy import haproxy
+from worlds.ports import free_port
 
 IMAGE = ImagePin(name="haproxy", tag="3.4", digest="sha256:" + "0" * 64)
 KEY = "sk-test-key"
@@ -35,12 +36,6 @@ def until(what: Callable[[], Any], limit: float = 10.0) -> Any:
         assert time.monotonic() < end, f"not within {limit} s: {what}"
         time.sleep(0.02)
     return value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def listens(port: int) -> bool:

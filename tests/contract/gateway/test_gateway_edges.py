@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from contract.gateway.load import Tally, chat, soon, under_load
-from contract.gateway.rig import Proxy, Rig, ask, certificate, free_port, until
+from contract.gateway.rig import Proxy, Rig, ask, certificate, until
 from hostler.gateway.specs import Route, ServedModel
+from worlds.ports import free_port
 
 
 class Fleet:

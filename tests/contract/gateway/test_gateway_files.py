@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from contract.gateway.rig import Proxy, Rig, certificate, free_port
+from contract.gateway.rig import Proxy, Rig, certificate
 from hostler.gateway import render
 from hostler.gateway.specs import EdgeSpec
 from hostler.manifest.items import File
 from hostler.node.base import files
 from hostler.node.weights import serve, store
+from worlds.ports import free_port
 
 WEIGHTS = b"weights" * 1_000_000
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from contract.gateway.load import Tally, chat, soon, under_load
-from contract.gateway.rig import KEY, Answer, Proxy, Rig, free_port, until
+from contract.gateway.rig import KEY, Answer, Proxy, Rig, until
 from contract.gateway.test_gateway_streams import exchange
 from hostler.gateway.specs import Holding, ServedModel
+from worlds.ports import free_port
 
 
 class Asking:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from contract.gateway.load import Tally, chat, soon, under_load
-from contract.gateway.rig import KEY, Engine, Rig, free_port, listens, until
+from contract.gateway.rig import KEY, Engine, Rig, listens, until
 from hostler.gateway.specs import Route, ServedModel
 from hostler.node.base import files, instances, interrupts, spec
 from hostler.node.base.protocol import NodeError
@@ -25,6 +25,7 @@ from hostler.node.exchange import exchange, starts
 from hostler.node.replica import beside, journal
 from unit.node.fake_docker import FakeDocker
 from unit.node.fakes import DIGEST, FakeSystemd, Heard, Host
+from worlds.ports import free_port
 
 STREAM = {"stream": True, "x_tokens": 20, "x_every": 0.02}
 NAME = "hostler-chat-0"

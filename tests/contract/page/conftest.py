@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +19,7 @@ from hostler.controller.page.app import app
 from hostler.controller.page.source import Board
 from lab import machine
 from worlds import page_world as world
+from worlds.ports import free_port
 
 LIMIT_S = 20
 ARGUMENTS = (
@@ -36,8 +36,7 @@ class Site:
 
     def __init__(self) -> None:
         self.board = Board()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.start()
 

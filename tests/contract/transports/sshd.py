@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from worlds.ports import free_port
+
 SSHD = "/usr/sbin/sshd"
 LIMIT_S = 10.0
 
@@ -57,12 +59,6 @@ def server(folder: Path, authorized: str, *extra: str, kind: str = "ed25519") ->
         process.terminate()
         process.wait(LIMIT_S)
         log.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

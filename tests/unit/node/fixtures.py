@@ -13,10 +13,10 @@ from hostler.node.doors import drain
 from hostler.node.exchange import bake
 from hostler.node.replica import container, journal, wait
 from hostler.node.weights import transfer
+from worlds.ports import free_port
 
 from .fake_docker import FakeDocker
 from .fakes import DIGEST, FakeSystemd, Heard, Host, until
-from .servers import free_port
 
 
 @pytest.fixture

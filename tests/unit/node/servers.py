@@ -8,11 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-def free_port() -> int:
-    with socketserver.TCPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        return server.server_address[1]
-
-
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True

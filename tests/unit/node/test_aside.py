@@ -15,9 +15,9 @@ from hostler.node.doors import away, drain
 from hostler.node.exchange import exchange
 from hostler.node.replica import container
 from hostler.node.upgrades import aside, reboots, upgrades
+from worlds.ports import free_port
 
 from .fakes import Heard, Host, until
-from .servers import free_port
 from .test_exchange import exchanged
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hostler.node.base import files
 from hostler.node.base.protocol import NodeError
-from hostler.node.canary import canary, chat, repeats
+from hostler.node.canary import canary, chat, memory, processors, repeats
 from hostler.node.docker import docker
 from hostler.node.exchange import exchange
 from hostler.node.replica import version, wait
@@ -182,7 +182,7 @@ def test_half_as_fast(host: Host) -> None:
 
 ANSWER = chat.Said(STORY, 64, "length", {})
 LOADS = [
-    ("known", [ANSWER, ANSWER], 2.0, canary.Load(64.0, 1.55)),
+    ("known", [ANSWER, ANSWER], 2.0, canary.Load(64.0, 1.55, most=64.0)),
     ("too quick to tell", [ANSWER, ANSWER], 0.04, canary.Load(None, 1.55)),
     ("too short to tell", [ANSWER._replace(text="Yes.", tokens=2)] * 2, 2.0, canary.Load(None, None)),
     ("uncounted", [ANSWER._replace(tokens=None)] * 2, 2.0, canary.Load(None, 1.55)),
@@ -194,6 +194,14 @@ LOADS = [
 )
 def test_a_load(answers: list[Any], seconds: float, load: canary.Load) -> None:
     assert canary.load_of(answers, seconds) == load
+
+
+def test_seconds_that_others_took_are_not_in_its_speed() -> None:
+    load = canary.load_of([ANSWER, ANSWER], 2.0, processors.Waited(0.4, 1.0, 0.5))
+    assert load == canary.Load(80.0, 1.55, most=128.0, others=0.5)
+    assert load.could == 128.0
+    beside = canary.load_of([ANSWER, ANSWER], 2.0, processors.Waited(0.0, 0.0, 0.5), 1.0)
+    assert beside == canary.Load(64.0, 1.55, most=96.0, others=0.5)  # on processors, not on cards
 
 
 def test_a_host_that_is_far_too_busy_tells_no_speed(host: Host) -> None:
@@ -274,14 +282,14 @@ MEMORY = [
 
 @pytest.mark.parametrize(("held", "before", "why"), [m[1:] for m in MEMORY], ids=[m[0] for m in MEMORY])
 def test_memory(monkeypatch: pytest.MonkeyPatch, held: int, before: int | None, why: str) -> None:
-    monkeypatch.setattr(canary, "held_mib", lambda _: held)
+    monkeypatch.setattr(memory, "held_mib", lambda _: held)
     monkeypatch.setattr(docker, "logs", lambda _: [])
     spec = {"id": "chat-0", "memory_mib": 4000, "cards": []}
     if why:
         with pytest.raises(wait.FailedError, match=why):
-            canary.memory(spec, before)
+            memory.within(spec, before)
     else:
-        assert canary.memory(spec, before) == (
+        assert memory.within(spec, before) == (
             "" if held < 4400 else f"memory: expected at most 4000 MiB of main memory; it takes {held}"
         )
 
@@ -299,7 +307,7 @@ def test_shares_of_main_memory(host: Host) -> None:
         files.write(
             f"/proc/{pid}/smaps_rollup", b"55d4-7ffd ---p\nRss:  9000 kB\nPss:  3072 kB\nPss_Anon: 1 kB\n"
         )
-    assert canary.held_mib(host.want(memory_mib=4)) == 6
+    assert memory.held_mib(host.want(memory_mib=4)) == 6
 
 
 def test_the_same_again_is_compared_with_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ from hostler.node.canary import canary, neighbours
 from hostler.node.cards import cards
 from hostler.node.docker import docker
 from hostler.node.replica import wait
+from worlds.ports import free_port
 
 from .fakes import Host
-from .servers import FakeEngine, free_port
+from .servers import FakeEngine
 from .test_canary import change
 
 HALF = "80% of the former replica's; got "

@@ -8,8 +8,7 @@ import pytest
 
 from hostler.node.base import sockets
 from hostler.node.doors import drain
-
-from .servers import free_port
+from worlds.ports import free_port
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
 LISTENS = "   0: 0100007F:46A0 00000000:0000 0A 00000000:00000000 00:00000000 00000000  999\n"

@@ -10,9 +10,9 @@ from hostler.node.docker import docker
 from hostler.node.doors import haproxy
 from hostler.node.exchange import exchange, retire, takeover
 from hostler.node.replica import beside, journal
+from worlds.ports import free_port
 
 from .fakes import Heard, Host, until
-from .servers import free_port
 from .test_exchange_killed import KilledError, killed_around, killed_at_step
 
 NAME = "hostler-gateway"

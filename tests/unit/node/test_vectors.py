@@ -10,8 +10,9 @@ from hostler.node.canary import smoke
 from hostler.node.canary.vectors import flaw
 from hostler.node.docker import docker
 from hostler.node.replica import wait
+from worlds.ports import free_port
 
-from .servers import Handler, Server, free_port, serving
+from .servers import Handler, Server, serving
 
 GOOD, OTHER = [0.1, -0.2, 0.3], [0.3, 0.1, -0.2]
 FLAWS: list[tuple[list[Any], str]] = [

@@ -19,9 +19,10 @@ from hostler.node.exchange import exchange
 from hostler.node.probe import signals
 from hostler.node.replica import container, journal, wait
 from hostler.node.watch import revive, stall, watch, watched
+from worlds.ports import free_port
 
 from .fakes import Heard, Host, until
-from .servers import FakeEngine, free_port
+from .servers import FakeEngine
 
 NAME = "chat-0"
 PID = 4711

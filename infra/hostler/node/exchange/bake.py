@@ -133,8 +133,8 @@ def in_quiet(record: journal.Journal, new: Spec, slow: str) -> str:
     was: canary.Measures = record.get("before") or {}
     before = float(was.get("speed") or 0)
     quiet = bool(before) and canary.is_like(record["old"], new) and _alone(record, new)
-    speed = canary.under_load(new).speed if quiet else None
-    if speed is None or speed < canary.SLOWEST * before:
+    speed = canary.under_load(new).could if quiet else None
+    if not speed or speed < canary.SLOWEST * before:
         raise wait.fail(new, "bake: " + slow)
     if record.get("surge"):
         ports.tell(new["id"])

@@ -8,7 +8,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set
 
 from ..base import files, spec
 from ..base.spec import Spec
-from ..canary import canary
+from ..canary import canary, memory
 from ..cards import cards
 from ..docker import docker
 from ..replica import version
@@ -50,7 +50,7 @@ def lack(new: Spec, old: Spec) -> str:
 
 def _as_now(new: Spec, old: Spec) -> int:
     """A successor with the same weights on the same cards takes what the former one holds."""
-    return canary.held_mib(old) or 0 if canary.is_like(old, new) else 0
+    return memory.held_mib(old) or 0 if canary.is_like(old, new) else 0
 
 
 def _free(new: Spec, old: Spec) -> Optional[Dict[str, int]]:
@@ -69,7 +69,7 @@ def _mapped(new: Spec, old: Spec) -> int:
     path = version.model_path(new)
     running = [old, *_others(new["id"])]
     return sum(
-        canary.mapped_mib(one)
+        memory.mapped_mib(one)
         for one in running
         if not one.get("cards") and not (path and version.model_path(one) == path)
     )
@@ -104,6 +104,6 @@ def _promised(other: Spec, card: str, uses: Sequence[cards.Use]) -> int:
         return 0
     planned = math.ceil(int(other.get("memory_mib") or 0) / len(places))
     if not card:
-        return max(0, planned - (canary.held_mib(other) or 0))
+        return max(0, planned - (memory.held_mib(other) or 0))
     own: Set[int] = set(docker.processes(spec.container_name(other["id"])))
     return max(0, planned - sum(use.mib for use in uses if use.card == card and use.pid in own))

@@ -116,14 +116,14 @@ def as_fast(record: journal.Journal, unproven: str = "") -> str:
     best = 0.0
     for _ in range(canary.TRIES):
         first = drain.engine_count(spec.port(new))
-        speed = canary.under_load(new).speed
+        load = canary.under_load(new)
         last = drain.engine_count(spec.port(new))
-        if speed is None or first is None or last is None:
+        if load.speed is None or first is None or last is None:
             return "its speed is unknown: it does not say how much it answers"
         requests = (first + last) / 2
         if requests > CROWDED * (asked + 1):
             return "its speed is unknown: it has many more requests than the old one had"
-        best = max(best, _of_all(speed, requests))
+        best = max(best, _of_all(load.could, requests))
         if best >= least:
             record["fast"] = True
             return ""
