@@ -1,7 +1,13 @@
-"""The stand-in's rules, without an engine: what a change does, and what inputs are refused."""
+"""The stand-in's rules, without an engine: what a change does, and what inputs are refused; and its start."""
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +15,7 @@ import pytest
 from .cloud.provider.changes import changes
 from .cloud.provider.schema import faults, read_schema
 from .cloud.provider.table import TYPES
-from .cloud.releases import schema
+from .cloud.releases import archive, schema
 
 INSTANCE, GROUP = "aws:ec2/instance:Instance", "aws:ec2/securityGroup:SecurityGroup"
 HAVE = {
@@ -72,3 +78,21 @@ def test_after_an_import_the_state_fills_in() -> None:
 )
 def test_what_is_refused(token: str, inputs: dict[str, Any], where: list[str]) -> None:
     assert sorted(faults(read_schema(schema())[token], inputs)) == where
+
+
+@pytest.mark.parametrize("python", [sys.executable, "/nowhere/python"])
+def test_it_starts_here_and_elsewhere(tmp_path: Path, python: str) -> None:
+    """Where this machine's Python is not, from what the archive holds. Its engine's end is its own."""
+    with tarfile.open(fileobj=io.BytesIO(archive(python))) as packed:
+        packed.extractall(tmp_path, filter="data")
+    environ = {"PATH": f"{Path(sys.executable).parent}:{os.defpath}"}
+    words = [tmp_path / "pulumi-resource-aws", "127.0.0.1:1"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, env=environ, stdin=pipe, stdout=pipe, text=True) as started:
+        assert started.stdout
+        assert started.stdin
+        assert started.stdout.readline().strip().isdigit()
+        loaded = Path(f"/proc/{started.pid}/cmdline").read_text().split("\0")
+        assert (str(tmp_path) in loaded) == (python != sys.executable), loaded
+        started.stdin.close()
+        assert started.wait(20) == 3
