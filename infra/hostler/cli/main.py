@@ -37,6 +37,7 @@ VERBS: dict[str, str] = {
     "idle": "Show what is idle, since when, and what will come of it.",
     "sleep": "Give a pool's rented machines back, or free the cards of a model, until they are woken.",
     "wake": "Wake a pool or a model.",
+    "rights": "Show the least rights in AWS with which the controller rents machines again.",
     "render": "Write inventory, variables and playbooks for plain ansible-playbook.",
     "inventory": "Answer Ansible's dynamic inventory protocol.",
     "pulumi": "Run the Pulumi CLI on this stack.",

@@ -36,12 +36,13 @@ def decide(
     rented: Mapping[str, Rented],
     *,
     wake: Collection[str] = (),
+    need: Collection[str] = (),
     park: Collection[str] = (),
     leave: Collection[str] = (),
     filled: Collection[str] = (),
 ) -> Slots:
     """`known`: the record's; `rented`: machines in the state, by slot. `wake`: pools of which all slots are wanted;
-    `park`: slots that are given back now; `leave`: slots that could not be filled, and are gone on without; `filled`:
+    `need`: parked slots that are wanted, and no others; `park`: slots that are given back now; `leave`: slots that could not be filled, and are gone on without; `filled`:
     parked ones that this run has filled already, which the record does not know yet."""
     found: dict[str, Slot] = {}
     why: dict[str, str] = {}
@@ -50,7 +51,8 @@ def decide(
         if pool.aws and pool.count:
             without = [slot for slot in leave if _order(slot)[0] == name and slot not in rented]
             stood = [n for n, s in known.items() if s.pool == name and s.state == "wanted" and n not in park]
-            mine = {n: _woken(s, filled, pool.aws) for n, s in mine.items() if n not in without}
+            stood += [n for n in need if n in mine and n not in stood]
+            mine = {n: _woken(s, (*filled, *need), pool.aws) for n, s in mine.items() if n not in without}
             found |= _pool(
                 name, pool.aws, pool.count, mine, rented, wake=name in wake, park=park, why=why,
                 have=len(stood) if known else None, without=len(without),
@@ -171,7 +173,7 @@ def _pool(
 
 
 def _woken(slot: Slot, filled: Collection[str], aws: Aws) -> Slot:
-    """What this run filled is wanted, and as the file asks now."""
+    """What this run filled, or needs, is wanted, and as the file asks now."""
     if slot.name not in filled:
         return slot
     return _asked(replace(slot, state="wanted", given_back=False), aws)

@@ -33,7 +33,8 @@ KEYS = f"{HOME}/.ssh/authorized_keys"
 SUDO = "/etc/sudoers.d/hostler-updates"
 TIMER, SERVICE = "hostler-updates.timer", "hostler-controller.service"
 STARTED = (TIMER, SERVICE)
-FILES = ("hostler-updates.service", *STARTED)
+RENTING = "hostler-rent@.service"  # an instance for each slot of which it rents
+FILES = ("hostler-updates.service", RENTING, *STARTED)
 UNIT_FOLDER = "/etc/systemd/system"
 STATUS = "/var/lib/hostler/controller/state/status.json"  # what it did and will do, for `status`
 SPENT = specs.GATEWAY.spent  # keys that it has the gateway refuse
@@ -107,7 +108,7 @@ def _home(wish: Wish) -> Iterator[Item]:
         yield Directory(path=folder, part=part, mode="0700")
     yield _text("stack.yaml", file.text)
     yield _text(ways.HOSTS, hosts_text(wish))
-    yield _text("requirements.txt", program.requirements())
+    yield _text("requirements.txt", _requirements(file.stack))
     yield _text("run.json", _settings(wish))
     yield File(
         path=f"{FOLDER}/{program.NAME}",
@@ -125,7 +126,7 @@ def _home(wish: Wish) -> Iterator[Item]:
     yield from _own_files(file)
     runs = units(file.stack)
     for name in FILES:
-        if runs.get(name, runs[TIMER]):
+        if runs.get(name, runs[TIMER] if name != RENTING else idling.rents(file.stack) is not None):
             text = (resources.templates() / name).read_text()
             yield File(path=f"{UNIT_FOLDER}/{name}", part=part, content=Text(text=text))
     yield from (Unit(name=name, part=part) for name, wanted in runs.items() if wanted)
@@ -143,9 +144,13 @@ def _settings(wish: Wish) -> str:
         "from": mirrors.image(mirror.images if mirror else None, image.ref),
         "index": (mirror and mirror.python) or "",
         "program": program.digest(),
-        "requirements": sha256(program.requirements().encode()).hexdigest(),
+        "requirements": sha256(_requirements(wish.file.stack).encode()).hexdigest(),
     }
     return json.dumps(values, indent=1, sort_keys=True) + "\n"
+
+
+def _requirements(stack: Stack) -> str:
+    return program.requirements(rents=idling.rents(stack) is not None)
 
 
 def _own_files(file: StackFile) -> Iterator[File]:
@@ -157,23 +162,32 @@ def _own_files(file: StackFile) -> Iterator[File]:
 
 
 def secrets_named(file: StackFile) -> tuple[str, ...]:
-    """Secrets that the controller needs: for the hub, and for those that it tells. None where there is none."""
+    """Secrets that the controller needs: for the hub, for those that it tells, and to rent. None where there is none."""
     if not idling.has_controller(file.stack):
         return ()
     notify = file.stack.updates.notify if file.stack.updates else ()
     told = [one.secret for one in (*notify, *file.stack.alarms) if one.secret]
-    return tuple(sorted({name for name in (HUB, *told) if name in file.stack.secrets}))
+    rents = idling.rents(file.stack)
+    rights = (rents.credentials, rents.passphrase) if rents else ()
+    return tuple(sorted({name for name in (HUB, *told, *rights) if name and name in file.stack.secrets}))
 
 
 def hosts_text(wish: Wish) -> str:
     """Where each host is for the controller. What was written down before holds for hosts that do not answer now, and as
     long as address and key are the same: how people come there differs from one to the next."""
     if told := ways.text():
-        return told
+        return _with_fresh(wish, told)
     before = _written(wish.seen.get(wish.record.gateway_host))
     found = {host.name: _same(_way(wish, host), before.get(host.name)) for host in wish.hosts}
     known = {name: way for name, way in sorted(found.items()) if way}
     return json.dumps(known, indent=1, sort_keys=True) + "\n"
+
+
+def _with_fresh(wish: Wish, told: str) -> str:
+    """The controller's own: as it was told, but for machines that it has rented since."""
+    fresh = {host.name: _way(wish, host) for host in wish.hosts if ways.is_fresh(host)}
+    known = {**json.loads(told), **{name: way for name, way in fresh.items() if way}}
+    return json.dumps(dict(sorted(known.items())), indent=1, sort_keys=True) + "\n" if fresh else told
 
 
 def _same(fresh: dict[str, object] | None, before: dict[str, object] | None) -> dict[str, object] | None:

@@ -187,7 +187,7 @@ def edge_address(host: Host, seen: Seen | None) -> str:
     the gateway in by that one alone."""
     from hostler.hosts.sshconfig import route as way
 
-    if (told := ways.inner(host.name)) is not None:
+    if (told := ways.inner(host)) is not None:
         return told
     if not host.owned and host.ssh.address:
         return host.ssh.address

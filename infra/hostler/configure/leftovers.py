@@ -22,6 +22,7 @@ CONTROLLERS = (
     controller.HOME,
     controller.SUDO,
     f"{controller.UNIT_FOLDER}/hostler-updates.",
+    f"{controller.UNIT_FOLDER}/{controller.RENTING}",
     f"{controller.UNIT_FOLDER}/{controller.SERVICE}",
 )
 DUE = "/etc/hostler/due/"  # <part>: a change was written, and the run ended before it was loaded

@@ -23,7 +23,7 @@ LOCK = "requirements.lock"
 BORN = (1980, 1, 1, 0, 0, 0)  # of each member: an archive knows nothing earlier
 SHARED = ("playbooks", "templates", "stacks")
 LEFT_OUT = ("__pycache__", "share")
-# What the controller imports. It rents nothing: no Pulumi, no AWS.
+# What the controller imports
 ROOTS = (
     "ansible-core",
     "ansible-runner",
@@ -39,6 +39,7 @@ ROOTS = (
     "tenacity",
     "uvicorn",
 )
+RENTING = ("boto3", "pulumi", "pulumi-aws")  # where it may rent, as well
 _ENTRY = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==", re.MULTILINE)
 
 
@@ -77,9 +78,11 @@ def _members() -> Iterator[tuple[str, Path]]:
 
 
 @cache
-def requirements() -> str:
-    """The part of the lock file that the controller needs: exact versions with the SHA-256 of each of their files."""
-    return "\n".join(_closure(entries((resources.share() / LOCK).read_text(encoding="utf-8")))) + "\n"
+def requirements(*, rents: bool = False) -> str:
+    """The part of the lock file that the controller needs: exact versions with the SHA-256 of each of their files.
+    `rents`: with Pulumi and AWS."""
+    every = entries((resources.share() / LOCK).read_text(encoding="utf-8"))
+    return "\n".join(_closure(every, (*ROOTS, *(RENTING if rents else ())))) + "\n"
 
 
 def entries(text: str) -> Mapping[str, str]:
@@ -89,10 +92,10 @@ def entries(text: str) -> Mapping[str, str]:
     return {name: text[start:end].rstrip() for (name, start), end in zip(starts, ends, strict=True)}
 
 
-def _closure(every: Mapping[str, str]) -> Iterator[str]:
+def _closure(every: Mapping[str, str], roots: tuple[str, ...]) -> Iterator[str]:
     """The roots, and what was locked because one of them asks for it."""
     wanted: set[str] = set()
-    fresh = {name for name in ROOTS if name in every}
+    fresh = {name for name in roots if name in every}
     while fresh:
         wanted |= fresh
         fresh = {

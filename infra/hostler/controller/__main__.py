@@ -1,5 +1,5 @@
-"""`python -m hostler.controller serve|tick|prove`: what runs all the time on the gateway's host, what its timer starts, and
-what `up` asks for a proof."""
+"""`python -m hostler.controller serve|tick|prove|rent SLOT`: what runs all the time on the gateway's host, what its timer
+starts, what `up` asks for a proof, and what rents a slot's machine again."""
 
 from __future__ import annotations
 
@@ -28,16 +28,30 @@ def main(words: list[str]) -> int:
     if words == ["prove"]:
         from hostler.controller.proof import prove
 
-        sys.stdout.write(json.dumps({"hosts": prove()}) + "\n")
+        told = {"hosts": prove(), "rents": _rents()}
+        sys.stdout.write(json.dumps(told) + "\n")
         return 0
     there = ways.folder()
-    if words not in (["tick"], ["serve"]) or there is None:
+    renting = len(words) == 2 and words[0] == "rent"
+    if (words not in (["tick"], ["serve"]) and not renting) or there is None:
         sys.stderr.write(
-            "usage: python -m hostler.controller serve|tick|prove, in the controller's container\n"
+            "usage: python -m hostler.controller serve|tick|prove|rent SLOT, in the controller's container\n"
         )
         return int(Exit.USAGE)
     own = Path(os.environ["HOME"])
+    if renting:
+        from hostler.controller.renting import rent
+
+        return rent(there, own, words[1])
     return serve(there, own) if words == ["serve"] else tick(there, own, time.time())
+
+
+def _rents() -> str:
+    """Why it could not rent; empty: it could, or is not to. The answer is the only line of standard output."""
+    from hostler.controller.renting import why_not
+
+    there = ways.folder()
+    return why_not(there) if there else ""
 
 
 def serve(there: Path, own: Path) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 from .types import Host, Ssh
 
 ENVIRONMENT = "HOSTLER_CONTROLLER"  # the controller's folder; not set: people run this
+RIGHTS = "HOSTLER_CONTROLLER_RENTS"  # set where that one has rights in the cloud, for as long as it rents
 ACCOUNT = "hostler-updates"  # on every host
 KEY = "/etc/hostler/tls/controller.key"
 HOSTS = "hosts.json"  # host -> {"used": as people's machine reached it, "address", "port", "host_key"}
@@ -28,10 +29,16 @@ def folder() -> Path | None:
     return Path(named) if named else None
 
 
+def has_rights() -> bool:
+    """Whether this process may ask the cloud: people's may, the controller's only while it rents."""
+    return folder() is None or bool(os.environ.get(RIGHTS))
+
+
 def through(host: Host) -> Host:
-    """The host as this process logs in to it. The same host where no controller runs, or where none of it was told."""
+    """The host as this process logs in to it. The same host where no controller runs, or where none of it was told; and a
+    machine that was rented since, as whoever rented it."""
     way = _ways().get(host.name)
-    if way is None:
+    if way is None or is_fresh(host):
         return host
     ssh = Ssh(
         address=str(way["address"]),
@@ -43,15 +50,23 @@ def through(host: Host) -> Host:
     return replace(host, ssh=ssh)
 
 
+def is_fresh(host: Host) -> bool:
+    """Whether it is a rented machine that the controller was told nothing of, or of another one in its slot."""
+    if folder() is None or host.owned or not host.ssh.address:
+        return False
+    way = _ways().get(host.name)
+    return way is None or way["used"] != host.ssh.address
+
+
 def used(host: Host) -> str | None:
     """The address by which people's machine reaches a host; None: ask this machine's own configuration."""
-    way = _ways().get(host.name)
+    way = None if is_fresh(host) else _ways().get(host.name)
     return str(way["used"]) if way else None
 
 
-def inner(name: str) -> str | None:
+def inner(host: Host) -> str | None:
     """The address by which the hosts reach each other, as it was when people looked."""
-    way = _ways().get(name)
+    way = None if is_fresh(host) else _ways().get(host.name)
     return str(way["address"]) if way else None
 
 

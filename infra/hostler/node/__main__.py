@@ -93,6 +93,8 @@ COMMANDS: Dict[str, Command] = {
     "controller-run": Command("site.controller", "run"),
     "controller-serve": Command("site.controller", "serve"),
     "controller-prove": Command("site.controller", "prove"),
+    "controller-rent": Command("site.controller", "rent", ("slot",)),
+    "controller-rent-run": Command("site.controller", "rent_run", ("slot",)),
     "controller-hold": Command("site.controller", "hold"),
     "controller-logs": Command("site.controller", "logs"),
     "ask": Command("probe.ask", "ask"),

@@ -121,6 +121,10 @@ class Fleet:
         )  # fmt: skip
         return renting.run()
 
+    def ready(self) -> None:
+        """Fetches the CLI and its AWS plugin where they are not there yet. Raises ProvisionError."""
+        self._runner.ensure_plugin()
+
     def retire(self, slots: Sequence[str]) -> tuple[str, ...]:
         """Ends the instances of these slots, and nothing else; the slots that were there. They are drained."""
         urns = state.slot_urns(self._document(), slots)

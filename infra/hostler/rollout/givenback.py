@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
 
 def of(
-    file: StackFile, cloud: Cloud, known: Mapping[str, Slot], *, wake: Collection[str] = ()
+    file: StackFile,
+    cloud: Cloud,
+    known: Mapping[str, Slot],
+    *,
+    wake: Collection[str] = (),
+    need: Collection[str] = (),
 ) -> dict[str, str]:
-    """The code of its end by slot, of those that gave themselves back and stay so; `wake`: pools that are woken. What
-    ended by a shutdown from inside did it itself; where AWS has forgotten how, what its pool does with idle machines
+    """The code of its end by slot, of those that gave themselves back and stay so; `wake`: pools, and `need`:
+    slots, that are woken. What ended by a shutdown from inside did it itself; where AWS has forgotten how, what its pool does with idle machines
     decides. Never one that nobody met: what ends that is the lease of its birth; nor the gateway's."""
     return {
         name: cloud.ended[name]
@@ -36,6 +41,7 @@ def of(
         if cloud.ended.get(name) in (live.BY_ITSELF, live.FORGOTTEN)
         and cloud.documents.get(name, {}).get("met")
         and name != cloud.home
+        and name not in need
         and (slot := known.get(name))
         and slot.state == "wanted"
         and slot.pool not in wake

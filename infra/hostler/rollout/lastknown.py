@@ -41,8 +41,8 @@ type Tell = Callable[[str], None]
 
 def known(file: StackFile, without: Tell | None = None) -> Cloud:
     """What is rented now. Where that cannot be found out: ProvisionError; or, where `without` hears of it, as it was last
-    known (`why` says why). The controller has no rights in the cloud: it never asks."""
-    if ways.folder():
+    known (`why` says why). The controller asks only while it rents: else it has no rights in the cloud."""
+    if not ways.has_rights():
         return _recalled(file, NO_RIGHTS)
     try:
         cloud = rented.known(file)

@@ -33,6 +33,7 @@ from hostler.rollout import (
     gates,
     home,
     releases,
+    rights,
     secret,
     seen_files,
     slots,
@@ -138,6 +139,7 @@ def draft(observation: Observation, record: Record, release: Release, placement:
             *too_old.notices(release, placement, observation.seen),
             *disk_room.notices(manifests, observation.seen, keep),
             *carrying.notices(observation.file, release, manifests, changes),
+            *rights.notices(observation, changes),
             *_unreached(observation.seen),
         ),
         manifests=manifests,
@@ -152,10 +154,13 @@ def draft(observation: Observation, record: Record, release: Release, placement:
 
 
 def _known_hosts(observation: Observation, record: Record) -> dict[str, Host]:
-    """How people reach them: the controller, which comes by another way, leaves what they wrote."""
-    kept = bool(ways.folder())
+    """How people reach them: the controller, which comes by another way, leaves what they wrote, but for machines that it
+    has rented itself."""
+    kept = {name for name in record.hosts if ways.folder()}
     return {
-        host.name: record.hosts[host.name] if kept and host.name in record.hosts else replace(host, where="")
+        host.name: record.hosts[host.name]
+        if host.name in kept and not ways.is_fresh(host)
+        else replace(host, where="")
         for host in observation.hosts
         if host.ssh.address
     }

@@ -40,10 +40,12 @@ OF_THE_MACHINE = ("machine", "instance", "region", "zone", "market", "price", "p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What one run does beside the file: pools whose machines all are wanted (`wake`), or none (`park`), and slots that
-    could not be filled and are gone on without (`leave`), or were filled by it (`filled`)."""
+    """What one run does beside the file: pools whose machines all are wanted (`wake`), or none (`park`); parked slots that
+    are wanted (`need`); and slots that could not be filled and are gone on without (`leave`), or were filled by it
+    (`filled`)."""
 
     wake: tuple[str, ...] = ()
+    need: tuple[str, ...] = ()
     park: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
@@ -189,10 +191,11 @@ def _host(file: StackFile, machine: Rented, document: Mapping[str, Any], key: st
 def decided(file: StackFile, cloud: Cloud, record: Record | None, turn: Turn) -> Cloud:
     """With what becomes of each slot, and what is known of its machine."""
     known: Mapping[str, Slot] = record.slots if record else {}
-    gave = givenback.of(file, cloud, known, wake=turn.wake)
+    gave = givenback.of(file, cloud, known, wake=turn.wake, need=turn.need)
     park = [name for name, slot in {**known, **pools(cloud)}.items() if slot.pool in turn.park]
     slots = decide(
-        file.stack, known, cloud.rented, wake=turn.wake, park=[*park, *gave], leave=turn.leave, filled=turn.filled
+        file.stack, known, cloud.rented, wake=turn.wake, need=turn.need, park=[*park, *gave], leave=turn.leave,
+        filled=turn.filled,
     )  # fmt: skip
     described = {name: _described(slot, cloud) for name, slot in slots.slots.items()}
     return replace(cloud, slots=replace(slots, slots=described), gave=gave)

@@ -22,11 +22,12 @@ from hostler.rollout.observe import look
 from hostler.rollout.planning import Draft
 from hostler.rollout.questions import Question, question, still_thinks
 from hostler.rollout.session import Session
-from hostler.stackfile.idling import has_page
+from hostler.stackfile.idling import has_page, rents
 
 ASK_S = 240.0
 WAKE_S = 3600.0  # the host has limits of its own
 PROVE_S = 240.0  # as long as its packages may take to come, once
+FETCH_S = 960.0  # the same of Pulumi, where it may rent
 ROUTED_S = 20.0  # the gateway checks each second, and waits a little after a failure
 PAUSE_S = 0.5
 
@@ -129,11 +130,14 @@ def controller(draft: Draft, run: Session) -> None:
     if not any(item.part is Part.CONTROLLER for item in draft.plan.manifests[run.gateway.name].units):
         return
     run.out.live("verify: the controller reaches each host")
-    found = run.call(run.gateway.name, "controller-prove", PROVE_S).get("hosts", {})
+    limit_s = FETCH_S if rents(draft.observation.file.stack) else PROVE_S
+    told = run.call(run.gateway.name, "controller-prove", limit_s)
+    found = told.get("hosts", {})
     silent = {name: found.get(name, "it was not asked") for name in run.transports if found.get(name, "none")}
     hosts = {host.name for host in draft.observation.hosts}
     if wrong := [_unreached(run.gateway.name, name, why) for name, why in silent.items() if name in hosts]:
         raise ConfigureError(*wrong)
+    _may_rent(draft, run, str(told.get("rents") or ""))
     run.out.say(
         f"the controller on {run.gateway.name} reaches {', '.join(sorted(hosts & set(run.transports)))}"
     )
@@ -144,6 +148,20 @@ def controller(draft: Draft, run: Session) -> None:
         run.out.say(
             f"page: {place}" + ("" if known else "; `hostler key add NAME --admin` makes a key for it")
         )
+
+
+def _may_rent(draft: Draft, run: Session, why: str) -> None:
+    """Raises ConfigureError where the stack file lets it rent, and it could not."""
+    if rents(draft.observation.file.stack) is None:
+        return
+    if why:
+        raise ConfigureError.of(
+            f"controller on {run.gateway.name}",
+            expected="it could rent a machine again that was given back: AWS, the state and Pulumi answer it",
+            got=why,
+            next_step="mend the secrets that controller.rents names, then `hostler up` again. Everything else is done",
+        )
+    run.out.say(f"the controller on {run.gateway.name} may rent again what is given back")
 
 
 def _unreached(home: str, name: str, why: str) -> Problem:

@@ -29,7 +29,7 @@ def rent(observation: Observation, fleet: Fleet, wish: CloudWish) -> RentResult:
     regions = sorted({way.region for slot in wish.slots for way in slot.candidates})
 
     def holdings() -> tuple[Holding, ...]:
-        return account.holdings(regions, wish.uid)
+        return account.holdings(regions, wish.uid, buckets=False)  # instances are what is looked for
 
     return fleet.rent(observation.owned, lambda name: observation.seen[name], wish, holdings=holdings)
 

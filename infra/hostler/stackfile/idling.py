@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from . import updating
 from .notes import Notes
-from .saving import Controller, Idle, Wake
+from .saving import Controller, Idle, Rents, Wake
 from .sections import HostEntry, Model, Pool, Stack
 
 SHORTEST_S = 10.0  # a shorter window would be over between two looks
@@ -70,6 +70,11 @@ def waiting(stack: Stack, model_name: str) -> Idle | None:
 def controlled(stack: Stack) -> bool:
     """Whether a controller is wanted that runs all the time; `updates` alone need none."""
     return isinstance(stack.controller, Controller)
+
+
+def rents(stack: Stack) -> Rents | None:
+    """By what that controller rents machines again that were given back; None: people do."""
+    return stack.controller.rents if isinstance(stack.controller, Controller) else None
 
 
 def has_page(stack: Stack) -> bool:
@@ -203,6 +208,8 @@ def _is_ipv4(text: str) -> bool:
 
 def check_controller(stack: Stack, notes: Notes) -> None:
     """Who would wake it, and who would tell? A rented gateway is not let in to the other hosts yet."""
+    if found := rents(stack):
+        _check_rents(found, stack, notes)
     if notes.troubled("pools") or notes.troubled("gateway") or "pools" in notes.unbuilt:
         return  # where the gateway is, is not known
     needs = list(_needs(stack))
@@ -215,6 +222,28 @@ def check_controller(stack: Stack, notes: Notes) -> None:
     for path in (*needs, *(["controller"] if controlled(stack) else [])):
         expected = "a gateway on a machine of your own: a rented one is not let in to the other hosts yet"
         notes.about(path, expected, "a gateway on a machine of AWS", "take it out")
+
+
+def _check_rents(found: Rents, stack: Stack, notes: Notes) -> None:
+    """It needs what a second laptop needs; and where nothing is given back, nothing is to be rented again."""
+    path = "controller.rents"
+    for key, name in (("credentials", found.credentials), ("passphrase", found.passphrase)):
+        if name and name not in stack.secrets and not notes.troubled("secrets"):
+            step = f"add it to secrets: {{{name}: {{file: ~/.config/hostler/{key}}}}}"
+            notes.about(f"{path}.{key}", "a name under `secrets`", f"{name}, which is not there", step)
+    sealed = stack.state is not None and stack.state.kms is not None
+    if not sealed and found.passphrase is None:
+        step = "name the secret that holds HOSTLER_PASSPHRASE, or give the state a KMS key: state: {kms: alias/hostler}"
+        notes.about(path, "a passphrase, with which the state's secrets are read", "none", step)
+    if not any(away_in_the_cloud(stack, name) for name in stack.pools) and not notes.troubled("pools"):
+        step = "take it out, or `idle: {after: 30m, do: terminate}` at a rented pool"
+        notes.about(path, "a rented pool whose machines are given back", "none", step)
+
+
+def away_in_the_cloud(stack: Stack, pool_name: str) -> bool:
+    """Whether machines of the pool are rented, and given back when they are idle."""
+    idle = stack.pools[pool_name].idle
+    return bool(stack.pools[pool_name].aws and idle and idle.do == "terminate")
 
 
 def _needs(stack: Stack) -> Iterator[str]:

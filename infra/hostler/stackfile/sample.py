@@ -60,11 +60,17 @@ def _key(key: Key, path: str, depth: int, *, live: bool) -> Iterator[str]:
         yield from _prose(summary(shape.item.kind), depth + 1)
         yield _line(f"{name}:", depth + 1, live)
         yield from _section(shape.item.kind, join(path, name), depth + 2, live=live)
-    elif isinstance(shape, Section):
+    elif isinstance(shape, Section) or (isinstance(shape, Either) and _is_deep(shape.section.kind)):
+        kind = shape.kind if isinstance(shape, Section) else shape.section.kind
         yield _line(f"{key.name}:", depth, live)
-        yield from _section(shape.kind, path, depth + 1, live=live)
+        yield from _section(kind, path, depth + 1, live=live)
     else:
         yield _line(f"{key.name}: {_value(key)}", depth, live)
+
+
+def _is_deep(kind: type) -> bool:
+    """Whether it is too much for one line."""
+    return any(isinstance(key.shape, Section) for key in keys_of(kind))
 
 
 def _item(kind: type, path: str, depth: int, *, live: bool) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .fields import Address, Currency, Mac, Price, Seconds, Text, Watts, Window, Word, entry
+from .fields import Address, Currency, Mac, Price, Seconds, SecretName, Text, Watts, Window, Word, entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +161,30 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rents:
+    """What the controller needs to rent a machine again that was given back, when a request waits for its model: what
+    `hostler wake POOL` does, within the budget. Short form: the secret with the AWS credentials."""
+
+    credentials: SecretName = entry(
+        "the secret that holds an AWS credentials file, of a user or role with no more than the rights that `plan` shows",
+        example="AWS_CREDENTIALS",
+    )
+    passphrase: SecretName | None = entry(
+        "the secret that holds the passphrase of the state (HOSTLER_PASSPHRASE); not needed with `state.kms`",
+        None,
+        example="STATE_PASSPHRASE",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Controller:
     """The process on the gateway's host that watches what is idle, wakes what sleeps, counts the money, raises alarms,
     and shows the page."""
 
     page: bool = entry("the status page at /hostler of the gateway, for an admin key", True)
+    rents: Rents | None = entry(
+        "lets a request bring back a machine that was given back; without it, it has no rights in the cloud, and `hostler "
+        "wake` does it",
+        None,
+        example="{credentials: AWS_CREDENTIALS, passphrase: STATE_PASSPHRASE}",
+    )

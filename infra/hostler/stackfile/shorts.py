@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .notes import nearest
 from .outside import Downloads, Notify, Secret, State, Updates
-from .saving import Budget, Idle, KeyBudget, Power, Wake
+from .saving import Budget, Idle, KeyBudget, Power, Rents, Wake
 from .sections import HostEntry, Model, Pool, Smoke
 from .tree import Items, Node, Pairs, Word
 
@@ -44,6 +44,7 @@ SHORT: dict[type, Short] = {
     Budget: Short(keys=("month",), words="an amount"),
     KeyBudget: Short(keys=("month",), words="an amount"),
     Notify: Short(keys=("url",), words="an address"),
+    Rents: Short(keys=("credentials",), words="a secret's name"),
     Updates: Short(keys=("engines", "models"), words="a word"),
 }
 _HOST = re.compile(r"(?:(?P<user>[^@]*)@)?(?P<address>\[[^\]]*\]|[^:]*|.*:.*:.*?)(?::(?P<port>[0-9]+))?")

@@ -111,6 +111,20 @@ def test_what_is_given_back_stays_so_until_it_is_woken() -> None:
     assert decide(stack(2, 2), kept, rented, wake=("burst",)).fill == ("burst-0", "burst-1")
 
 
+@pytest.mark.parametrize("count", [(0, 2), (1, 2), (2, 2), (0, 3)])
+def test_one_that_is_needed_is_filled_and_no_other(count: tuple[int, int]) -> None:
+    kept, rented = after(decide(stack(2, count[1]), {}, {}))
+    kept, rented = after(decide(stack(*count), kept, rented, park=("burst-0", "burst-1")))
+    needed = decide(stack(*count), kept, rented, need=("burst-1",))
+    assert (needed.fill, needed.retire) == (("burst-1",), ())
+    assert states(needed) == {**states(decide(stack(*count), kept, rented)), "burst-1": "wanted"}
+    there = {**rented, **machines("burst-1")}
+    again = decide(stack(*count), kept, there, need=("burst-1",), filled=("burst-1",))
+    assert (again.slots, again.fill, again.retire) == (needed.slots, (), ())
+    kept, rented = after(needed)
+    assert decide(stack(*count), kept, rented, need=("burst-1",)).slots == kept  # it is there already
+
+
 def test_a_higher_low_number_starts_what_never_ran() -> None:
     kept, rented = after(decide(stack(0, 2), {}, {}))
     assert decide(stack(2, 2), kept, rented).fill == ("burst-0", "burst-1")
@@ -143,7 +157,9 @@ def test_a_pool_that_left_retires() -> None:
 
 
 COUNTS = st.tuples(st.integers(0, 4), st.integers(0, 4)).map(lambda p: (min(p), max(max(p), 1)))
-STEPS = st.lists(st.tuples(COUNTS, st.sampled_from(["up", "wake", "sleep", "lost", "other"])), max_size=8)
+STEPS = st.lists(
+    st.tuples(COUNTS, st.sampled_from(["up", "wake", "need", "sleep", "lost", "other"])), max_size=8
+)
 
 
 @given(STEPS)
@@ -157,11 +173,13 @@ def test_always(steps: list[tuple[tuple[int, int], str]]) -> None:
             rented = dict(list(rented.items())[1:])
         if act == "other":
             aws = replace(aws, image="ubuntu-24.04" if aws.image == "nvidia" else "nvidia")
+        need = tuple(n for n, s in kept.items() if s.state == "parked")[:1] if act == "need" else ()
         decided = decide(
             stack(low, high, aws),
             kept,
             rented,
             wake=("burst",) if act == "wake" else (),
+            need=need,
             park=tuple(rented) if act == "sleep" else (),
         )
         if act != "sleep":  # a run looks again when it has filled them, and the record is still the old one
@@ -171,6 +189,7 @@ def test_always(steps: list[tuple[tuple[int, int], str]]) -> None:
                 kept,
                 there,
                 wake=("burst",) if act == "wake" else (),
+                need=need,
                 filled=decided.fill,
             )
             assert (second.slots, second.fill, second.retire) == (decided.slots, (), decided.retire)

@@ -15,7 +15,7 @@ import yaml
 from hostler import resources
 from hostler.configure import build, controller, difference, program, variables
 from hostler.hosts import ways
-from hostler.hosts.types import Absent, Seen, Value
+from hostler.hosts.types import Absent, Host, Seen, Ssh, Value
 from hostler.manifest.items import Manifest, Part
 from hostler.node.site import sites
 from worlds import configure_world as world
@@ -165,6 +165,81 @@ def test_the_controller_comes_by_its_own_way_and_plans_what_people_plan(as_contr
     assert ways.text() == (as_controller / ways.HOSTS).read_text()
 
 
+def rented_host(address: str = "198.51.100.7", name: str = "burst-0") -> Host:
+    return Host(name=name, pool="burst", ssh=Ssh(address=address, key="/k", host_key=KEY), owned=False)
+
+
+def test_a_machine_that_it_rented_itself_it_reaches_as_people_do(as_controller: Path) -> None:
+    """The way that it was told leads to the machine that the slot had before."""
+    told = json.loads((as_controller / ways.HOSTS).read_text())
+    before = {"used": "203.0.113.5", "address": "203.0.113.5", "port": 22, "host_key": "old"}
+    (as_controller / ways.HOSTS).write_text(json.dumps({**told, "burst-0": before}))
+    ways._read.cache_clear()
+    fresh, known = rented_host(), rented_host("203.0.113.5")
+    assert ways.is_fresh(fresh)
+    assert ways.is_fresh(rented_host(name="burst-1"))
+    assert (ways.through(fresh), ways.used(fresh), ways.inner(fresh)) == (fresh, None, None)
+    assert not ways.is_fresh(known)
+    assert ways.through(known).ssh.user == ways.ACCOUNT
+    assert (ways.used(known), ways.inner(known)) == ("203.0.113.5", "203.0.113.5")
+    assert not ways.is_fresh(world.hosts()[0])
+
+
+def test_nothing_is_fresh_where_people_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ways.ENVIRONMENT, raising=False)
+    assert not ways.is_fresh(rented_host())
+    assert ways.has_rights()
+
+
+def test_it_has_rights_only_while_it_rents(as_controller: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ways.RIGHTS, raising=False)
+    assert not ways.has_rights()
+    monkeypatch.setenv(ways.RIGHTS, "1")
+    assert ways.has_rights()
+
+
+RENTS = """
+controller: {rents: {credentials: AWS, passphrase: STATE}}
+secrets: {AWS: {file: aws}, STATE: {file: state}}
+"""
+BURST = "pools:\n  burst: {aws: {regions: eu-central-1, instances: g5.xlarge}}\n"
+
+
+def renting(known: dict[str, Seen], *more: Host) -> dict[str, Manifest]:
+    one = world.ALONE.replace("chat: {source", "chat: {pool: [rack, burst], source")
+    lines = one.replace("pools:\n", BURST).splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("secrets:")) + RENTS
+    parts = (world.stack(text), (*world.hosts(), *more), known, world.release(), world.placement())
+    return build.manifests(*parts, world.record(), {"AWS": "a" * 64, "STATE": "b" * 64})
+
+
+def test_what_it_needs_to_rent_is_on_the_gateways_host_alone() -> None:
+    home, plain = renting(seen())["gpu-1"], manifests()["gpu-1"]
+    assert of(home) >= {
+        "/etc/hostler/controller/secrets/AWS",
+        "/etc/hostler/controller/secrets/STATE",
+        "/etc/systemd/system/hostler-rent@.service",
+    }
+    assert "/etc/systemd/system/hostler-rent@.service" not in of(plain)
+    (pins,) = (file for file in home.files if file.path.endswith("/requirements.txt"))
+    assert "pulumi-aws==" in getattr(pins.content, "text", "")
+    assert not any("rent" in path or "secrets" in path for path in of(renting(seen())["gpu-2"]))
+
+
+def test_it_tells_itself_of_a_machine_that_it_rented(as_controller: Path) -> None:
+    told = json.loads((as_controller / ways.HOSTS).read_text())
+    known = seen()
+    known["burst-0"] = replace(known["gpu-2"], host="burst-0")
+
+    def written(*more: Host) -> dict[str, object]:
+        (file,) = (f for f in renting(known, *more)["gpu-1"].files if f.path.endswith("/hosts.json"))
+        return json.loads(getattr(file.content, "text", ""))
+
+    assert written() == told
+    way = {"used": "198.51.100.7", "address": "198.51.100.7", "port": 22, "host_key": KEY}
+    assert written(rented_host()) == {**told, "burst-0": way}
+
+
 def test_the_program_is_whole_and_the_same_each_time() -> None:
     program.archive.cache_clear()
     first = program.archive()
@@ -185,6 +260,9 @@ def test_its_packages_are_all_that_it_imports_and_nothing_that_rents() -> None:
     pins = program.entries(program.requirements())
     assert set(pins) > {"ansible-core", "paramiko", "cryptography", "cffi", "huggingface-hub", "tenacity"}
     assert not {"pulumi", "boto3", "pytest", "grpcio"} & set(pins)
+    more = set(program.entries(program.requirements(rents=True)))
+    assert more > {*pins, "pulumi", "pulumi-aws", "boto3", "botocore", "grpcio", "s3transfer"}
+    assert "pytest" not in more
     assert all("--hash=sha256:" in lines for lines in pins.values())
 
 

@@ -168,23 +168,34 @@ def test_the_proof_is_its_own_word(call: Call, ran: Ran) -> None:
 
 
 TIMER, SERVICE, TICK = running.TIMER, running.SERVICE, running.TICK
+RENTING = running.RENT % "*"
 ACTIVE = {"active": "active"}
 
 
 @pytest.mark.parametrize(
     ("states", "wanted", "due", "commands"),
     [
-        ({}, [TIMER], False, [f"start {TIMER}"]),
+        ({}, [TIMER], False, [f"start {TIMER}", f"stop {RENTING}"]),
         ({}, [TIMER, SERVICE], False, [f"start {TIMER}", f"start {SERVICE}"]),
         ({TIMER: ACTIVE, SERVICE: ACTIVE}, [TIMER, SERVICE], False, []),
         # what was brought anew is taken in; the timer's next turn does that by itself
         ({TIMER: ACTIVE, SERVICE: ACTIVE}, [TIMER, SERVICE], True, [f"stop {SERVICE}", f"start {SERVICE}"]),
         ({SERVICE: {"active": "activating"}}, [SERVICE], False, [f"stop {TICK}"]),
         # without a daemon-reload
-        ({TIMER: {**ACTIVE, "reload_due": True}}, [TIMER], False, [f"stop {TIMER}", f"start {TIMER}"]),
+        (
+            {TIMER: {**ACTIVE, "reload_due": True}},
+            [TIMER],
+            False,
+            [f"stop {TIMER}", f"start {TIMER}", f"stop {RENTING}"],
+        ),
         ({TIMER: ACTIVE, SERVICE: ACTIVE}, [SERVICE], False, [f"stop {TIMER}", f"stop {TICK}"]),
-        ({TIMER: ACTIVE, SERVICE: ACTIVE}, [], False, [f"stop {TIMER}", f"stop {SERVICE}", f"stop {TICK}"]),
-        ({}, [], False, [f"stop {TICK}"]),
+        (
+            {TIMER: ACTIVE, SERVICE: ACTIVE},
+            [],
+            False,
+            [f"stop {TIMER}", f"stop {SERVICE}", f"stop {TICK}", f"stop {RENTING}"],
+        ),
+        ({}, [], False, [f"stop {TICK}", f"stop {RENTING}"]),
     ],
 )
 def test_its_units(
@@ -299,21 +310,102 @@ def test_told_to_end_it_makes_room_for_its_successor(
 def test_what_ends_by_itself_goes_with_all_of_it(
     call: Call, ran: Ran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = ("hostler-controller-1700000000", "hostler-controller", "hostler_chat-0", "other")
+    there = (
+        "hostler-controller-1700000000",
+        "hostler-controller",
+        "hostler-rent-burst-0",
+        "hostler_chat-0",
+        "other",
+    )
     stopped: list[str] = []
     monkeypatch.setattr(docker, "containers", lambda: [{"Names": ["/" + name]} for name in there])
     monkeypatch.setattr(docker, "stop", lambda name, _: stopped.append(name))
     monkeypatch.setattr(units, "states", lambda _: {})
     monkeypatch.setattr(instances, "systemctl", lambda *words, **_: shell.Result(words, 0, "", ""))
     call("controller-timer", units={})
-    assert set(there[:2]) <= set(stopped)
-    assert not set(there[2:]) & set(stopped)
+    assert set(there[:3]) <= set(stopped)
+    assert not set(there[3:]) & set(stopped)
 
 
 def test_a_turn_that_goes_on_is_left_alone(call: Call, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "inspect", lambda _: {"State": {"Running": True}})
     assert call("controller-run")["changed"] is False
     assert ran.words == []
+
+
+def rents(state: str) -> bytes:
+    return json.dumps({"state": state, "at": 1.0, "why": ""}).encode()
+
+
+@pytest.mark.parametrize("goes", ["active", "activating", "failed", "inactive"])
+def test_a_machine_is_rented_in_a_unit_of_its_own(
+    call: Call, ran: Ran, monkeypatch: pytest.MonkeyPatch, goes: str
+) -> None:
+    """It outlives who asks; what became of the last one counts no more."""
+    files.write(sites.RENTS + "/burst-0.json", rents("failed"))
+    asked: list[str] = []
+
+    def systemctl(*words: str, **_: Any) -> shell.Result:
+        asked.append(" ".join(words))
+        return shell.Result(words, 0, goes + "\n", "")
+
+    monkeypatch.setattr(instances, "systemctl", systemctl)
+    already = goes in ("active", "activating")
+    assert call("controller-rent", slot="burst-0")["changed"] is not already
+    assert ("start --no-block hostler-rent@burst-0.service" in asked) is not already
+    assert files.read_json(sites.RENTS + "/burst-0.json")["state"] == ("failed" if already else "working")
+
+
+def test_a_machine_whose_unit_does_not_start(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = iter([0, 0, 1])
+    monkeypatch.setattr(
+        instances, "systemctl", lambda *words: shell.Result(words, next(results), "", "no such unit")
+    )
+    with pytest.raises(NodeError, match="no such unit"):
+        call("controller-rent", slot="burst-0")
+
+
+@pytest.mark.parametrize(
+    ("says", "rc", "state", "why"),
+    [
+        ("done", 0, "done", ""),
+        ("failed", 5, "failed", ""),  # its own word, with its own reason
+        ("", 137, "failed", "it was ended (137)"),
+        ("", 0, "done", ""),
+    ],
+)
+def test_what_became_of_it(
+    call: Call, ran: Ran, monkeypatch: pytest.MonkeyPatch, says: str, rc: int, state: str, why: str
+) -> None:
+    path = sites.RENTS + "/burst-0.json"
+    files.write(path, rents("done"))
+
+    def followed(words: Sequence[str]) -> int:
+        assert tuple(words)[-3:] == ("hostler.controller", "rent", "burst-0")
+        assert words[words.index("--name") + 1] == "hostler-rent-burst-0"
+        assert not any("SECRET" in word or "AWS" in word for word in words)
+        assert files.read_json(path)["state"] == "working"
+        if says:
+            files.write(path, rents(says))
+        return rc
+
+    monkeypatch.setattr(controller, "_followed", followed)
+    call("controller-rent-run", slot="burst-0")
+    told = files.read_json(path)
+    assert (told["state"], told["why"]) == (state, why)
+
+
+def test_where_it_may_rent_its_proof_has_time_to_fetch_pulumi(
+    call: Call, ran: Ran, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[float] = []
+    monkeypatch.setattr(shell, "run", lambda words, limit: limits.append(limit) or ran(words))
+    ran.stdout = '{"hosts": {}, "rents": "no credentials"}\n'
+    assert call("controller-prove")["rents"] == "no credentials"
+    pins = PINS + b"pulumi==3.259.0 --hash=sha256:00\n"
+    (root / sites.FOLDER.lstrip("/") / sites.PINS).write_bytes(pins)
+    call("controller-prove")
+    assert limits[-2:] == [controller.PROVE_S, controller.FETCH_S]
 
 
 def test_a_hold_and_its_end(call: Call, root: Path) -> None:

@@ -69,6 +69,12 @@ def wake_host(home: Host, wake: Mapping[str, Any]) -> None:
         agent_call(there, "wake-host", timeout=60.0, **wake)
 
 
+def rent(home: Host, slot: str) -> None:
+    """The gateway's host rents the slot's machine again, or is doing it already. Raises HostlerError."""
+    with closing(transport_for(home)) as there:
+        agent_call(there, "controller-rent", timeout=60.0, slot=slot)
+
+
 def _given(host: Host, op: str, run: str, waits: Waits, **request: Any) -> Done:
     with closing(transport_for(host)) as transport:
         answer = _conversation(transport, op, run, waits, request)

@@ -23,12 +23,13 @@ from hostler.controller.holder_serving import Serving
 from hostler.controller.holder_waking import Pace
 from hostler.controller.page.app import app
 from hostler.controller.page.source import Board, Series
-from hostler.controller.service import certificates, giving, meters
+from hostler.controller.service import acting, certificates, giving, meters
 from hostler.controller.service.accounts import Accounts
 from hostler.controller.service.gateway import RUN, Gateway
 from hostler.controller.service.hosts import known, seen_of
 from hostler.controller.service.keeper import Keeper
 from hostler.controller.service.rates import Rates
+from hostler.controller.service.rents import Rents
 from hostler.controller.service.teller import Teller
 from hostler.controller.service.waits import Waits
 from hostler.controller.service.wakes import Wakes
@@ -72,7 +73,8 @@ class Service:
         self._made: World | None = None
         self._keepers: dict[str, Keeper] = {}
         self._left: set[str] = set()  # hosts that were given back
-        self.wakes = Wakes(self.world, self._teller.event, out, self._teller.took)
+        rents = Rents(own, acting.rent, self._teller.took)
+        self.wakes = Wakes(self.world, self._teller.event, out, self._teller.took, rents)
         self._holder = Holder(self.wakes, str(run / "internal.sock"), Pace())
         self._giving = giving.Giving(out, self.gateway, self._teller.event, self.wakes)
         self._accounts = Accounts(self.file, own, out)

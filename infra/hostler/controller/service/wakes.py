@@ -1,4 +1,5 @@
-"""Waking what sleeps: an engine, a machine that is suspended; what was given back, only people rent again."""
+"""Waking what sleeps: an engine, a machine that is suspended, one that was given back, where the stack file lets the
+controller rent."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from hostler.console.out import Out
 from hostler.controller.holder_requests import RETRY_S
 from hostler.controller.holder_waking import WakeError
 from hostler.controller.service import acting
+from hostler.controller.service.rents import FailedError, Rents
 from hostler.controller.service.world import World
 from hostler.errors import HostlerError
 from hostler.hosts.types import Host
@@ -45,8 +47,10 @@ class Wakes:
     """What the holder asks (holder.Wakes). `world`: what is known now; `tell`: hears of a wake that failed, and of one that
     did not."""
 
-    def __init__(self, world: Callable[[], World], tell: Told, out: Out, took: dict[str, float]) -> None:
-        self._world, self._tell, self._out = world, tell, out
+    def __init__(
+        self, world: Callable[[], World], tell: Told, out: Out, took: dict[str, float], rents: Rents
+    ) -> None:
+        self._world, self._tell, self._out, self._rents = world, tell, out, rents
         self._took = took  # model -> seconds of its last wake
         self._begun: dict[str, float] = {}
         self._outages: dict[str, tuple[float, float]] = {}  # when it was first and last met
@@ -74,7 +78,7 @@ class Wakes:
             why = str(error.problems[0]) if error.problems else str(error)
             self._tell("wake failed", f"{model} did not wake: {why}", model)
             raise WakeError(why) from error
-        except GivenBackError:
+        except (GivenBackError, FailedError):
             raise
         except WakeError as error:
             self._tell("wake failed", f"{model} did not wake: {error.text}", model)
@@ -87,7 +91,9 @@ class Wakes:
                 del self._begun[model]
 
     def eta_s(self, model: str) -> float | None:
-        """By its last wake, else by the longest start that its hosts remember."""
+        """By its last wake, else by the longest start that its hosts remember; of a machine by the last of its pool."""
+        if (slot := self._rented(self._world(), model)) is not None:
+            return self._rents.eta_s(slot)
         whole = self._took.get(model) or self._world().past_start_s(model)
         if whole is None:
             return None
@@ -145,6 +151,9 @@ class Wakes:
         began = time.monotonic()
         while True:
             world = self._world()
+            if (slot := self._rented(world, model)) is not None:
+                self._rent(world, model, slot)
+                return
             by_state: dict[str, list[Replica]] = {}
             for replica in world.replicas(model):
                 by_state.setdefault(world.state(replica), []).append(replica)
@@ -158,14 +167,18 @@ class Wakes:
             if self.instead(model) and "loading" not in by_state:
                 known = known or self._outage_s(model) > SHORT_S
             if known or time.monotonic() - began > waits_s:
-                self._others(world, by_state)
+                self._others(world, model, by_state)
                 return
             time.sleep(PAUSE_S)
 
-    def _others(self, world: World, by_state: Mapping[str, list[Replica]]) -> None:
-        """None of them is asleep on a host that answers."""
+    def _others(self, world: World, model: str, by_state: Mapping[str, list[Replica]]) -> None:
+        """None of them is asleep on a host that answers. A rented one that does not may have ended itself."""
+        gone = [*by_state.get("parked", ()), *by_state.get("unknown", ())]
+        again = [one for one in gone if self._may_rent(world, one.members[0].host)]
         if off := by_state.get("off"):
             self._machine(world, off[0])
+        elif again:
+            self._rent(world, model, again[0].members[0].host)
         elif parked := by_state.get("parked"):
             slot = world.slot(parked[0].members[0].host)
             pool = slot.pool if slot else ""
@@ -174,6 +187,31 @@ class Wakes:
             )
         else:
             raise WakeError("none of its replicas sleeps; `hostler status` says what they do")
+
+    def _rent(self, world: World, model: str, slot: str) -> None:
+        if world.record is None:
+            raise WakeError("the gateway's host has not said yet what is rented")
+        self._out.say(f"{slot}: its machine is rented again, as {model} is asked for")
+        home = world.views[world.record.gateway_host].host
+        self._rents.rent(home, slot, lambda: self.ready(model))
+
+    @staticmethod
+    def _may_rent(world: World, host: str) -> bool:
+        slot, stack = world.slot(host), world.file.stack
+        if slot is None or slot.pool not in stack.pools or idling.rents(stack) is None:
+            return False
+        return idling.away_in_the_cloud(stack, slot.pool)
+
+    def _rented(self, world: World, model: str) -> str | None:
+        """The slot of which the machine is rented for it: under way already, or due, as all of its machines were given
+        back. None: none is."""
+        states = {replica.members[0].host: world.state(replica) for replica in world.replicas(model)}
+        if idling.rents(world.file.stack) is None or not states or "serves" in states.values():
+            return None
+        slots = [name for name in sorted(states) if world.slot(name)]
+        if going := next((name for name in slots if self._rents.under_way(name)), None):
+            return going
+        return slots[0] if slots and set(states.values()) == {"parked"} else None
 
     def _engines(self, world: World, asleep: list[Replica]) -> None:
         """All at once, and the first that is ready is enough: the others come meanwhile."""

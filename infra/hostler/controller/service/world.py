@@ -59,12 +59,13 @@ class World:
 
     def model(self, name: str) -> str:
         """For /v1/models: empty where the gateway knows best; asleep: a request wakes it; parked: it does not, as all its
-        machines were given back."""
+        machines were given back, and the controller may rent none."""
         states = {self.state(one) for one in self.replicas(name)}
         sleeps = {"asleep", "off", "parked"}
         if not states or not states <= sleeps or not idling.can_sleep(self.file.stack, name):
             return ""
-        return "parked" if states == {"parked"} else "asleep"
+        gone = states == {"parked"} and idling.rents(self.file.stack) is None
+        return "parked" if gone else "asleep"
 
     def past_start_s(self, model: str) -> float | None:
         """The longest start of one of its replicas, as hosts remember it."""

@@ -104,6 +104,8 @@ def _units(told: Told) -> None:
     ]
     for name in there:
         told.take("units", name, ran("systemctl", "stop", name, limit_s=running.END_S))
+    if os.path.lexists(files.at(running.FOLDER + running.RENT % "")):
+        instances.systemctl("stop", running.RENT % "*", timeout=running.END_S)
     if there and not told.dry and tenants.answers():
         sites.end_containers()
     if os.path.lexists(files.at(serve.FILES[0])):

@@ -1,4 +1,5 @@
-"""The controller on the gateway's host: Hostler itself in containers, one that stays and one that a timer starts.
+"""The controller on the gateway's host: Hostler itself in containers, one that stays, one that a timer starts, and one for
+each slot of which the machine is rented again.
 
 The container has nothing of the host but what it needs, and no rights but the network: it comes to every host, this one
 too, by SSH. What it runs: sites.py.
@@ -13,8 +14,8 @@ import subprocess
 import time
 from typing import Sequence, Tuple
 
-from ..base import files, shell
-from ..base.protocol import Answers, NodeError, Request, number, text
+from ..base import files, instances, shell
+from ..base.protocol import Answers, NodeError, Request, as_dict, identity, number, text
 from ..docker import docker
 from . import running, sites, sshkey
 from .sites import CLIENT, CONTAINER, FOLDER, KEPT, SERVING
@@ -23,6 +24,7 @@ HOLD, GO_ON = KEPT + "/hold.json", KEPT + "/go-on"
 ACCOUNT = "hostler-updates"  # on every host, with a rule for sudo
 SUDO = "/etc/sudoers.d/hostler-updates"
 PROVE_S = 180.0
+FETCH_S = 900.0  # where it may rent: for Pulumi, once
 
 
 def install(_request: Request, answers: Answers) -> int:
@@ -75,7 +77,7 @@ def prove(_request: Request, answers: Answers) -> int:
         site, _ = sites.made()
     name = CONTAINER + "-proof"
     docker.remove(name)
-    said = shell.run(_words(site, name, "prove"), PROVE_S)
+    said = shell.run(_words(site, name, "prove"), FETCH_S if sites.rents() else PROVE_S)
     if not said.ok:
         docker.remove(name)
         raise NodeError(
@@ -86,6 +88,44 @@ def prove(_request: Request, answers: Answers) -> int:
         )
     answers.say(**json.loads(said.stdout.splitlines()[-1]))
     return 0
+
+
+def rent(request: Request, answers: Answers) -> int:
+    """`controller-rent SLOT`: its machine, which was given back, is rented again, in a unit of its own that outlives who asks;
+    what becomes of it stands in `sites.RENTS`. One that goes on already is left alone."""
+    unit = running.RENT % identity(request, "slot")
+    goes = instances.systemctl("is-active", unit).stdout.strip() in ("active", "activating")
+    if not goes:
+        _becomes(identity(request, "slot"), "working")
+        instances.systemctl("reset-failed", unit)
+        result = instances.systemctl("start", "--no-block", unit)
+        if not result.ok:
+            raise NodeError("controller", "%s: %s" % (unit, result.why), "hostler up")
+    answers.say(changed=not goes, why="one is going on" if goes else "")
+    return 0
+
+
+def rent_run(request: Request, answers: Answers) -> int:
+    """`controller-rent-run SLOT`: what that unit runs. However its container ends, what stands there says so."""
+    slot = identity(request, "slot")
+    name = sites.RENTING + slot
+    with sites.alone():
+        site, _ = sites.made()
+    docker.remove(name)  # of a run that a reboot ended
+    _becomes(slot, "working")
+    rc = _followed(_words(site, name, "rent", after=(slot,)))
+    if as_dict(files.read_json(_word(slot))).get("state") == "working":
+        _becomes(slot, "failed" if rc else "done", "it was ended (%d)" % rc if rc else "")
+    answers.say(changed=True, why="it ended with %d" % rc)
+    return 0 if rc == 0 else 1
+
+
+def _becomes(slot: str, state: str, why: str = "") -> None:
+    files.write_json(_word(slot), {"state": state, "at": time.time(), "why": why}, 0o600)
+
+
+def _word(slot: str) -> str:
+    return "%s/%s.json" % (sites.RENTS, slot)
 
 
 def hold(request: Request, answers: Answers) -> int:
@@ -114,6 +154,8 @@ def logs(request: Request, answers: Answers) -> int:
         running.TICK,
         "--unit",
         running.SERVICE,
+        "--unit",
+        running.RENT % "*",
         "--lines",
         str(int(number(request, "lines", 100))),
     ]
@@ -130,7 +172,9 @@ def logs(request: Request, answers: Answers) -> int:
     return 0
 
 
-def _words(site: str, name: str, verb: str, more: Sequence[str] = ()) -> Tuple[str, ...]:
+def _words(
+    site: str, name: str, verb: str, more: Sequence[str] = (), after: Sequence[str] = ()
+) -> Tuple[str, ...]:
     """The container's command line: a root file system that nobody writes to, the controller's folder and key to read,
     its own state to write."""
     key = sshkey.private()
@@ -165,6 +209,7 @@ def _words(site: str, name: str, verb: str, more: Sequence[str] = ()) -> Tuple[s
         "-m",
         "hostler.controller",
         verb,
+        *after,
     )
 
 

@@ -19,9 +19,10 @@ from . import sites
 FOLDER = "/etc/systemd/system/"
 TIMER = "hostler-updates.timer"
 TICK = "hostler-updates.service"  # what it starts
+RENT = "hostler-rent@%s.service"  # by slot: its machine is rented again
 SERVICE = "hostler-controller.service"
 STARTED = (TIMER, SERVICE)
-FILES = tuple(FOLDER + name for name in (TIMER, TICK, SERVICE))
+FILES = tuple(FOLDER + name for name in (TIMER, TICK, SERVICE, RENT % ""))
 STATES = files.GATEWAY_RUN + "/states.json"  # what it says of models that sleep
 SPENT = files.GATEWAY_RUN + "/spent.map"  # and of keys whose budget is used up
 END_S = 660.0
@@ -34,6 +35,8 @@ def keep(request: Request, answers: Answers) -> int:
     changed = [_kept(name, wish, due) for name, wish in wanted.items()]
     if not wanted[TIMER]:
         instances.systemctl("stop", TICK, timeout=END_S)
+    if not wanted[SERVICE]:
+        instances.systemctl("stop", RENT % "*", timeout=END_S)
     if not any(wanted.values()):
         sites.end_containers()
         for folder in (sites.FOLDER, sites.STATE):

@@ -22,6 +22,8 @@ KEPT = STATE + "/state"  # the controller's own, over its runs
 SETTINGS, PROGRAM, PINS = "run.json", "hostler.zip", "requirements.txt"
 CONTAINER = "hostler-updates"  # a turn of the timer's
 SERVING = "hostler-controller"  # what stays
+RENTING = "hostler-rent-"  # and the slot of which it rents the machine
+RENTS = KEPT + "/rents"  # SLOT.json: what becomes of it
 BUSY = STATE + "/lock"
 DUE = files.DUE + "/controller"  # it was brought anew, and what stays was not started anew since
 BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -59,9 +61,9 @@ def end_containers() -> None:
 
 
 def former() -> List[str]:
-    """Containers of what stayed before, which give their last answers."""
+    """Containers of what stayed before, which give their last answers, and of what rents."""
     found = [str(name).lstrip("/") for one in docker.containers() for name in one.get("Names") or ()]
-    return sorted(name for name in found if name.startswith(SERVING + "-"))
+    return sorted(name for name in found if name.startswith((SERVING + "-", RENTING)))
 
 
 @contextlib.contextmanager
@@ -78,6 +80,11 @@ def settings() -> Json:
     if not {"image", "program", "requirements"} <= set(found):
         raise NodeError("controller", "%s/%s is not there, or damaged" % (FOLDER, SETTINGS), "hostler up")
     return found
+
+
+def rents() -> bool:
+    """Whether it may rent: its packages say so."""
+    return b"\npulumi" in b"\n" + (files.read(FOLDER + "/" + PINS) or b"")
 
 
 def made() -> Tuple[str, bool]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hostler.console.out import Out
+from hostler.controller import renting
 from hostler.controller.holder_waking import WakeError
-from hostler.controller.service import acting, wakes
+from hostler.controller.service import acting, rents, wakes
+from hostler.controller.service.rents import Rents
 from hostler.controller.service.wakes import Wakes
 from hostler.controller.service.world import World
 from hostler.errors import HostError
@@ -41,8 +45,9 @@ gateway: {host: gpu-2}
 class Stack:
     """A world that a test moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Path) -> None:
         self.file = configure_world.stack(STACK)
+        self.own, self.rented = own, "done"
         self.words = {"chat-0": IDLE, "chat-1": IDLE, "big-0": IDLE, "fixed-0": UNKNOWN, "naps-0": UNKNOWN}
         self.silent: set[str] = set()
         self.parked = False
@@ -106,8 +111,19 @@ class Stack:
             self.world,
             lambda event, text, _: self.told.append((event, text)),
             out,
-            took if took is not None else {},
+            took := took if took is not None else {},
+            Rents(self.own, self.rent, took),
         )
+
+    def rent(self, home: Host, slot: str) -> None:
+        """As the gateway's host does: it goes on by itself, and says what became of it."""
+        self.woken.append(f"{home.name} rents {slot}")
+        self.say(self.rented)
+
+    def say(self, state: str, ago_s: float = 0.0) -> None:
+        told = {"state": state, "at": time.time() - ago_s, "why": "no capacity" if state == "failed" else ""}
+        (self.own / renting.FOLDER).mkdir(exist_ok=True)
+        (self.own / renting.FOLDER / "burst-0.json").write_text(json.dumps(told))
 
 
 HOSTS = {"gpu-1": "rack", "gpu-2": "rack", "burst-0": "burst"}
@@ -121,8 +137,8 @@ REPLICAS = (
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
-    made = Stack()
+def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
+    made = Stack(tmp_path)
     monkeypatch.setattr(acting, "wake", made.wake)
     monkeypatch.setattr(acting, "wake_host", made.wake_host)
     monkeypatch.setattr(wakes, "PAUSE_S", 0.01)
@@ -186,6 +202,84 @@ def test_what_was_given_back(stack: Stack) -> None:
     assert found.value.retry_after_s == wakes.AFTER_PARKED_S
     assert stack.told == []  # nobody has to mend that
     assert stack.world().model("big") == "parked"  # no request wakes it
+
+
+RENTS = """
+controller: {rents: {credentials: AWS, passphrase: STATE}}
+secrets: {AWS: {file: aws}, STATE: {file: state}}
+"""
+
+
+@pytest.fixture
+def renter(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """Its controller may rent, and all machines were given back."""
+    stack.file = configure_world.stack(STACK + RENTS)
+    stack.parked = True
+    for name, value in (("LOOK_S", 0.01), ("ASK_S", 0.05), ("LIMIT_S", 2.0)):
+        monkeypatch.setattr(rents, name, value)
+    return stack
+
+
+def test_a_request_rents_it_again(renter: Stack) -> None:
+    took: dict[str, float] = {}
+    assert renter.world().model("big") == "asleep"
+    made = renter.made(took)
+    assert made.eta_s("big") == 300.0
+    made.wake_now("big")
+    assert renter.woken == ["gpu-2 rents burst-0"]
+    assert [event for event, _ in renter.told] == ["woken"]
+    assert set(took) == {"pool burst", "big"}
+    assert made.eta_s("big") == 1.0
+
+
+def test_what_goes_on_is_waited_for_also_by_the_next_process(renter: Stack) -> None:
+    """`up` on the way starts the controller anew: the slot is no longer parked, and its machine says nothing yet."""
+    renter.rented = "working"
+    renter.say("working", ago_s=1)
+    renter.parked = False
+    renter.silent.add("burst-0")
+    made = renter.made({"pool burst": 240.0})
+    assert made.eta_s("big") == pytest.approx(239.0, abs=1)
+    waiting = threading.Thread(target=made.wake_now, args=("big",))
+    waiting.start()
+    until = time.monotonic() + 5
+    while len(renter.woken) < 3 and time.monotonic() < until:  # whoever does it may have been killed
+        time.sleep(0.01)
+    assert waiting.is_alive()
+    renter.silent.clear()
+    renter.words["big-0"] = IDLE
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert set(renter.woken) == {"gpu-2 rents burst-0"}
+
+
+def test_one_that_failed_is_told_once_and_not_tried_by_each_request(renter: Stack) -> None:
+    renter.rented = "failed"
+    made = renter.made()
+    for words in ("its machine could not be rented: no capacity",) * 3:
+        with pytest.raises(WakeError, match=words) as caught:
+            made.wake_now("big")
+        assert 290 < caught.value.retry_after_s <= 300
+    assert renter.woken == ["gpu-2 rents burst-0"]
+    assert [event for event, _ in renter.told] == ["wake failed"]
+    renter.say("failed", ago_s=301)
+    renter.rented = "done"
+    made.wake_now("big")
+    assert len(renter.woken) == 2
+
+
+def test_one_that_takes_for_ever(renter: Stack) -> None:
+    renter.rented = "working"
+    with pytest.raises(WakeError, match="not there within 2 s"):
+        renter.made().wake_now("big")
+
+
+def test_one_that_ended_itself_while_nobody_looked(renter: Stack) -> None:
+    """The record says that it is wanted, and it does not answer."""
+    renter.parked = False
+    renter.silent.add("burst-0")
+    renter.made().wake_now("big")
+    assert renter.woken == ["gpu-2 rents burst-0"]
 
 
 @pytest.mark.parametrize("word", [LOADING, UNKNOWN])
