@@ -21,6 +21,7 @@ from .web import Request, Response
 PACKAGES = "python3,python3-pip,openssh-client,ca-certificates,curl,tzdata"
 PYTHON = "3.13"  # of trixie
 LOCK = HERE.parent.parent / "requirements.lock"
+PROGRAM = HERE.parent.parent / "infra/hostler/configure/program.py"  # which of them are needed
 
 
 def _root(tar: Path) -> None:
@@ -38,9 +39,10 @@ IMAGE = Image(
 
 
 def pins() -> str:
+    """With what it needs where it may rent."""
     from hostler.configure.program import requirements
 
-    return requirements()
+    return requirements(rents=True)
 
 
 def _wheels(path: Path) -> None:
@@ -69,7 +71,7 @@ def _image_key() -> str:
 
 @cache
 def _wheels_key() -> str:
-    return digest(PYTHON, LOCK)
+    return digest(PYTHON, LOCK, PROGRAM)
 
 
 class Index:
