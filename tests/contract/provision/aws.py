@@ -65,7 +65,7 @@ class Account:
 
     def reset(self) -> None:
         self.faults.clear()
-        self.faults.calls.clear()
+        self.faults.forget()
         urllib.request.urlopen(
             urllib.request.Request(f"{self._by_hand}/moto-api/reset", method="POST")
         ).close()

@@ -5,6 +5,9 @@ import os
 import shutil
 import sys
 import urllib.request
+from base64 import b32encode
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,12 @@ if TYPE_CHECKING:
 
 LOGIN = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "lab"}
 MOTO = {"MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "true", "MOTO_ENABLE_AMI_VALIDATION": "true"}
+
+
+def access_key(name: str) -> str:
+    """The operators' own without a name."""
+    found = b32encode(sha256(name.encode()).digest()).decode()
+    return f"AKIA{found[:16]}" if name else LOGIN["AWS_ACCESS_KEY_ID"]
 
 
 class Cloud:
@@ -92,6 +101,14 @@ class Cloud:
         operator.settle(LOGIN | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CA_BUNDLE": bundle})
         operator.ask_the_lab()
         return operator
+
+    def credentials(self, name: str, policy: Mapping[str, Any] | None = None) -> str:
+        """Another access key of the account, as the text of a file for AWS_SHARED_CREDENTIALS_FILE. With a policy it may do
+        nothing else."""
+        if policy is not None:
+            self._ask("permit", key=access_key(name), policy=policy)
+        secret = LOGIN["AWS_SECRET_ACCESS_KEY"]
+        return f"[default]\naws_access_key_id = {access_key(name)}\naws_secret_access_key = {secret}\n"
 
     # -- by hand
 
@@ -187,6 +204,15 @@ class Cloud:
     def calls(self) -> dict[str, int]:
         """How often each call came from operators, as SERVICE:ACTION; S3's by method."""
         return self._ask("state")["calls"]
+
+    def called(self, name: str = "") -> frozenset[str]:
+        """The rights, as IAM names them, that all calls with the credentials of this name needed; of the operators' own
+        without one. S3's reading of what it copies is part of it, and the tagging of what EC2 makes."""
+        return frozenset(self._ask("state")["called"].get(access_key(name), ()))
+
+    def refused(self) -> list[str]:
+        """`ACTION on resource: ARN`, of calls that a policy did not permit."""
+        return self._ask("state")["refused"]
 
     def _ask(self, verb: str, **words: Any) -> Any:
         url = f"http://{self.address}:{CONTROL}/_lab/{verb}"

@@ -12,6 +12,7 @@ from .api import Api
 from .faults import Fault, Faults
 from .machines import Machines
 from .patches import write_parameters
+from .rights import Permit, tags_in_moto
 from .wire import Environ
 
 SPOT_END = "Server.SpotInstanceTermination: Spot instance termination"
@@ -62,6 +63,9 @@ class Control:
     def do_stuck(self, instance: str, on: bool) -> None:
         self.machines.known[instance].stuck = on
 
+    def do_permit(self, key: str, policy: dict[str, Any]) -> None:
+        self.faults.permits[key] = Permit(policy, tags_in_moto)
+
     def do_clear(self) -> None:
         """No faults, no stuck instances; what is in the account stays."""
         self.faults.clear()
@@ -72,6 +76,8 @@ class Control:
         known = self.machines.known
         return {
             "calls": dict(self.faults.calls),
+            "called": {key: sorted(found) for key, found in self.faults.called.items()},
+            "refused": self.faults.refused,
             "instances": {i: str(m.host.directory) for i, m in known.items()},
         }
 
@@ -81,4 +87,4 @@ class Control:
         self.api.launched.clear()
         moto_api_backend.reset()
         write_parameters()
-        self.faults.calls.clear()
+        self.faults.forget()

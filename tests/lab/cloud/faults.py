@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any
 
+from .rights import Permit
 from .wire import Call
 
 
@@ -44,6 +45,9 @@ class Faults:
         self.lock = threading.Lock()
         self.wanted: list[Fault] = []
         self.calls: Counter[str] = Counter()
+        self.called: dict[str, set[str]] = {}  # the rights that an access key's calls needed
+        self.permits: dict[str, Permit] = {}  # what an access key may do; all others may do all
+        self.refused: list[str] = []
         self.capacity: list[dict[str, str]] = []  # rules of type and zone where none is left
         self.prices: list[dict[str, Any]] = []  # spot prices by type and zone, the last one counts
         self.quotas: dict[str, float] = {}
@@ -54,6 +58,12 @@ class Faults:
         with self.lock:
             action = call.action.split()[0] if call.service == "s3" else call.action
             self.calls[f"{call.service}:{action}"] += 1
+            self.called.setdefault(call.key, set()).update(call.rights)
+            permit = self.permits.get(call.key)
+            if permit and (missing := permit.refuses(call)):
+                self.refused += missing
+                said = f"User: {call.key} is not authorized to perform: {missing[0]}"
+                return Fault(code="denied", message=said)
             for fault in self.wanted:
                 if fault.meets(call):
                     if fault.times == 1:
@@ -71,6 +81,11 @@ class Faults:
                 one["times"] -= one["times"] > 0
                 return str(one["how"])
         return ""
+
+    def forget(self) -> None:
+        """Who called what, and who may what."""
+        for kept in (self.calls, self.called, self.permits, self.refused):
+            kept.clear()
 
     def clear(self) -> None:
         for kept in (self.wanted, self.capacity, self.prices, self.quotas, self.births):

@@ -2,9 +2,11 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
+
+from .rights import COPY, rights
 
 type Environ = dict[str, Any]
 type Headers = list[tuple[str, str]]
@@ -61,6 +63,9 @@ class Call:
     body: bytes
     form: dict[str, str]
     target: str
+    key: str = ""  # the access key that signed it
+    rights: frozenset[str] = field(default_factory=frozenset[str])  # the actions of IAM that it needs
+    copied: str = ""  # the object that S3 copies
 
     @property
     def protocol(self) -> str:
@@ -105,7 +110,9 @@ def read_call(environ: Environ) -> Call:
     region, service = (scope[2], scope[3]) if len(scope) > 3 else ("", "s3")
     place = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
     action = target.rpartition(".")[2] or form.get("Action") or place
-    return Call(service, action, region, body, form, target)
+    needs = rights(service, action, form, str(environ.get("QUERY_STRING", "")), environ)
+    key, copied = scope[0] if len(scope) > 3 else "", str(environ.get(COPY, ""))
+    return Call(service, action, region, body, form, target, key, needs, copied)
 
 
 def path_style(environ: Environ) -> None:

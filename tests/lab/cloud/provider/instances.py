@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from .types import TAGGED, Call, Cancelled, Partial, Type
-from .values import Values, aws_tags, clean, from_tags, pascal, truth
+from .values import Values, clean, from_tags, pascal, truth
 
 GONE = ("terminated", "shutting-down")
 DATA = {"userData", "userDataBase64"}
@@ -205,11 +205,7 @@ def _update(call: Call, id: str, old: Values, new: Values, changed: set[str]) ->
         call.retag(id, old)
     if "volumeTags" in changed:
         volume = old["rootBlockDevice"]["volumeId"]
-        dead = (old.get("volumeTags") or {}).keys() - (new.get("volumeTags") or {}).keys()
-        if dead:
-            call.ec2.delete_tags(Resources=[volume], Tags=[{"Key": key} for key in dead])
-        if new.get("volumeTags"):
-            call.ec2.create_tags(Resources=[volume], Tags=aws_tags(new["volumeTags"]))
+        call.set_tags(volume, old.get("volumeTags") or {}, new.get("volumeTags") or {})
     if "vpcSecurityGroupIds" in changed:
         modify(InstanceId=id, Groups=new.get("vpcSecurityGroupIds") or [])
     if "instanceInitiatedShutdownBehavior" in changed:

@@ -78,11 +78,14 @@ class Call:
 
     def retag(self, id: str, old: Values) -> None:
         """EC2's tags as they are wanted now."""
-        dead = [{"Key": key} for key in (old.get("tagsAll") or {}) if key not in self.tags]
-        if dead:
+        self.set_tags(id, old.get("tagsAll") or {}, self.tags)
+
+    def set_tags(self, id: str, before: Values, wanted: Values) -> None:
+        """Asks for what differs only, as the AWS provider does: a right may be for some keys alone."""
+        if dead := [{"Key": key} for key in before if key not in wanted]:
             self.ec2.delete_tags(Resources=[id], Tags=dead)
-        if self.tags:
-            self.ec2.create_tags(Resources=[id], Tags=aws_tags(self.tags))
+        if fresh := {key: value for key, value in wanted.items() if before.get(key) != value}:
+            self.ec2.create_tags(Resources=[id], Tags=aws_tags(fresh))
 
     def arn(self, service: str, tail: str) -> str:
         region = "" if service == "iam" else self.region
