@@ -107,7 +107,7 @@ def test_its_rights_are_shown_before_they_are_given(office: Desk, cloud: Cloud) 
         "the controller may spend money: its credentials are to have these rights and no others"
         in planned.out
     )
-    assert "ec2:RunInstances" in planned.out
+    assert "ec2:RunInstances" in planned.err
     done = office.up()
     assert "the controller on door-1 may rent again what is given back" in done.err
     assert office("plan", "--check").out == ""

@@ -1,0 +1,143 @@
+"""A machine that was given back, rented again by the controller: with which rights, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostler.controller import __main__ as program
+from hostler.controller import renting
+from hostler.errors import ProvisionError, StackFileError
+from hostler.hosts import ways
+from hostler.rollout import rented, stackkey, up
+
+STACK = """
+stack: office
+pools:
+  rack: [{address: gpu1.lan, name: gpu-1}]
+  burst: {aws: {regions: [eu-central-1], instances: [g5.xlarge]}, count: 0-2}
+models: {chat: {source: "hf:a/b-GGUF:Q4_K_M", pool: burst}}
+controller: {rents: {credentials: AWS, passphrase: STATE}}
+secrets: {AWS: {file: aws}, STATE: {env: env}}
+"""
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What `up` brought, and HOME beside it."""
+    folder = tmp_path / "controller"
+    (folder / "secrets").mkdir(parents=True)
+    (folder / "secrets/AWS").write_text("[default]\n")
+    (folder / "secrets/STATE").write_text("correct horse")
+    (folder / "stack.yaml").write_text(STACK)
+    (folder / ways.HOSTS).write_text("{}")
+    monkeypatch.setenv(ways.ENVIRONMENT, str(folder))
+    for name in (ways.RIGHTS, renting.CREDENTIALS, renting.PASSPHRASE):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return folder
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> list[Any]:
+    seen: list[Any] = []
+
+    def run(file: Any, _: Any, options: up.Options) -> None:
+        rights = (os.environ[renting.CREDENTIALS], os.environ[renting.PASSPHRASE], ways.has_rights())
+        seen.extend([file.stack.stack, options, rights])
+        if error:
+            raise error
+
+    monkeypatch.setattr(up, "up", run)
+    return seen
+
+
+def test_it_wakes_one_slot_with_the_rights_of_its_secrets(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = ran(monkeypatch)
+    assert not ways.has_rights()
+    assert program.main(["rent", "burst-0"]) == 0
+    stack, options, rights = seen
+    assert (stack, options.yes, options.pulumi, options.allow_downtime) == ("office", True, True, False)
+    assert options.turn == up.Turn(need=("burst-0",))
+    assert rights == (str(there / "secrets/AWS"), "correct horse", True)
+    found = renting.said(tmp_path, "burst-0")
+    assert found
+    assert (found.state, found.why) == (renting.DONE, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "why"),
+    [
+        (ProvisionError.of("burst-0", expected="a machine", got="no capacity"), 5, "no capacity"),
+        (KeyboardInterrupt(), 130, "it was told to end"),
+    ],
+)
+def test_what_became_of_it(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, why: str
+) -> None:
+    ran(monkeypatch, error)
+    assert renting.rent(there, tmp_path, "burst-0") == code
+    found = renting.said(tmp_path, "burst-0")
+    assert found
+    assert found.state == renting.FAILED
+    assert why in found.why
+
+
+def test_a_bug_is_said_and_raised(there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran(monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        renting.rent(there, tmp_path, "burst-0")
+    found = renting.said(tmp_path, "burst-0")
+    assert found
+    assert "a bug in hostler" in found.why
+
+
+def test_without_its_word_in_the_stack_file_it_has_no_rights(there: Path, tmp_path: Path) -> None:
+    (there / "stack.yaml").write_text(STACK.replace("{rents: {credentials: AWS, passphrase: STATE}}", "{}"))
+    assert renting.rent(there, tmp_path, "burst-0") == int(StackFileError.code)
+    assert not ways.has_rights()
+    assert renting.why_not(there) == ""
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"state": "done"}', '{"state": "done", "at": "x"}'])
+def test_a_word_that_is_damaged_is_none(tmp_path: Path, text: str) -> None:
+    assert renting.said(tmp_path, "burst-0") is None
+    (tmp_path / "rents").mkdir()
+    (tmp_path / "rents/burst-0.json").write_text(text)
+    assert renting.said(tmp_path, "burst-0") is None
+
+
+class Fleet:
+    def __init__(self, asked: list[str]) -> None:
+        self.asked = asked
+
+    def ready(self) -> None:
+        self.asked.append("Pulumi")
+
+
+def test_the_proof_asks_all_that_a_rent_needs(
+    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(rented, "known", lambda _: asked.append("AWS"))
+    monkeypatch.setattr(rented, "fleet_of", lambda _: Fleet(asked))
+    monkeypatch.setattr(stackkey, "public", lambda *_: asked.append("the passphrase"))
+    assert program.main(["prove"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"hosts": {}, "rents": ""}
+    assert asked == ["AWS", "the passphrase", "Pulumi"]
+
+    def wrong(*_: Any) -> None:
+        raise ProvisionError.of("stack office", expected="the passphrase", got="another one")
+
+    monkeypatch.setattr(stackkey, "public", wrong)
+    assert "got another one" in renting.why_not(there)
+
+
+@pytest.mark.parametrize("words", [["rent"], ["rent", "burst-0", "burst-1"], ["lend", "burst-0"]])
+def test_other_words(there: Path, words: list[str]) -> None:
+    assert program.main(words) == 2
