@@ -105,7 +105,7 @@ def test_its_rights_are_shown_before_they_are_given(office: Desk, cloud: Cloud) 
     planned = office("plan", "--check", code=10)
     assert (
         "the controller may spend money: its credentials are to have these rights and no others"
-        in planned.out
+        in planned.err
     )
     assert "ec2:RunInstances" in planned.err
     done = office.up()

@@ -28,7 +28,7 @@ def main(words: list[str]) -> int:
     if words == ["prove"]:
         from hostler.controller.proof import prove
 
-        told = {"hosts": prove(), "rents": _rents()}
+        told = {"hosts": prove(), "rents": _rents(Path(os.environ["HOME"]))}
         sys.stdout.write(json.dumps(told) + "\n")
         return 0
     there = ways.folder()
@@ -42,16 +42,16 @@ def main(words: list[str]) -> int:
     if renting:
         from hostler.controller.renting import rent
 
-        return rent(there, own, words[1])
+        return rent(there, own, words[1], held(own, time.time()))
     return serve(there, own) if words == ["serve"] else tick(there, own, time.time())
 
 
-def _rents() -> str:
+def _rents(own: Path) -> str:
     """Why it could not rent; empty: it could, or is not to. The answer is the only line of standard output."""
     from hostler.controller.renting import why_not
 
     there = ways.folder()
-    return why_not(there) if there else ""
+    return why_not(there, own) if there else ""
 
 
 def serve(there: Path, own: Path) -> int:

@@ -7,47 +7,60 @@ is kept here from one run to the next (Pulumi's program and plugin, 500 MB) lies
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostler import operator
 from hostler.console.out import Out
+from hostler.controller.interrupted import mine
 from hostler.controller.stand import reason
-from hostler.errors import Exit, HostlerError, StackFileError
+from hostler.errors import Exit, HostlerError, RefusedError, StackFileError
 from hostler.hosts import ways
-from hostler.rollout import rented, secret, stackkey, up
+from hostler.manifest.items import Effect
+from hostler.rollout import observe, rented, secret, stackkey, up
+from hostler.rollout.planning import Draft
 from hostler.stackfile import idling
 from hostler.stackfile.load import load
 from hostler.stackfile.sections import StackFile
 
 FOLDER = "rents"  # SLOT.json: what became of it, also written by the agent: node/site/controller.py
 WORKING, DONE, FAILED = "working", "done", "failed"
+SCRATCH = "scratch"
 CREDENTIALS = "AWS_SHARED_CREDENTIALS_FILE"
 PASSPHRASE = "HOSTLER_PASSPHRASE"  # noqa: S105 the name of a variable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """`at` in seconds since 1970: when it began, or ended."""
+    """`at` in seconds since 1970: when it began, or ended; `failures`: one after the other, until now."""
 
     state: str
     at: float
     why: str = ""
+    failures: int = 0
 
 
-def rent(there: Path, own: Path, slot: str) -> int:
-    """The exit code of `hostler wake`. `there`: what `up` brought; `own`: where what becomes of it is written."""
+def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
+    """The exit code of `hostler wake`. `there`: what `up` brought; `own`: where what becomes of it is written; `held`: why
+    somebody wants nothing to be changed."""
     out = Out(stdout=sys.stderr)
     _say(own, slot, WORKING)
     try:
         file = load(there / "stack.yaml")
-        entitle(there, file)
-        turn = up.Turn(need=(slot,))
-        up.up(file, out, up.Options(yes=True, turn=turn, why=f"wake {slot}, as a request waits"))
+        if held:
+            raise _refused(slot, "nobody who wants nothing to be changed", held, "hostler update --go-on")
+        entitle(there, own, file)
+        _refuse_unapplied(file, slot)
+        why = f"wake {slot}, as requests wait"
+        only = functools.partial(_refuse_more, slot)
+        up.up(file, out, up.Options(yes=True, turn=up.Turn(need=(slot,)), why=why, check=only))
     except HostlerError as error:
         out.error(error)
         _say(own, slot, FAILED, reason(error))
@@ -62,14 +75,42 @@ def rent(there: Path, own: Path, slot: str) -> int:
     return 0
 
 
-def why_not(there: Path) -> str:
+def _refuse_unapplied(file: StackFile, slot: str) -> None:
+    """What people have begun is theirs to end: their change that was interrupted, or a newer stack file."""
+    record = observe.observe(file, pulumi=False).record
+    if record is None:
+        return
+    journal = record.journal
+    if journal and not mine(journal):
+        got = f"a change by {journal.who} that is under way, or was interrupted"
+        raise _refused(slot, "a stack that is at rest", got, "hostler rollout status")
+    if not journal and record.applied != file.text:
+        raise _refused(slot, "the stack file that was applied last", "another one here", "hostler up")
+
+
+def _refuse_more(slot: str, draft: Draft) -> None:
+    """One slot, and what it needs: other machines, strays, and changes that would touch what serves are people's."""
+    cloud = draft.observation.cloud
+    if more := [name for name in (cloud.slots.fill if cloud else ()) if name != slot]:
+        raise _refused(slot, "to rent it alone", f"{', '.join(more)} would be rented, too", "hostler up")
+    changes = [one for one in draft.plan.changes if one.effect is not Effect.NONE and one.host != slot]
+    if touched := [one for one in changes if one.replica]:
+        got = f"{touched[0].host}: {touched[0].item} ({touched[0].why})"
+        raise _refused(slot, "a change that takes nothing from what serves", got, "hostler plan")
+
+
+def _refused(slot: str, expected: str, got: str, step: str) -> RefusedError:
+    return RefusedError.of(slot, expected=expected, got=got, next_step=step)
+
+
+def why_not(there: Path, own: Path) -> str:
     """Why it could not rent: its credentials, the state, its passphrase, Pulumi and its plugin, which are fetched now where
     they are not there yet. Empty: it could, or is not to."""
     try:
         file = load(there / "stack.yaml")
         if idling.rents(file.stack) is None:
             return ""
-        entitle(there, file)
+        entitle(there, own, file)
         rented.known(file)
         fleet = rented.fleet_of(file)
         stackkey.public(file, fleet)
@@ -79,8 +120,9 @@ def why_not(there: Path) -> str:
     return ""
 
 
-def entitle(there: Path, file: StackFile) -> None:
-    """From now on this process has the rights that the stack file gives the controller. Raises StackFileError."""
+def entitle(there: Path, own: Path, file: StackFile) -> None:
+    """From now on this process has the rights that the stack file gives the controller, and a folder for what Pulumi's
+    installer runs: nothing is run from the container's own /tmp. Raises StackFileError."""
     found = idling.rents(file.stack)
     if found is None:
         raise StackFileError.of(
@@ -93,17 +135,25 @@ def entitle(there: Path, file: StackFile) -> None:
     os.environ[CREDENTIALS] = str(there / "secrets" / found.credentials)
     if found.passphrase:
         os.environ[PASSPHRASE] = secret.value(file, found.passphrase)
+    scratch = own / SCRATCH
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
 
 
 def said(own: Path, slot: str) -> Said | None:
     """What became of the last one; None: there was none."""
     try:
         found = json.loads((own / FOLDER / f"{slot}.json").read_text(encoding="utf-8"))
-        return Said(state=str(found["state"]), at=float(found["at"]), why=str(found.get("why") or ""))
-    except (OSError, ValueError, KeyError, TypeError):
+        why, failures = str(found.get("why") or ""), int(found.get("failures") or 0)
+        return Said(state=str(found["state"]), at=float(found["at"]), why=why, failures=failures)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _say(own: Path, slot: str, state: str, why: str = "") -> None:
     (own / FOLDER).mkdir(mode=0o700, exist_ok=True)
-    operator.write_json(own / FOLDER / f"{slot}.json", {"state": state, "at": time.time(), "why": why})
+    before = said(own, slot)
+    failures = 0 if state == DONE or before is None else before.failures
+    told = {"state": state, "at": time.time(), "why": why, "failures": failures + (state == FAILED)}
+    operator.write_json(own / FOLDER / f"{slot}.json", told)

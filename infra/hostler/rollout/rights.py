@@ -64,6 +64,11 @@ def notices(observation: Observation, changes: Iterable[Change]) -> Iterator[Not
     found = idling.rents(file.stack)
     if found is None or cloud is None:
         return
+    for name in cloud.slots.retire:
+        slot = cloud.slots.slots[name]
+        if slot.state == "parked" and idling.away_in_the_cloud(file.stack, slot.pool):
+            text = "the next request for what it serves rents it again, as controller.rents lets it"
+            yield Notice(level="note", where=name, text=text)
     if not any(change.item.endswith(f"/secrets/{found.credentials}") for change in changes):
         return
     where = file.where(WHERE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hostler.console.out import Out
-from hostler.errors import HostError, HostlerError
+from hostler.errors import HostError, HostlerError, LockedError
 from hostler.hosts import ways
 from hostler.hosts.calls import agent_call
 from hostler.hosts.connect import transport_for
@@ -21,6 +21,7 @@ from hostler.record import store
 from hostler.record.types import Record
 
 END_DOWNLOADS_S = 10.0
+RENTING_S = 1800.0  # in which whoever changes something is done
 BRIEF_S = 120.0  # in which the controller lets go of a lock that it has for a moment
 PAUSE_S = 0.5
 END_S = 960.0  # an interrupted run's package manager is waited for, and an exchange that goes back
@@ -136,13 +137,14 @@ def session(
 
 def _locked(stack: ExitStack, home: Transport, out: Out, why: str, run_id: str = "") -> Lock:
     """The controller has the lock for seconds, where it gives back what is idle: people wait for that. The controller
-    itself looks again later. Raises LockedError."""
-    until = time.monotonic() + (0.0 if ways.folder() else BRIEF_S)
+    itself looks again later; where it rents, for people who wait, it waits for anybody. Raises LockedError."""
+    rents = ways.folder() is not None and ways.has_rights()
+    until = time.monotonic() + (RENTING_S if rents else 0.0 if ways.folder() else BRIEF_S)
     while True:
         try:
             return stack.enter_context(Lock(home, why, run_id=run_id))
-        except BrieflyLockedError as error:
-            if time.monotonic() >= until:
+        except LockedError as error:
+            if time.monotonic() >= until or not (rents or isinstance(error, BrieflyLockedError)):
                 raise
             out.live(f"waiting: {error.problems[0].got}")
             time.sleep(PAUSE_S)

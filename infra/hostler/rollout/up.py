@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hostler.configure.types import Change, Plan
@@ -57,6 +57,7 @@ class Options:
         True  # the controller has neither Pulumi nor rights in the cloud: what is rented stays as it is
     )
     bake_s: int = 0  # how long the first replica of each model is watched at least
+    check: Callable[[Draft], None] = lambda _: None  # raises what speaks against each plan that is made
 
 
 def up(file: StackFile, out: Out, options: Options) -> Draft | None:
@@ -78,6 +79,7 @@ def up(file: StackFile, out: Out, options: Options) -> Draft | None:
         show.show(draft.plan, out, details=options.details)
     gates.refuse(draft.plan, allow_downtime=options.allow_downtime)
     budgets.refuse(draft.observation)
+    options.check(draft)
     out.say(show.summary(draft.plan))
     if settled(draft):
         givenback.note(observation, out)
@@ -137,6 +139,7 @@ def _expanded(draft: Draft, out: Out, options: Options) -> Draft | None:
         out.say(STAYS)
         return None
     fresh = planning.make(observation, release=draft.plan.release)
+    options.check(fresh)
     if not renting.as_predicted(draft.plan.placement, fresh.plan.placement):
         out.say("note: the rented machines are not as predicted; this is the plan now")
         show.show(fresh.plan, out.narrating(), details=options.details)

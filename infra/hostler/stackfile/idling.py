@@ -210,6 +210,13 @@ def check_controller(stack: Stack, notes: Notes) -> None:
     """Who would wake it, and who would tell? A rented gateway is not let in to the other hosts yet."""
     if found := rents(stack):
         _check_rents(found, stack, notes)
+    for name, pool in stack.pools.items():
+        if pool.start and not away_in_the_cloud(stack, name):
+            step = "take it out, or `idle: {after: 30m, do: terminate}` at a rented pool"
+            notes.about(f"pools.{name}.start", "a rented pool whose machines are given back", name, step)
+        elif pool.start and not found:
+            step = "controller: {rents: {credentials: AWS_CREDENTIALS, passphrase: STATE_PASSPHRASE}}"
+            notes.about(f"pools.{name}.start", "a controller that may rent", "none", step)
     if notes.troubled("pools") or notes.troubled("gateway") or "pools" in notes.unbuilt:
         return  # where the gateway is, is not known
     needs = list(_needs(stack))
@@ -243,7 +250,7 @@ def _check_rents(found: Rents, stack: Stack, notes: Notes) -> None:
 def away_in_the_cloud(stack: Stack, pool_name: str) -> bool:
     """Whether machines of the pool are rented, and given back when they are idle."""
     idle = stack.pools[pool_name].idle
-    return bool(stack.pools[pool_name].aws and idle and idle.do == "terminate")
+    return bool(stack.pools[pool_name].aws and idle and idle.do == "terminate" and not idle.shadow)
 
 
 def _needs(stack: Stack) -> Iterator[str]:

@@ -11,7 +11,8 @@ from .fields import Address, Currency, Mac, Price, Seconds, SecretName, Text, Wa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """When a rented host is started on demand."""
+    """When a rented machine that was given back is started on demand: at every look for so long, so many requests to one
+    model wait at its engines and at the gateway."""
 
     queue: int = entry("requests waiting", 4, least=1, most=10000)
     duration: Seconds = entry("for how long", 60.0, name="for", example="60s")

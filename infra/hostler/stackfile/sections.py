@@ -89,7 +89,11 @@ class Pool:
         None,
         example="0-2",
     )
-    start: Start | None = entry("when a rented machine is started on demand", None, built=False)
+    start: Start | None = entry(
+        "when a machine that was given back is rented again beside those that serve, as their requests queue; it needs "
+        "controller.rents",
+        None,
+    )
     idle: Idle | None = entry(
         "what happens to idle machines; rented ones are ended after 30m if not given, but where the gateway is, or may be",
         None,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hostler.configure.types import Change
 from hostler.controller import __main__ as program
 from hostler.controller import renting
 from hostler.errors import ProvisionError, StackFileError
 from hostler.hosts import ways
-from hostler.rollout import rented, stackkey, up
+from hostler.manifest.items import Effect, Part
+from hostler.record.types import Journal, Record
+from hostler.rollout import observe, rented, stackkey, up
 
 STACK = """
 stack: office
@@ -39,7 +43,17 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (ways.RIGHTS, renting.CREDENTIALS, renting.PASSPHRASE):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(
+        observe, "observe", lambda *_, **__: Looked(Record(uid="u", stack="office", applied=STACK))
+    )
     return folder
+
+
+class Looked:
+    def __init__(self, record: Record | None) -> None:
+        self.record = record
 
 
 def ran(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> list[Any]:
@@ -47,6 +61,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> 
 
     def run(file: Any, _: Any, options: up.Options) -> None:
         rights = (os.environ[renting.CREDENTIALS], os.environ[renting.PASSPHRASE], ways.has_rights())
+        assert tempfile.gettempdir() == os.environ["TMPDIR"] != "/tmp"
         seen.extend([file.stack.stack, options, rights])
         if error:
             raise error
@@ -101,7 +116,84 @@ def test_without_its_word_in_the_stack_file_it_has_no_rights(there: Path, tmp_pa
     (there / "stack.yaml").write_text(STACK.replace("{rents: {credentials: AWS, passphrase: STATE}}", "{}"))
     assert renting.rent(there, tmp_path, "burst-0") == int(StackFileError.code)
     assert not ways.has_rights()
-    assert renting.why_not(there) == ""
+    assert renting.why_not(there, tmp_path) == ""
+
+
+def test_each_failure_is_counted_until_one_works(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    for error in (ProvisionError.of("x", expected="a", got="b"), KeyboardInterrupt(), None):
+        ran(monkeypatch, error)
+        renting.rent(there, tmp_path, "burst-0")
+        found = renting.said(tmp_path, "burst-0")
+        assert found
+        counts.append(found.failures)
+    assert counts == [1, 2, 0]
+
+
+def journal(who: str) -> Journal:
+    return Journal(run="r", stage="apply", release=1, who=who, since=1.0, file="f")
+
+
+@pytest.mark.parametrize(
+    ("record", "held", "why"),
+    [
+        (Record(uid="u", stack="office", applied="another"), "", "another one here"),
+        (
+            Record(uid="u", stack="office", applied=STACK, journal=journal("anna@desk")),
+            "",
+            "a change by anna@desk",
+        ),
+        (Record(uid="u", stack="office", applied=STACK), "an exam (anna)", "an exam"),
+        (Record(uid="u", stack="office", applied="x", journal=journal(f"{ways.ACCOUNT}@door")), "", ""),
+        (None, "", ""),
+    ],
+)
+def test_what_people_have_begun_is_theirs(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Record | None, held: str, why: str
+) -> None:
+    seen = ran(monkeypatch)
+    monkeypatch.setattr(observe, "observe", lambda *_, **__: Looked(record))
+    assert renting.rent(there, tmp_path, "burst-0", held) == (9 if why else 0)
+    assert bool(seen) is not bool(why)
+    found = renting.said(tmp_path, "burst-0")
+    assert found
+    assert why in found.why
+
+
+class Draft:
+    """As a plan is made from it."""
+
+    def __init__(self, fill: tuple[str, ...], *changes: Change) -> None:
+        self.plan, self.observation, self.cloud = self, self, self
+        self.slots, self.fill, self.changes = self, fill, changes
+
+
+def change(host: str, replica: str = "", effect: Effect = Effect.NONE) -> Change:
+    return Change(
+        host=host, part=Part.BASE, item="x", action="change", now="", then="", why="it differs", replica=replica,
+        effect=effect,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("draft", "why"),
+    [
+        (Draft(("burst-0",), change("burst-0", "chat-0", Effect.DRAIN), change("gpu-1")), ""),
+        (Draft((), change("gpu-1", "", Effect.DRAIN)), ""),
+        (Draft(("burst-0", "burst-1")), "burst-1 would be rented, too"),
+        (Draft(("burst-0",), change("gpu-1", "chat-1", Effect.DRAIN)), "gpu-1: x (it differs)"),
+    ],
+)
+def test_nothing_else_is_rented_or_drained(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draft: Any, why: str
+) -> None:
+    monkeypatch.setattr(up, "up", lambda _, __, options: options.check(draft))
+    assert renting.rent(there, tmp_path, "burst-0") == (9 if why else 0)
+    found = renting.said(tmp_path, "burst-0")
+    assert found
+    assert why in found.why
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"state": "done"}', '{"state": "done", "at": "x"}'])
@@ -121,7 +213,7 @@ class Fleet:
 
 
 def test_the_proof_asks_all_that_a_rent_needs(
-    there: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(rented, "known", lambda _: asked.append("AWS"))
@@ -135,7 +227,7 @@ def test_the_proof_asks_all_that_a_rent_needs(
         raise ProvisionError.of("stack office", expected="the passphrase", got="another one")
 
     monkeypatch.setattr(stackkey, "public", wrong)
-    assert "got another one" in renting.why_not(there)
+    assert "got another one" in renting.why_not(there, tmp_path)
 
 
 @pytest.mark.parametrize("words", [["rent"], ["rent", "burst-0", "burst-1"], ["lend", "burst-0"]])

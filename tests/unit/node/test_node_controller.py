@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -363,6 +364,38 @@ def test_a_machine_whose_unit_does_not_start(call: Call, monkeypatch: pytest.Mon
     )
     with pytest.raises(NodeError, match="no such unit"):
         call("controller-rent", slot="burst-0")
+
+
+def test_what_fails_before_its_container_is_said(call: Call, ran: Ran) -> None:
+    ran.rc = 1
+    for failures in (1, 2):
+        with pytest.raises(NodeError, match="could not be installed"):
+            call("controller-rent-run", slot="burst-0")
+        told = files.read_json(sites.RENTS + "/burst-0.json")
+        assert (told["state"], told["failures"]) == ("failed", failures)
+        assert "could not be installed" in told["why"]
+
+
+def test_a_container_that_goes_on_without_its_agent_is_waited_for(
+    call: Call, ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write(sites.RENTS + "/burst-0.json", rents("working"))
+    monkeypatch.setattr(docker, "inspect", lambda _: {"State": {"Running": True}})
+    monkeypatch.setattr(docker, "remove", lambda _: pytest.fail("it was removed"))
+    monkeypatch.setattr(docker, "wait", lambda name: 0 if name == "hostler-rent-burst-0" else 1)
+    call("controller-rent-run", slot="burst-0")
+    assert files.read_json(sites.RENTS + "/burst-0.json")["state"] == "done"
+    assert ran.words == []
+
+
+def test_one_after_the_other(call: Call, ran: Ran, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def followed(_: Sequence[str]) -> int:
+        with (root / sites.TURN.lstrip("/")).open() as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return 0
+
+    monkeypatch.setattr(controller, "_followed", followed)
+    call("controller-rent-run", slot="burst-0")
 
 
 @pytest.mark.parametrize(

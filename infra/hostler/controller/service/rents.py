@@ -13,7 +13,10 @@ from hostler.hosts.types import Host
 
 LIMIT_S = 3600.0  # weights may have to come again
 USUAL_S = 300.0  # where none was rented yet: AWS, the host's own start, the driver, weights
-AGAIN_S = 300.0  # after one that failed: what AWS does not have now, or a budget does not let, is not asked for by each request
+AGAIN_S = (
+    300.0  # after one that failed, twice as long after each that follows: what fails may have cost money
+)
+AGAIN_AT_MOST_S = 6 * 3600.0
 ASK_S = 30.0  # between two questions whether it still goes on
 LOOK_S = 0.5
 
@@ -54,7 +57,7 @@ class Rents:
                 asked = now
             said = renting.said(self._own, slot)
             if said and said.state == renting.FAILED:
-                raise WakeError(_failed(said), AGAIN_S)
+                raise WakeError(_failed(said), _again_s(said))
             if said and said.state == renting.DONE:
                 self._took[_key(slot)] = now - began
                 return
@@ -62,8 +65,12 @@ class Rents:
 
     def _refuse_failed(self, slot: str) -> None:
         said = renting.said(self._own, slot)
-        if said and said.state == renting.FAILED and (left := said.at + AGAIN_S - time.time()) > 0:
-            raise FailedError(_failed(said), min(left, AGAIN_S))
+        if said and said.state == renting.FAILED and (left := said.at + _again_s(said) - time.time()) > 0:
+            raise FailedError(_failed(said), min(left, _again_s(said)))
+
+
+def _again_s(said: renting.Said) -> float:
+    return min(AGAIN_AT_MOST_S, AGAIN_S * 2.0 ** min(max(0, said.failures - 1), 16))
 
 
 def _key(slot: str) -> str:

@@ -30,6 +30,7 @@ from hostler.controller.service.hosts import known, seen_of
 from hostler.controller.service.keeper import Keeper
 from hostler.controller.service.rates import Rates
 from hostler.controller.service.rents import Rents
+from hostler.controller.service.starting import Starting
 from hostler.controller.service.teller import Teller
 from hostler.controller.service.waits import Waits
 from hostler.controller.service.wakes import Wakes
@@ -75,6 +76,7 @@ class Service:
         self._left: set[str] = set()  # hosts that were given back
         rents = Rents(own, acting.rent, self._teller.took)
         self.wakes = Wakes(self.world, self._teller.event, out, self._teller.took, rents)
+        self._starting = Starting(rents, self._teller.event, out)
         self._holder = Holder(self.wakes, str(run / "internal.sock"), Pace())
         self._giving = giving.Giving(out, self.gateway, self._teller.event, self.wakes)
         self._accounts = Accounts(self.file, own, out)
@@ -225,6 +227,7 @@ class Service:
             subjects=world.subjects, money=self._accounts.report(wall), slots=slot_rows.rows(record.slots, {}),
             cloud=None, strays=None, certificates=self._certificates,
         )  # fmt: skip
+        self._starting.look(world, found["replicas"])
         self._rates.add(world.views, record.replicas, world.now)
         self._waits.add(world.views, record.replicas, world.now)
         rows = self._rates.models(found["models"], record.replicas)
@@ -244,10 +247,14 @@ class Service:
 
     # its run
 
+    def _longest(self) -> list[float]:
+        """How long requests for each model may wait."""
+        return [self.wakes.limits(name)[1] for name in self.file.stack.models] or [GRACE_S]
+
     async def run(self) -> None:
         """Told to end, it gives nothing back and says nothing more, and lets go of its sockets; what is under way with the
         holder goes on, and its keepers with it."""
-        serving = [Serving(self._holder, str(self._run / HOLDER), GRACE_S)]
+        serving = [Serving(self._holder, str(self._run / HOLDER), max(GRACE_S, *self._longest()))]
         if has_page(self.file.stack):
             serving.append(Serving(app(self.board), str(self._run / PAGE)))
         stop = asyncio.Event()

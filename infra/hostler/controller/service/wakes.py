@@ -173,8 +173,9 @@ class Wakes:
 
     def _others(self, world: World, model: str, by_state: Mapping[str, list[Replica]]) -> None:
         """None of them is asleep on a host that answers. A rented one that does not may have ended itself."""
-        gone = [*by_state.get("parked", ()), *by_state.get("unknown", ())]
-        again = [one for one in gone if self._may_rent(world, one.members[0].host)]
+        silent = [one for one in by_state.get("unknown", ()) if not world.hears(one.members[0].host)]
+        gone = [*by_state.get("parked", ()), *silent]
+        again = [one for one in gone if world.may_rent(one.members[0].host)]
         if off := by_state.get("off"):
             self._machine(world, off[0])
         elif again:
@@ -194,21 +195,15 @@ class Wakes:
         self._out.say(f"{slot}: its machine is rented again, as {model} is asked for")
         home = world.views[world.record.gateway_host].host
         self._rents.rent(home, slot, lambda: self.ready(model))
-
-    @staticmethod
-    def _may_rent(world: World, host: str) -> bool:
-        slot, stack = world.slot(host), world.file.stack
-        if slot is None or slot.pool not in stack.pools or idling.rents(stack) is None:
-            return False
-        return idling.away_in_the_cloud(stack, slot.pool)
+        self._tell("rented", f"{slot} was rented again, as {model} was asked for", slot)
 
     def _rented(self, world: World, model: str) -> str | None:
         """The slot of which the machine is rented for it: under way already, or due, as all of its machines were given
         back. None: none is."""
         states = {replica.members[0].host: world.state(replica) for replica in world.replicas(model)}
-        if idling.rents(world.file.stack) is None or not states or "serves" in states.values():
+        slots = [name for name in sorted(states) if world.may_rent(name)]
+        if "serves" in states.values():
             return None
-        slots = [name for name in sorted(states) if world.slot(name)]
         if going := next((name for name in slots if self._rents.under_way(name)), None):
             return going
         return slots[0] if slots and set(states.values()) == {"parked"} else None

@@ -48,6 +48,17 @@ class World:
             return "serves"
         return "loading" if word == looks.LOADING else "unknown"
 
+    def hears(self, host: str) -> bool:
+        view = self.views.get(host)
+        return view is not None and view.fresh(self.now)
+
+    def may_rent(self, host: str) -> bool:
+        """Whether the controller may rent the slot's machine again."""
+        slot, stack = self.slot(host), self.file.stack
+        if slot is None or slot.pool not in stack.pools or idling.rents(stack) is None:
+            return False
+        return idling.away_in_the_cloud(stack, slot.pool)
+
     def slot(self, host: str) -> Slot | None:
         return self.record.slots.get(host) if self.record else None
 
@@ -64,7 +75,9 @@ class World:
         sleeps = {"asleep", "off", "parked"}
         if not states or not states <= sleeps or not idling.can_sleep(self.file.stack, name):
             return ""
-        gone = states == {"parked"} and idling.rents(self.file.stack) is None
+        gone = states == {"parked"} and not any(
+            self.may_rent(one.members[0].host) for one in self.replicas(name)
+        )
         return "parked" if gone else "asleep"
 
     def past_start_s(self, model: str) -> float | None:

@@ -7,6 +7,7 @@ too, by SSH. What it runs: sites.py.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -93,35 +94,58 @@ def prove(_request: Request, answers: Answers) -> int:
 def rent(request: Request, answers: Answers) -> int:
     """`controller-rent SLOT`: its machine, which was given back, is rented again, in a unit of its own that outlives who asks;
     what becomes of it stands in `sites.RENTS`. One that goes on already is left alone."""
-    unit = running.RENT % identity(request, "slot")
+    slot = identity(request, "slot")
+    unit = running.RENT % slot
     goes = instances.systemctl("is-active", unit).stdout.strip() in ("active", "activating")
     if not goes:
-        _becomes(identity(request, "slot"), "working")
+        _becomes(slot, "working")
         instances.systemctl("reset-failed", unit)
         result = instances.systemctl("start", "--no-block", unit)
         if not result.ok:
+            _becomes(slot, "failed", "%s: %s" % (unit, result.why))
             raise NodeError("controller", "%s: %s" % (unit, result.why), "hostler up")
     answers.say(changed=not goes, why="one is going on" if goes else "")
     return 0
 
 
 def rent_run(request: Request, answers: Answers) -> int:
-    """`controller-rent-run SLOT`: what that unit runs. However its container ends, what stands there says so."""
+    """`controller-rent-run SLOT`: what that unit runs, one after the other: a run sees what another rents only when that one
+    is done. However it ends, what stands there says so."""
     slot = identity(request, "slot")
-    name = sites.RENTING + slot
-    with sites.alone():
-        site, _ = sites.made()
-    docker.remove(name)  # of a run that a reboot ended
-    _becomes(slot, "working")
-    rc = _followed(_words(site, name, "rent", after=(slot,)))
-    if as_dict(files.read_json(_word(slot))).get("state") == "working":
-        _becomes(slot, "failed" if rc else "done", "it was ended (%d)" % rc if rc else "")
+    os.makedirs(files.at(sites.STATE), mode=0o700, exist_ok=True)
+    with open(files.at(sites.TURN), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            rc = _rented(slot)
+        except Exception as error:
+            _becomes(slot, "failed", str(error))
+            raise
     answers.say(changed=True, why="it ended with %d" % rc)
     return 0 if rc == 0 else 1
 
 
+def _rented(slot: str) -> int:
+    """A container that an agent which was killed left running goes on, and is waited for."""
+    name = sites.RENTING + slot
+    if docker.running(docker.inspect(name)):
+        rc = docker.wait(name) or 0
+    else:
+        with sites.alone():
+            site, _ = sites.made()
+        docker.remove(name)  # of a run that a reboot ended
+        _becomes(slot, "working")
+        rc = _followed(_words(site, name, "rent", after=(slot,)))
+    if as_dict(files.read_json(_word(slot))).get("state") == "working":
+        _becomes(slot, "failed" if rc else "done", "it was ended (%d)" % rc if rc else "")
+    return rc
+
+
 def _becomes(slot: str, state: str, why: str = "") -> None:
-    files.write_json(_word(slot), {"state": state, "at": time.time(), "why": why}, 0o600)
+    """`failures`: how many there were one after the other, after which it is asked for later and later."""
+    failures = int(as_dict(files.read_json(_word(slot))).get("failures") or 0)
+    failures = failures + 1 if state == "failed" else 0 if state == "done" else failures
+    told = {"state": state, "at": time.time(), "why": why, "failures": failures}
+    files.write_json(_word(slot), told, 0o600)
 
 
 def _word(slot: str) -> str:

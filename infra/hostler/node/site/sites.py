@@ -23,6 +23,7 @@ SETTINGS, PROGRAM, PINS = "run.json", "hostler.zip", "requirements.txt"
 CONTAINER = "hostler-updates"  # a turn of the timer's
 SERVING = "hostler-controller"  # what stays
 RENTING = "hostler-rent-"  # and the slot of which it rents the machine
+TURN = STATE + "/renting"  # held by the one that rents now
 RENTS = KEPT + "/rents"  # SLOT.json: what becomes of it
 BUSY = STATE + "/lock"
 DUE = files.DUE + "/controller"  # it was brought anew, and what stays was not started anew since

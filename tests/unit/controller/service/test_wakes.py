@@ -120,8 +120,9 @@ class Stack:
         self.woken.append(f"{home.name} rents {slot}")
         self.say(self.rented)
 
-    def say(self, state: str, ago_s: float = 0.0) -> None:
-        told = {"state": state, "at": time.time() - ago_s, "why": "no capacity" if state == "failed" else ""}
+    def say(self, state: str, ago_s: float = 0.0, failures: int = 1) -> None:
+        why = "no capacity" if state == "failed" else ""
+        told = {"state": state, "at": time.time() - ago_s, "why": why, "failures": failures}
         (self.own / renting.FOLDER).mkdir(exist_ok=True)
         (self.own / renting.FOLDER / "burst-0.json").write_text(json.dumps(told))
 
@@ -227,7 +228,7 @@ def test_a_request_rents_it_again(renter: Stack) -> None:
     assert made.eta_s("big") == 300.0
     made.wake_now("big")
     assert renter.woken == ["gpu-2 rents burst-0"]
-    assert [event for event, _ in renter.told] == ["woken"]
+    assert [event for event, _ in renter.told] == ["rented", "woken"]
     assert set(took) == {"pool burst", "big"}
     assert made.eta_s("big") == 1.0
 
@@ -266,6 +267,40 @@ def test_one_that_failed_is_told_once_and_not_tried_by_each_request(renter: Stac
     renter.rented = "done"
     made.wake_now("big")
     assert len(renter.woken) == 2
+
+
+@pytest.mark.parametrize(("failures", "wait_s"), [(1, 300), (2, 600), (4, 2400), (9, 21600), (99, 21600)])
+def test_it_is_tried_later_and_later(renter: Stack, failures: int, wait_s: int) -> None:
+    """What fails each time may cost each time."""
+    renter.say("failed", ago_s=wait_s - 5, failures=failures)
+    with pytest.raises(WakeError, match="could not be rented") as caught:
+        renter.made().wake_now("big")
+    assert 3 < caught.value.retry_after_s <= 5
+    assert renter.woken == []
+    renter.say("failed", ago_s=wait_s + 1, failures=failures)
+    renter.made().wake_now("big")
+    assert renter.woken == ["gpu-2 rents burst-0"]
+
+
+@pytest.mark.parametrize("idle", ["never", "{do: terminate, shadow: true}"])
+def test_a_pool_that_gives_nothing_back_is_not_rented_again(renter: Stack, idle: str) -> None:
+    text = (STACK + RENTS).replace("count: 0-1}", "count: 0-1, idle: " + idle + "}")
+    text = text.replace(
+        "models:", "  other: {aws: {regions: [eu-central-1], instances: [g5.xlarge]}, count: 0-1}\nmodels:"
+    )
+    renter.file = configure_world.stack(text)
+    assert not renter.world().may_rent("burst-0")
+    with pytest.raises(WakeError):
+        renter.made().wake_now("big")
+    assert renter.woken == []
+
+
+def test_a_machine_that_runs_and_whose_engine_hangs_is_not_rented_again(renter: Stack) -> None:
+    renter.parked = False
+    renter.words["big-0"] = UNKNOWN
+    with pytest.raises(WakeError, match="none of its replicas sleeps"):
+        renter.made().wake_now("big")
+    assert renter.woken == []
 
 
 def test_one_that_takes_for_ever(renter: Stack) -> None:
