@@ -62,3 +62,13 @@ def test_the_controller_itself_does_not_wait(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv(ways.ENVIRONMENT, str(tmp_path))
     with pytest.raises(BrieflyLockedError):
         taken(monkeypatch, IDLE)
+
+
+def test_where_it_rents_it_waits_for_anybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """People wait for that."""
+    monkeypatch.setenv(ways.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(ways.RIGHTS, "1")
+    assert isinstance(taken(monkeypatch, IDLE, {**IDLE, "who": "ana"}), Lock)
+    monkeypatch.setattr(session, "RENTING_S", 0.0)
+    with pytest.raises(LockedError):
+        taken(monkeypatch, {**IDLE, "who": "ana"}, IDLE)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from hostler.cloud.slots import Slots
 from hostler.configure.types import Change
 from hostler.errors import ProvisionError, RefusedError
+from hostler.hosts.types import Slot
 from hostler.manifest.items import Part
 from hostler.rollout import rented, rights
 from hostler.rollout.rented import Cloud
@@ -99,3 +102,14 @@ def test_the_plan_that_gives_them_shows_each() -> None:
 def test_a_plan_that_gives_none_says_nothing() -> None:
     assert said(change("path:/etc/hostler/controller/stack.yaml")) == []
     assert said(GIVEN, text=STACK.replace("controller: {rents: AWS}", "controller: {}")) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "pool", "said_"),
+    [("parked", "burst", True), ("retiring", "burst", False), ("parked", "deep", False)],
+)
+def test_who_parks_by_hand_is_told_that_a_request_rents_it_again(state: Any, pool: str, said_: bool) -> None:
+    text = STACK.replace("count: 0-1}\nmodels", "count: 0-1, idle: never}\nmodels")
+    slot = Slot(name=f"{pool}-0", pool=pool, state=state)
+    parks = replace(cloud(), slots=Slots(slots={slot.name: slot}, retire=(slot.name,)))
+    assert bool(said(text=text, known=parks)) is said_
