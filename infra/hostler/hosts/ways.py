@@ -51,11 +51,15 @@ def through(host: Host) -> Host:
 
 
 def is_fresh(host: Host) -> bool:
-    """Whether it is a rented machine that the controller was told nothing of, or of another one in its slot."""
+    """Whether it is a rented machine that the controller was told nothing of, or of another one in its slot, which may have
+    got the address of the former."""
     if folder() is None or host.owned or not host.ssh.address:
         return False
     way = _ways().get(host.name)
-    return way is None or way["used"] != host.ssh.address
+    if way is None or way["used"] != host.ssh.address:
+        return True
+    key = (host.ssh.host_key or "").split()[:2]
+    return bool(key) and key != str(way["host_key"]).split()[:2]
 
 
 def used(host: Host) -> str | None:

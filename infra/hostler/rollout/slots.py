@@ -53,8 +53,10 @@ def notices(observation: Observation) -> Iterator[Notice]:
         offer = (observation.offers or {}).get(slot.pool)
         words = said(offer, slot.disk_gib) if offer else "its price was not asked for"
         yield Notice(level="note", where=name, text=f"rents {words}")
+    record = observation.record
     for name in cloud.lost:
-        if name in cloud.slots.fill:
+        before = record.slots.get(name) if record else None
+        if name in cloud.slots.fill and not (before and before.state == "parked"):
             text = (
                 "its instance was ended outside of hostler (by hand, or taken back); another takes its place"
             )

@@ -172,7 +172,7 @@ def rented_host(address: str = "198.51.100.7", name: str = "burst-0") -> Host:
 def test_a_machine_that_it_rented_itself_it_reaches_as_people_do(as_controller: Path) -> None:
     """The way that it was told leads to the machine that the slot had before."""
     told = json.loads((as_controller / ways.HOSTS).read_text())
-    before = {"used": "203.0.113.5", "address": "203.0.113.5", "port": 22, "host_key": "old"}
+    before = {"used": "203.0.113.5", "address": "203.0.113.5", "port": 22, "host_key": KEY}
     (as_controller / ways.HOSTS).write_text(json.dumps({**told, "burst-0": before}))
     ways._read.cache_clear()
     fresh, known = rented_host(), rented_host("203.0.113.5")
@@ -180,6 +180,11 @@ def test_a_machine_that_it_rented_itself_it_reaches_as_people_do(as_controller: 
     assert ways.is_fresh(rented_host(name="burst-1"))
     assert (ways.through(fresh), ways.used(fresh), ways.inner(fresh)) == (fresh, None, None)
     assert not ways.is_fresh(known)
+    assert ways.is_fresh(
+        replace(known, ssh=replace(known.ssh, host_key="ssh-ed25519 OTHER"))
+    )  # at its address
+    assert not ways.is_fresh(replace(known, ssh=replace(known.ssh, host_key=KEY + " burst-0")))
+    assert not ways.is_fresh(replace(known, ssh=replace(known.ssh, host_key=None)))
     assert ways.through(known).ssh.user == ways.ACCOUNT
     assert (ways.used(known), ways.inner(known)) == ("203.0.113.5", "203.0.113.5")
     assert not ways.is_fresh(world.hosts()[0])
