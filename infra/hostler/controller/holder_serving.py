@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -12,6 +13,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 BACKLOG = 512
+SETTLE_S = 1.0  # whoever was connected when the socket went has said by then what he asks
 
 
 class Served(Protocol):
@@ -38,10 +40,11 @@ def listening(path: str) -> socket.socket:
 
 
 class Serving:
-    """`run` until `stop`. `grace_s`: how long answers under way may go on after that."""
+    """`run` until `stop`. `grace_s`: how long answers under way may go on after that; `settle_s`: until then a connection on
+    which nothing was asked yet stays, as the gateway cannot ask again what is over its buffer."""
 
-    def __init__(self, app: Served, path: str, grace_s: float = 30.0) -> None:
-        self._app, self._path = app, path
+    def __init__(self, app: Served, path: str, grace_s: float = 30.0, settle_s: float = SETTLE_S) -> None:
+        self._app, self._path, self.settle_s = app, path, settle_s
         self._socket = listening(path)
         self._inode = os.stat(path).st_ino
         config = uvicorn.Config(
@@ -62,6 +65,9 @@ class Serving:
         """The socket goes first: who is sent back to the gateway must not come to this one again."""
         self._away()
         self._app.stop()
+        asyncio.get_running_loop().call_later(self.settle_s, self._exit)
+
+    def _exit(self) -> None:
         self.server.should_exit = True
 
     def _away(self) -> None:

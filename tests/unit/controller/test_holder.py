@@ -135,7 +135,7 @@ async def world(folder: Path, most_held: int) -> AsyncIterator[World]:
     server = Server(config)
     inside = asyncio.create_task(server.serve(sockets=[listening(f"{folder}/internal.sock")]))
     app = Holder(wakes, f"{folder}/internal.sock", QUICK, most_held)
-    serving = Serving(app, f"{folder}/holder.sock", grace_s=5)
+    serving = Serving(app, f"{folder}/holder.sock", grace_s=5, settle_s=0.0)
     outside = asyncio.create_task(serving.run())
     await until(lambda: server.started and serving.server.started)
     transport = httpx.AsyncHTTPTransport(uds=f"{folder}/holder.sock")
@@ -627,6 +627,35 @@ def test_what_cannot_be_asked_again_waits_on_when_it_stops(tmp_path: Path) -> No
         it.wakes.go.set()
         assert [(await one).status_code for one in asking] == [200] * 3
         assert it.wakes.woken == {"chat": 1}
+
+    run(tmp_path, test)
+
+
+def test_who_was_connected_when_it_stopped_is_heard(tmp_path: Path) -> None:
+    """The gateway has sent it there, and cannot take back what is over its buffer."""
+
+    async def test(it: World) -> None:
+        it.serving.settle_s = 5.0
+        ticks = list[int]()
+        on_tick = it.serving.server.on_tick
+
+        async def ticked(counter: int) -> bool:
+            ticks.append(counter)
+            return await on_tick(counter)
+
+        it.serving.server.on_tick = ticked
+        reader, writer = await asyncio.open_unix_connection(f"{tmp_path}/holder.sock")
+        it.serving.stop()
+        it.wakes.go.set()
+        seen = len(ticks)
+        await until(lambda: len(ticks) > seen + 2)  # it has looked whether it is to exit
+        body = json.dumps({"model": "chat", "pad": "x" * 9000}).encode()
+        head = (
+            f"POST /v1/x HTTP/1.1\r\nhost: h\r\nx-hostler-model: chat\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        assert b" 200 " in await reader.readline()
+        writer.close()
 
     run(tmp_path, test)
 
