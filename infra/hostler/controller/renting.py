@@ -19,6 +19,7 @@ from pathlib import Path
 
 from hostler import operator
 from hostler.console.out import Out
+from hostler.controller import telling
 from hostler.controller.interrupted import mine
 from hostler.controller.stand import reason
 from hostler.errors import Exit, HostlerError, RefusedError, StackFileError
@@ -39,12 +40,14 @@ PASSPHRASE = "HOSTLER_PASSPHRASE"  # noqa: S105 the name of a variable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """`at` in seconds since 1970: when it began, or ended; `failures`: one after the other, until now."""
+    """`at` in seconds since 1970: when it began, or ended; `failures`: one after the other, until now; `took_s`: the last one
+    that worked, 0 where none did."""
 
     state: str
     at: float
     why: str = ""
     failures: int = 0
+    took_s: float = 0.0
 
 
 def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
@@ -52,6 +55,7 @@ def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
     somebody wants nothing to be changed."""
     out = Out(stdout=sys.stderr)
     _say(own, slot, WORKING)
+    file: StackFile | None = None
     try:
         file = load(there / "stack.yaml")
         if held:
@@ -64,6 +68,9 @@ def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
     except HostlerError as error:
         out.error(error)
         _say(own, slot, FAILED, reason(error))
+        if file:
+            text = f"{slot} could not be rented again: {reason(error)}"
+            telling.alarm(file, out, "rent failed", text, {"about": slot})
         return int(error.code)
     except KeyboardInterrupt:
         _say(own, slot, FAILED, "it was told to end; what was rented stays, and the next request goes on")
@@ -72,6 +79,7 @@ def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
         _say(own, slot, FAILED, f"a bug in hostler, or a full disk: {type(error).__name__}")
         raise
     _say(own, slot, DONE)
+    telling.alarm(file, out, "rented", f"{slot} was rented again, as requests wait", {"about": slot})
     return 0
 
 
@@ -145,15 +153,21 @@ def said(own: Path, slot: str) -> Said | None:
     """What became of the last one; None: there was none."""
     try:
         found = json.loads((own / FOLDER / f"{slot}.json").read_text(encoding="utf-8"))
-        why, failures = str(found.get("why") or ""), int(found.get("failures") or 0)
-        return Said(state=str(found["state"]), at=float(found["at"]), why=why, failures=failures)
+        return Said(
+            state=str(found["state"]),
+            at=float(found["at"]),
+            why=str(found.get("why") or ""),
+            failures=int(found.get("failures") or 0),
+            took_s=float(found.get("took_s") or 0.0),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _say(own: Path, slot: str, state: str, why: str = "") -> None:
     (own / FOLDER).mkdir(mode=0o700, exist_ok=True)
-    before = said(own, slot)
+    before, now = said(own, slot), time.time()
     failures = 0 if state == DONE or before is None else before.failures
-    told = {"state": state, "at": time.time(), "why": why, "failures": failures + (state == FAILED)}
+    took_s = now - before.at if before and state == DONE else before.took_s if before else 0.0
+    told = {"state": state, "at": now, "why": why, "failures": failures + (state == FAILED), "took_s": took_s}
     operator.write_json(own / FOLDER / f"{slot}.json", told)

@@ -12,7 +12,7 @@ import pytest
 
 from hostler.configure.types import Change
 from hostler.controller import __main__ as program
-from hostler.controller import renting
+from hostler.controller import renting, telling
 from hostler.errors import ProvisionError, StackFileError
 from hostler.hosts import ways
 from hostler.manifest.items import Effect, Part
@@ -51,6 +51,13 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def told(there: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr(telling, "alarm", lambda _, __, event, text, ___: found.append((event, text)))
+    return found
+
+
 class Looked:
     def __init__(self, record: Record | None) -> None:
         self.record = record
@@ -71,7 +78,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> 
 
 
 def test_it_wakes_one_slot_with_the_rights_of_its_secrets(
-    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[tuple[str, str]]
 ) -> None:
     seen = ran(monkeypatch)
     assert not ways.has_rights()
@@ -83,6 +90,8 @@ def test_it_wakes_one_slot_with_the_rights_of_its_secrets(
     found = renting.said(tmp_path, "burst-0")
     assert found
     assert (found.state, found.why) == (renting.DONE, "")
+    assert 0.0 < found.took_s < 60.0
+    assert told == [("rented", "burst-0 was rented again, as requests wait")]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +128,8 @@ def test_without_its_word_in_the_stack_file_it_has_no_rights(there: Path, tmp_pa
     assert renting.why_not(there, tmp_path) == ""
 
 
-def test_each_failure_is_counted_until_one_works(
-    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_each_failure_is_counted_and_told_until_one_works(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[tuple[str, str]]
 ) -> None:
     counts: list[int] = []
     for error in (ProvisionError.of("x", expected="a", got="b"), KeyboardInterrupt(), None):
@@ -130,6 +139,8 @@ def test_each_failure_is_counted_until_one_works(
         assert found
         counts.append(found.failures)
     assert counts == [1, 2, 0]
+    assert [event for event, _ in told] == ["rent failed", "rented"]
+    assert "got b" in told[0][1]
 
 
 def journal(who: str) -> Journal:

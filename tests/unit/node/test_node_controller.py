@@ -335,7 +335,7 @@ def test_a_turn_that_goes_on_is_left_alone(call: Call, ran: Ran, monkeypatch: py
 
 
 def rents(state: str) -> bytes:
-    return json.dumps({"state": state, "at": 1.0, "why": ""}).encode()
+    return json.dumps({"state": state, "at": 1.0, "why": "", "took_s": 240.0}).encode()
 
 
 @pytest.mark.parametrize("goes", ["active", "activating", "failed", "inactive"])
@@ -425,7 +425,7 @@ def test_what_became_of_it(
     monkeypatch.setattr(controller, "_followed", followed)
     call("controller-rent-run", slot="burst-0")
     told = files.read_json(path)
-    assert (told["state"], told["why"]) == (state, why)
+    assert (told["state"], told["why"], told["took_s"]) == (state, why, 240.0)
 
 
 def test_where_it_may_rent_its_proof_has_time_to_fetch_pulumi(

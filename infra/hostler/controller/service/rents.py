@@ -26,13 +26,13 @@ class FailedError(WakeError):
 
 
 class Rents:
-    def __init__(self, own: Path, ask: Callable[[Host, str], None], took: dict[str, float]) -> None:
-        self._own, self._ask, self._took = own, ask, took
+    def __init__(self, own: Path, ask: Callable[[Host, str], None]) -> None:
+        self._own, self._ask = own, ask
 
     def eta_s(self, slot: str) -> float:
-        """From now; by the last one of its pool."""
-        whole = self._took.get(_key(slot), USUAL_S)
+        """From now; by the last one of the slot."""
         said = renting.said(self._own, slot)
+        whole = (said.took_s if said else 0.0) or USUAL_S
         passed = time.time() - said.at if said and said.state == renting.WORKING else 0.0
         return max(1.0, whole - passed)
 
@@ -59,7 +59,6 @@ class Rents:
             if said and said.state == renting.FAILED:
                 raise WakeError(_failed(said), _again_s(said))
             if said and said.state == renting.DONE:
-                self._took[_key(slot)] = now - began
                 return
             time.sleep(LOOK_S)
 
@@ -71,11 +70,6 @@ class Rents:
 
 def _again_s(said: renting.Said) -> float:
     return min(AGAIN_AT_MOST_S, AGAIN_S * 2.0 ** min(max(0, said.failures - 1), 16))
-
-
-def _key(slot: str) -> str:
-    """Of its pool, beside models' own: an engine wakes in seconds."""
-    return f"pool {slot.rpartition('-')[0]}"
 
 
 def _failed(said: renting.Said) -> str:

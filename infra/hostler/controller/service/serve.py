@@ -74,9 +74,9 @@ class Service:
         self._made: World | None = None
         self._keepers: dict[str, Keeper] = {}
         self._left: set[str] = set()  # hosts that were given back
-        rents = Rents(own, acting.rent, self._teller.took)
+        rents = Rents(own, acting.rent)
         self.wakes = Wakes(self.world, self._teller.event, out, self._teller.took, rents)
-        self._starting = Starting(rents, self._teller.event, out)
+        self._starting = Starting(rents, out)
         self._holder = Holder(self.wakes, str(run / "internal.sock"), Pace())
         self._giving = giving.Giving(out, self.gateway, self._teller.event, self.wakes)
         self._accounts = Accounts(self.file, own, out)

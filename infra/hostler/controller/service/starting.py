@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hostler.console.out import Out
@@ -15,14 +15,12 @@ from hostler.errors import HostlerError
 from hostler.hosts.types import Host
 from hostler.stackfile.saving import Start
 
-type Told = Callable[[str, str, str], None]  # event, text, about
-
 
 class Starting:
-    """One machine a pool at a time: whether it was enough is seen when it serves."""
+    """One machine a pool at a time: whether it was enough is seen when it serves. Whoever rents it tells of it."""
 
-    def __init__(self, rents: Rents, tell: Told, out: Out) -> None:
-        self._rents, self._tell, self._out = rents, tell, out
+    def __init__(self, rents: Rents, out: Out) -> None:
+        self._rents, self._out = rents, out
         self._since: dict[tuple[str, str], float] = {}  # pool, model -> since when as many wait
         self._renting: set[str] = set()
         self._lock = threading.Lock()
@@ -59,13 +57,12 @@ class Starting:
         try:
             self._out.say(f"{slot}: its machine is rented again: requests for {model} queue")
             self._rents.rent(home, slot, lambda: False)
-            self._tell("rented", f"{slot} was rented again, as requests for {model} queued", slot)
         except FailedError:
-            pass  # it was told when it failed
+            pass  # it was said when it failed
         except WakeError as error:
-            self._tell("rent failed", f"{slot} for {model}: {error.text}", slot)
+            self._out.say(f"{slot}: {error.text}")
         except HostlerError as error:
-            self._tell("rent failed", f"{slot} for {model}: {error.problems[0]}", slot)
+            self._out.error(error)
         finally:
             with self._lock:
                 self._renting.discard(pool)

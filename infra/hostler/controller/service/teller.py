@@ -17,8 +17,8 @@ from hostler.controller.service import alarms, kept
 from hostler.stackfile.sections import StackFile
 
 WAKES = {"woken": "good", "wake failed": "failed"}
-FAILED = ("wake failed", "idle failed", "rent failed")
-OVER = {"woken": "wake failed", "idle": "idle failed", "rented": "rent failed"}  # what is over with it
+FAILED = ("wake failed", "idle failed")
+OVER = {"woken": "wake failed", "idle": "idle failed"}  # what is over with it
 MOST = 100  # that wait to be told; what comes then is only in the journal
 
 

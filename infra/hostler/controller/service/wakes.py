@@ -195,7 +195,6 @@ class Wakes:
         self._out.say(f"{slot}: its machine is rented again, as {model} is asked for")
         home = world.views[world.record.gateway_host].host
         self._rents.rent(home, slot, lambda: self.ready(model))
-        self._tell("rented", f"{slot} was rented again, as {model} was asked for", slot)
 
     def _rented(self, world: World, model: str) -> str | None:
         """The slot of which the machine is rented for it: under way already, or due, as all of its machines were given

@@ -142,9 +142,10 @@ def _rented(slot: str) -> int:
 
 def _becomes(slot: str, state: str, why: str = "") -> None:
     """`failures`: how many there were one after the other, after which it is asked for later and later."""
-    failures = int(as_dict(files.read_json(_word(slot))).get("failures") or 0)
+    before = as_dict(files.read_json(_word(slot)))
+    failures = int(before.get("failures") or 0)
     failures = failures + 1 if state == "failed" else 0 if state == "done" else failures
-    told = {"state": state, "at": time.time(), "why": why, "failures": failures}
+    told = {**before, "state": state, "at": time.time(), "why": why, "failures": failures}
     files.write_json(_word(slot), told, 0o600)
 
 

@@ -25,10 +25,9 @@ START = STACK.replace("count: 0-1}", "count: 0-1, start: {queue: 4, for: 60s}}")
 
 class Trial:
     def __init__(self, stack: Stack) -> None:
-        self.stack, self.told, self.go = stack, list[tuple[str, str, str]](), threading.Event()
+        self.stack, self.err, self.go = stack, StringIO(), threading.Event()
         stack.file = configure_world.stack(START)
-        rents = Rents(stack.own, self.rent, {})
-        self.starting = Starting(rents, lambda *said: self.told.append(said), Out(stderr=StringIO()))
+        self.starting = Starting(Rents(stack.own, self.rent), Out(stderr=self.err))
 
     def rent(self, home: Any, slot: str) -> None:
         self.stack.woken.append(f"{home.name} rents {slot}")
@@ -65,9 +64,13 @@ def test_it_waits_for_so_many_for_so_long(trial: Trial) -> None:
     trial.at(170, 4)  # one at a time
     trial.until(lambda: bool(trial.stack.woken))
     trial.go.set()
-    trial.until(lambda: bool(trial.told))
+    trial.until(idle)
     assert trial.stack.woken == ["gpu-2 rents burst-0"]
-    assert trial.told == [("rented", "burst-0 was rented again, as requests for big queued", "burst-0")]
+    assert "burst-0: its machine is rented again: requests for big queue" in trial.err.getvalue()
+
+
+def idle() -> bool:
+    return not [one for one in threading.enumerate() if one.name == "start"]
 
 
 def queued(trial: Trial) -> None:
@@ -79,26 +82,22 @@ def queued(trial: Trial) -> None:
 def test_what_is_not_parked_is_not_rented(trial: Trial) -> None:
     trial.stack.parked = False
     queued(trial)
-    assert not [one for one in threading.enumerate() if one.name == "start"]
+    assert idle()
     assert trial.stack.woken == []
 
 
 def test_a_pool_without_start_is_left_alone(trial: Trial) -> None:
     trial.stack.file = configure_world.stack(STACK + RENTS)
     queued(trial)
-    assert not [one for one in threading.enumerate() if one.name == "start"]
+    assert idle()
     assert trial.stack.woken == []
 
 
-def test_one_that_fails_is_told_once(trial: Trial) -> None:
+def test_one_that_fails_is_not_tried_again_at_once(trial: Trial) -> None:
     trial.stack.rented = "failed"
     queued(trial)
-    trial.until(lambda: bool(trial.told))
-    assert trial.told == [
-        ("rent failed", "burst-0 for big: its machine could not be rented: no capacity", "burst-0")
-    ]
-    trial.until(lambda: not [one for one in threading.enumerate() if one.name == "start"])
+    trial.until(idle)
+    assert "burst-0: its machine could not be rented: no capacity" in trial.err.getvalue()
     trial.at(70, 9)
-    trial.until(lambda: not [one for one in threading.enumerate() if one.name == "start"])
-    assert len(trial.told) == 1
+    trial.until(idle)
     assert trial.stack.woken == ["gpu-2 rents burst-0"]
