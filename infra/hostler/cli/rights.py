@@ -18,13 +18,17 @@ def command(file: str | None, as_json: bool) -> None:
 
     \b
       hostler rights > rights.json
+      aws iam create-policy --policy-name hostler --policy-document file://rights.json
       aws iam create-user --user-name hostler
-      aws iam put-user-policy --user-name hostler --policy-name hostler \\
-          --policy-document file://rights.json
+      aws iam attach-user-policy --user-name hostler --policy-arn ARN   # that of the policy
       aws iam create-access-key --user-name hostler
 
     They are limited to this stack: its bucket, its regions and instance types, and what has its tag. Nothing is changed.
     """
+    from hostler.cloud import rights
     from hostler.rollout.rights import document
 
-    Out(as_json=as_json).json(document(options.load(file)))
+    out, found = Out(as_json=as_json), document(options.load(file))
+    if (size := rights.size(found)) > rights.LIMIT:
+        out.say(f"warning: it has {size} characters, and a policy of AWS {rights.LIMIT} at most: make it two")
+    out.json(found)
