@@ -131,6 +131,12 @@ class Giving:
         self._tell("idle", f"{subject.name} {DID[due.do]}: {due.why}", subject.name)
         return host.name if due.do == "terminate" else ""
 
+    def gone(self) -> frozenset[str]:
+        """Hosts that went a moment ago: their last looks seem new yet."""
+        now = time.monotonic()
+        with self._lock:
+            return frozenset(name for name, until in self._went.items() if now < until)
+
     def _wanted(self, models: set[str]) -> bool:
         return any(self._gateway.waiting(model) for model in models) or bool(
             models & set(self._wakes.under_way)

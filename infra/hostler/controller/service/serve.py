@@ -101,7 +101,9 @@ class Service:
             subjects = judging.subjects(
                 views, record.gateway_host, record.replicas, wishes, now, time.time(), shorter=shorter
             )
-        self._made = World(file=self.file, views=views, record=record, subjects=subjects, now=now)
+        self._made = World(
+            file=self.file, views=views, record=record, subjects=subjects, now=now, gone=self._giving.gone()
+        )
         return self._made
 
     def _wished(self, record: Record) -> judging.Wishes:

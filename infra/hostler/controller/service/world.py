@@ -21,13 +21,15 @@ type State = Literal["serves", "asleep", "off", "parked", "loading", "unknown"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """`now` on this process' monotonic clock. `record` None: the gateway's host did not say it yet."""
+    """`now` on this process' monotonic clock. `record` None: the gateway's host did not say it yet. `gone`: hosts that went
+    a moment ago, which neither record nor looks say yet."""
 
     file: StackFile
     views: Mapping[str, View]
     record: Record | None
     subjects: tuple[Subject, ...]
     now: float
+    gone: frozenset[str] = frozenset()
 
     def replicas(self, model: str = "") -> tuple[Replica, ...]:
         found = self.record.replicas if self.record else ()
@@ -37,7 +39,8 @@ class World:
         """off: its host does not answer, and can be woken; parked: its host was given back."""
         host = replica.members[0].host
         view = self.views.get(host)
-        if self.slot(host) and (slot := self.slot(host)) and slot.state == "parked":
+        slot = self.slot(host)
+        if slot and (slot.state == "parked" or host in self.gone):
             return "parked"
         if view is None or not view.fresh(self.now):
             return "off" if idling.wake_of(self.file.stack, host) else "unknown"

@@ -161,6 +161,7 @@ def test_a_host_that_went_is_left_alone_and_holds_nothing_up(place: Place) -> No
     place.tick(first, second, later=giving.HEARD_S + 1)
     assert place.asked == ["terminate burst-0", "terminate burst-1"]
     assert place.reached == ["gpu-1", "burst-1"]
+    assert place.giving.gone() == {"burst-0", "burst-1"}
 
 
 def test_a_host_that_does_not_answer_holds_the_others_up_for_a_moment_only(place: Place) -> None:

@@ -34,7 +34,7 @@ def service_of(
     service = serve.Service(tmp_path, tmp_path, Out(stderr=said), tmp_path)
     service._record = (None, RECORD)  # pyright: ignore[reportPrivateUsage]
     service._counted = service._shown = float("inf")  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(service, "_giving", SimpleNamespace(tick=lambda _world: None))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(service, "_giving", SimpleNamespace(tick=lambda _world: None, gone=frozenset))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     return service, said, until
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -301,6 +302,17 @@ def test_a_machine_that_runs_and_whose_engine_hangs_is_not_rented_again(renter: 
     with pytest.raises(WakeError, match="none of its replicas sleeps"):
         renter.made().wake_now("big")
     assert renter.woken == []
+
+
+def test_one_that_went_a_moment_ago(renter: Stack) -> None:
+    """Neither the record nor its last look says so yet."""
+    renter.parked = False
+    before = renter.world
+    renter.world = lambda: replace(before(), gone=frozenset(("burst-0", "gpu-1")))
+    assert renter.world().model("big") == "asleep"
+    assert renter.world().state(REPLICAS[0]) == "serves"  # a machine of one's own comes back by itself
+    renter.made().wake_now("big")
+    assert renter.woken == ["gpu-2 rents burst-0"]
 
 
 def test_one_that_takes_for_ever(renter: Stack) -> None:
