@@ -33,7 +33,8 @@ from hostler.stackfile.sections import StackFile
 
 FOLDER = "rents"  # SLOT.json: what became of it, also written by the agent: node/site/controller.py
 WORKING, DONE, FAILED = "working", "done", "failed"
-SCRATCH = "scratch"
+SCRATCH = "scratch"  # and whose: a proof beside a rent must not sweep that one's
+PROOF = "proof"  # as no slot is called
 CREDENTIALS = "AWS_SHARED_CREDENTIALS_FILE"
 PASSPHRASE = "HOSTLER_PASSPHRASE"  # noqa: S105 the name of a variable
 
@@ -60,7 +61,7 @@ def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
         file = load(there / "stack.yaml")
         if held:
             raise _refused(slot, "nobody who wants nothing to be changed", held, "hostler update --go-on")
-        entitle(there, own, file)
+        entitle(there, own / f"{SCRATCH}-{slot}", file)
         _refuse_unapplied(file, slot)
         why = f"wake {slot}, as requests wait"
         only = functools.partial(_refuse_more, slot)
@@ -118,7 +119,7 @@ def why_not(there: Path, own: Path) -> str:
         file = load(there / "stack.yaml")
         if idling.rents(file.stack) is None:
             return ""
-        entitle(there, own, file)
+        entitle(there, own / f"{SCRATCH}-{PROOF}", file)
         rented.known(file)
         fleet = rented.fleet_of(file)
         stackkey.public(file, fleet)
@@ -128,9 +129,9 @@ def why_not(there: Path, own: Path) -> str:
     return ""
 
 
-def entitle(there: Path, own: Path, file: StackFile) -> None:
-    """From now on this process has the rights that the stack file gives the controller, and a folder for what Pulumi's
-    installer runs: nothing is run from the container's own /tmp. Raises StackFileError."""
+def entitle(there: Path, scratch: Path, file: StackFile) -> None:
+    """From now on this process has the rights that the stack file gives the controller, and a folder of its own for what
+    Pulumi's installer runs: nothing is run from the container's own /tmp. Raises StackFileError."""
     found = idling.rents(file.stack)
     if found is None:
         raise StackFileError.of(
@@ -143,7 +144,6 @@ def entitle(there: Path, own: Path, file: StackFile) -> None:
     os.environ[CREDENTIALS] = str(there / "secrets" / found.credentials)
     if found.passphrase:
         os.environ[PASSPHRASE] = secret.value(file, found.passphrase)
-    scratch = own / SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o700)
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)

@@ -254,7 +254,7 @@ class Stack:
     budget: Budget | None = entry("what may be spent", None, example="300 USD")
     money: Money | None = entry("currencies and their rates", None)
     alarms: tuple[Notify, ...] = entry(
-        "who is told when something changes: an idle machine or replica is put away, a wake failed, a machine is nobody's, "
+        "who is told when something changes: an idle machine or replica is put away, a wake failed, a machine is rented for a request, or is nobody's, "
         "money reaches a limit, an engine hangs, a card is gone, a certificate runs out, an update is taken or taken back. "
         "Once for each, not as long as it lasts",
         (),

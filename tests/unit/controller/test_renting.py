@@ -18,6 +18,7 @@ from hostler.hosts import ways
 from hostler.manifest.items import Effect, Part
 from hostler.record.types import Journal, Record
 from hostler.rollout import observe, rented, stackkey, up
+from hostler.stackfile.load import load
 
 STACK = """
 stack: office
@@ -221,6 +222,21 @@ class Fleet:
 
     def ready(self) -> None:
         self.asked.append("Pulumi")
+
+
+def test_a_proof_takes_nothing_from_a_rent_beside_it(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up`, and so each rent, asks for one in its course: each has its temporary files in a folder of its own."""
+    file = load(there / "stack.yaml")
+    renting.entitle(there, tmp_path / "scratch-burst-0", file)
+    kept = Path(tempfile.mkdtemp())
+    monkeypatch.setattr(rented, "known", lambda _: None)
+    monkeypatch.setattr(rented, "fleet_of", lambda _: Fleet([]))
+    monkeypatch.setattr(stackkey, "public", lambda *_: "")
+    assert renting.why_not(there, tmp_path) == ""
+    assert kept.is_dir()
+    assert kept.parent.name == "scratch-burst-0"
 
 
 def test_the_proof_asks_all_that_a_rent_needs(

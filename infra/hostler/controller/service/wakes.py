@@ -91,7 +91,7 @@ class Wakes:
                 del self._begun[model]
 
     def eta_s(self, model: str) -> float | None:
-        """By its last wake, else by the longest start that its hosts remember; of a machine by the last of its pool."""
+        """By its last wake, else by the longest start that its hosts remember; of a machine by its slot's last."""
         if (slot := self._rented(self._world(), model)) is not None:
             return self._rents.eta_s(slot)
         whole = self._took.get(model) or self._world().past_start_s(model)
