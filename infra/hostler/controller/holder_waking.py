@@ -22,8 +22,9 @@ class WakeError(Exception):
 
 
 class Wakes(Protocol):
-    async def wake(self, model: str) -> None:
-        """Returns when the model is awake, at once when it already is; raises WakeError, soon where it does not sleep. Never
+    async def wake(self, model: str) -> bool:
+        """True: done, as far as a wake can. False, at once: it is said to be awake already, by what may be some seconds old,
+        so that it may just have fallen asleep: it is asked again. Raises WakeError, soon where it does not sleep. Never
         asked twice at a time for one model, and not cancelled when those who wait go away."""
         ...
 
@@ -51,6 +52,7 @@ class Pace:
     first: float = 10.0  # of silence, before a stream hears its first comment
     every: float = 15.0  # between comments
     look: float = 0.25  # between two looks whether the gateway sees what was woken
+    again: float = 1.0  # between two tries to wake what is said to be awake already, and is not for the gateway
     seen: float = 60.0  # within which it must
     seen_else: float = 10.0  # the same where others stand in
 
@@ -59,7 +61,7 @@ class Waking:
     def __init__(self, wakes: Wakes, onward: Onward, pace: Pace) -> None:
         self._wakes, self._onward, self._pace = wakes, onward, pace
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._waking: dict[str, asyncio.Future[None]] = {}
+        self._waking: dict[str, asyncio.Future[bool]] = {}
         self._unseen: set[str] = set()  # said to be ready, and not so for the gateway
 
     def eta_s(self, model: str) -> float:
@@ -91,15 +93,10 @@ class Waking:
         """Until the gateway sees it, which may be before all that belongs to a wake is done; that goes on, and no other is
         begun meanwhile."""
         limit_s = self._limit_s(model)
-        waking = self._waking.get(model)
-        if waking is None:
-            waking = self._waking[model] = asyncio.ensure_future(self._wakes.wake(model))
-            waking.add_done_callback(lambda done: self._woken(model, done))
         seeing = asyncio.create_task(self._seen(model))
         try:
-            await asyncio.wait((waking, seeing), return_when=asyncio.FIRST_COMPLETED)
-            if not seeing.done():
-                waking.result()
+            if not await self._woken_or(seeing, model):
+                await self._said_awake(seeing, model, limit_s)
             async with asyncio.timeout(limit_s):
                 await seeing  # also one that failed
             self._unseen.discard(model)
@@ -113,6 +110,25 @@ class Waking:
         finally:
             seeing.cancel()
 
+    async def _woken_or(self, seeing: asyncio.Task[None], model: str) -> bool:
+        """Whether it was woken, or is seen; False: it is only said to be awake."""
+        waking = self._waking.get(model)
+        if waking is None:
+            waking = self._waking[model] = asyncio.ensure_future(self._wakes.wake(model))
+            waking.add_done_callback(lambda done: self._woken(model, done))
+        await asyncio.wait((waking, seeing), return_when=asyncio.FIRST_COMPLETED)
+        return seeing.done() or waking.result()
+
+    async def _said_awake(self, seeing: asyncio.Task[None], model: str, limit_s: float) -> None:
+        """Returns when it was woken after all, or is seen; raises TimeoutError."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + limit_s
+        while (left := until - clock()) > 0:
+            await asyncio.wait((seeing,), timeout=min(left, self._pace.again))
+            if seeing.done() or await self._woken_or(seeing, model):
+                return
+        raise TimeoutError
+
     def _limit_s(self, model: str) -> float:
         """Until the gateway must see it. Others answer sooner, and at once where it was said to be ready already the last
         time: it drains, or cannot be reached."""
@@ -125,7 +141,7 @@ class Waking:
         while not await self._onward.sees(model):
             await asyncio.sleep(self._pace.look)
 
-    def _woken(self, model: str, task: asyncio.Future[None]) -> None:
+    def _woken(self, model: str, task: asyncio.Future[bool]) -> None:
         del self._waking[model]
         if not task.cancelled():
             task.exception()  # those who waited have it; nobody may be left

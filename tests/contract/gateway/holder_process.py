@@ -24,13 +24,14 @@ def said(what: str, model: str) -> str | None:
 
 
 class Files:
-    async def wake(self, model: str) -> None:
+    async def wake(self, model: str) -> bool:
         with (FOLDER / f"begun-{model}").open("a") as file:
             file.write("wake\n")
         while not self.ready(model):
             if (why := said("failed", model)) is not None:
                 raise WakeError(why, 42)
             await asyncio.sleep(0.01)
+        return True
 
     def eta_s(self, model: str) -> float | None:
         eta = said("eta", model)

@@ -22,7 +22,7 @@ from hostler.controller.holder_onward import Onward
 from hostler.controller.holder_serving import Server, Serving, listening
 from hostler.controller.holder_waking import Pace, WakeError
 
-QUICK = Pace(first=0.05, every=0.05, look=0.01, seen=0.5, seen_else=1.0)
+QUICK = Pace(first=0.05, every=0.05, look=0.01, again=0.02, seen=0.5, seen_else=1.0)
 
 
 @dataclass
@@ -85,14 +85,18 @@ class Wakes:
     eta: float | None = None
     awake: set[str] = field(default_factory=set[str])
     woken: Counter[str] = field(default_factory=Counter[str])
+    stale: Counter[str] = field(default_factory=Counter[str])  # how often it is said to be awake, and is not
     go: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def wake(self, model: str) -> None:
+    async def wake(self, model: str) -> bool:
         self.woken[model] += 1
         if model in self.fails:
             raise WakeError(self.fails[model], 42)
+        if self.woken[model] <= self.stale[model]:
+            return False
         await self.go.wait()
         self.gateway.serving.add(model)
+        return True
 
     def eta_s(self, model: str) -> float | None:  # noqa: ARG002
         return self.eta
@@ -247,6 +251,32 @@ def test_it_was_thought_to_be_ready(tmp_path: Path, seeing: bool) -> None:
         it.gateway.seeing = None
         assert (await asking[0]).status_code == 200
         assert it.wakes.woken == {"chat": 1}
+
+    run(tmp_path, test)
+
+
+def test_it_fell_asleep_a_moment_ago(tmp_path: Path) -> None:
+    """What is known of it is a look old: it is woken with the next one. While it wakes its time does not run."""
+
+    async def test(it: World) -> None:
+        it.wakes.awake.add("chat")
+        it.wakes.stale["chat"] = 5
+        asking = it.asking(20)
+        await until(lambda: it.wakes.woken["chat"] == 6)
+        await asyncio.sleep(QUICK.seen)  # a load is long
+        it.wakes.go.set()
+        assert {(await one).status_code for one in asking} == {200}
+        assert it.wakes.woken == {"chat": 6}
+
+    run(tmp_path, test)
+
+
+def test_it_is_said_to_be_awake_for_too_long(tmp_path: Path) -> None:
+    async def test(it: World) -> None:
+        it.wakes.stale["chat"] = 1000
+        answer = await it.ask()
+        assert answer.status_code == 503
+        assert "the gateway does not find it ready" in answer.json()["error"]["message"]
 
     run(tmp_path, test)
 

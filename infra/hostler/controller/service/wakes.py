@@ -61,19 +61,19 @@ class Wakes:
         with self._lock:
             return tuple(self._begun)
 
-    async def wake(self, model: str) -> None:
-        await asyncio.to_thread(self.wake_now, model)
+    async def wake(self, model: str) -> bool:
+        return await asyncio.to_thread(self.wake_now, model)
 
-    def wake_now(self, model: str) -> None:
-        """Returns when one of its replicas is ready; raises WakeError."""
+    def wake_now(self, model: str) -> bool:
+        """Returns when one of its replicas is ready; False: it is said to serve, and may sleep since. Raises WakeError."""
         if not self._sleeps(model):
             self._up(model)
-            return
+            return True
         began = time.monotonic()
         with self._lock:
             self._begun[model] = began
         try:
-            self._wake(model)
+            woken = self._wake(model)
         except HostlerError as error:
             why = str(error.problems[0]) if error.problems else str(error)
             self._tell("wake failed", f"{model} did not wake: {why}", model)
@@ -84,8 +84,10 @@ class Wakes:
             self._tell("wake failed", f"{model} did not wake: {error.text}", model)
             raise
         else:
-            self._took[model] = time.monotonic() - began
-            self._tell("woken", f"{model} woke in {self._took[model]:.0f} s", model)
+            if woken:
+                self._took[model] = time.monotonic() - began
+                self._tell("woken", f"{model} woke in {self._took[model]:.0f} s", model)
+            return woken
         finally:
             with self._lock:
                 del self._begun[model]
@@ -146,29 +148,29 @@ class Wakes:
             self._outages[model] = (first if now - last < OUTAGE_S else now, now)
             return now - self._outages[model][0]
 
-    def _wake(self, model: str) -> None:
-        """What is loading, or not known yet because this process has just begun, is waited for."""
+    def _wake(self, model: str) -> bool:
+        """False: it serves by itself. What is loading, or not known yet because this process has just begun, is waited for."""
         began = time.monotonic()
         while True:
             world = self._world()
             if (slot := self._rented(world, model)) is not None:
                 self._rent(world, model, slot)
-                return
+                return True
             by_state: dict[str, list[Replica]] = {}
             for replica in world.replicas(model):
                 by_state.setdefault(world.state(replica), []).append(replica)
             if by_state.get("serves"):
-                return
+                return False
             if asleep := by_state.get("asleep"):
                 self._engines(world, asleep)
-                return
+                return True
             waits_s = BOOT_S if "loading" in by_state else KNOWN_S
             known = world.record is not None and not {"loading", "unknown"} & set(by_state)
             if self.instead(model) and "loading" not in by_state:
                 known = known or self._outage_s(model) > SHORT_S
             if known or time.monotonic() - began > waits_s:
                 self._others(world, model, by_state)
-                return
+                return True
             time.sleep(PAUSE_S)
 
     def _others(self, world: World, model: str, by_state: Mapping[str, list[Replica]]) -> None:

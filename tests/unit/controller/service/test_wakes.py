@@ -152,8 +152,9 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
 
 def test_what_serves_needs_no_wake(stack: Stack) -> None:
     stack.words["chat-0"] = ASLEEP
-    stack.made().wake_now("chat")
-    assert stack.woken == []
+    took: dict[str, float] = {}
+    assert not stack.made(took).wake_now("chat")  # by a look that may be old
+    assert (stack.woken, stack.told, took) == ([], [], {})
     assert stack.made().ready("chat")
 
 
@@ -162,7 +163,7 @@ def test_all_of_them_are_woken_and_one_is_enough(stack: Stack) -> None:
     stack.fails = {"chat-0"}
     took: dict[str, float] = {}
     made = stack.made(took)
-    made.wake_now("chat")
+    assert made.wake_now("chat")
     until = time.monotonic() + 5
     while len(stack.woken) < 2 and time.monotonic() < until:
         time.sleep(0.01)
