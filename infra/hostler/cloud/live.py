@@ -13,6 +13,7 @@ from hostler.cloud.types import Rented
 from hostler.errors import ProvisionError
 
 GONE = ("shutting-down", "terminated")
+RUNS = ("pending", "running")
 BY_ITSELF = "Client.InstanceInitiatedShutdown"  # by a shutdown from inside
 FORGOTTEN = ""  # about an hour after its end AWS knows nothing of it
 CHECKS = ("InstanceStatus", "SystemStatus")
@@ -70,6 +71,7 @@ def _as_now(machine: Rented, one: Mapping[str, Any]) -> Rented:
         public_ip=one.get("PublicIpAddress", ""),
         private_ip=one.get("PrivateIpAddress", ""),
         since=one["LaunchTime"].timestamp() if one.get("LaunchTime") else None,
+        stopped_by="" if one["State"]["Name"] in RUNS else _code(one),
     )
 
 
@@ -104,11 +106,25 @@ def impaired(machine: Rented) -> bool:
     return "impaired" in checks
 
 
+def stop(machines: Iterable[Rented], tell: Callable[[str], None]) -> None:
+    """Stops them, which keeps their disks. AWS's word that it will is enough. Raises ProvisionError."""
+    for machine in machines:
+        tell(f"{machine.slot}: stopping {machine.id}; its disk is kept, and costs")
+        region = machine.candidate.region
+        with asking(f"{machine.slot} ({machine.id})", region):
+            client("ec2", region).stop_instances(InstanceIds=[machine.id])
+
+
 def start(machines: Iterable[Rented], tell: Callable[[str], None]) -> None:
-    """Starts those that somebody stopped, and waits until they run. Raises ProvisionError."""
-    stopped = [machine for machine in machines if machine.state in ("stopped", "stopping")]
+    """Starts those that are stopped, and waits until they run. Raises ProvisionError."""
+    stopped = [machine for machine in machines if machine.stopped]
     for machine in stopped:
-        tell(f"{machine.slot}: starting {machine.id}, which was stopped outside of hostler")
+        who = (
+            "when it was idle"
+            if machine.stopped_by == BY_ITSELF
+            else "outside of hostler, or by hostler sleep"
+        )
+        tell(f"{machine.slot}: starting {machine.id}, which was stopped {who}")
         _begin(machine)
     until = time.monotonic() + START_S
     while stopped and any(m.state != "running" for m in live(stopped).values()):

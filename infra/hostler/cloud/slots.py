@@ -23,7 +23,8 @@ class Slots:
 
     slots: Mapping[str, Slot]
     fill: tuple[str, ...] = ()  # wanted, and without a machine
-    retire: tuple[str, ...] = ()  # have a machine that goes
+    retire: tuple[str, ...] = ()  # have a machine that goes, or is stopped
+    stop: tuple[str, ...] = ()  # of those, the ones that are only stopped, and keep their disks
     why: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def of(self, state: str) -> tuple[str, ...]:
@@ -40,10 +41,12 @@ def decide(
     park: Collection[str] = (),
     leave: Collection[str] = (),
     filled: Collection[str] = (),
+    rest: Collection[str] = (),
 ) -> Slots:
     """`known`: the record's; `rented`: machines in the state, by slot. `wake`: pools of which all slots are wanted;
     `need`: parked slots that are wanted, and no others; `park`: slots that are given back now; `leave`: slots that could not be filled, and are gone on without; `filled`:
-    parked ones that this run has filled already, which the record does not know yet."""
+    parked ones that this run has filled already, which the record does not know yet; `rest`: those that have a machine while
+    they are parked, stopped already or stopped by this run."""
     found: dict[str, Slot] = {}
     why: dict[str, str] = {}
     for name, pool in stack.pools.items():
@@ -55,17 +58,25 @@ def decide(
             mine = {n: _woken(s, (*filled, *need), pool.aws) for n, s in mine.items() if n not in without}
             found |= _pool(
                 name, pool.aws, pool.count, mine, rented, wake=name in wake, park=park, why=why,
-                have=len(stood) if known else None, without=len(without),
+                have=len(stood) if known else None, without=len(without), rest=rest,
             )  # fmt: skip
         else:
             found |= _leaving(mine, rented, f"pool {name} rents nothing any more", why)
     stray = {n: s for n, s in _known(known, rented).items() if s.pool not in stack.pools}
     found |= _leaving(stray, rented, "its pool is no longer in the stack file", why)
     found = dict(sorted(found.items(), key=lambda item: _order(item[0])))
+    stop = tuple(
+        name for name, slot in found.items() if slot.stopped and name in park and _runs(rented[name])
+    )
     return Slots(
         slots=found,
         fill=tuple(name for name, slot in found.items() if slot.state == "wanted" and name not in rented),
-        retire=tuple(name for name, slot in found.items() if slot.state != "wanted" and name in rented),
+        retire=tuple(
+            name
+            for name, slot in found.items()
+            if slot.state != "wanted" and name in rented and (not slot.stopped or name in stop)
+        ),
+        stop=stop,
         why=why,
     )
 
@@ -92,6 +103,10 @@ def unfit(slot: Slot, machine: Rented, aws: Aws) -> str:
 def gib(size: int) -> int:
     """Whole GiB, as disks are sold."""
     return -(-size // GIB)
+
+
+def _runs(machine: Rented) -> bool:
+    return not machine.stopped
 
 
 def _of_pool(
@@ -133,6 +148,7 @@ def _pool(
     why: dict[str, str],
     have: int | None,
     without: int,
+    rest: Collection[str],
 ) -> dict[str, Slot]:
     """`have`: how many the record wants; None: nobody knows, and those that are there are as many."""
     found: dict[str, Slot] = {}
@@ -143,15 +159,17 @@ def _pool(
             found |= {slot.name: slot} if slot.name in rented else {}
         elif slot.name in park or (slot.state == "parked" and not wake):
             slept = slot.given_back or slot.name in park
-            found[slot.name] = replace(slot, state="parked", given_back=slept)
+            stopped = slot.name in rest and slot.name in rented
+            found[slot.name] = replace(slot, state="parked", given_back=slept, stopped=stopped)
             if slot.name in rented:
-                why[slot.name] = "given back: parked until it is woken"
+                how = "stopped" if stopped else "given back"
+                why[slot.name] = f"{how}: parked until it is woken"
         elif slot.name in rented and (reason := unfit(slot, rented[slot.name], aws)):
             found[slot.name] = replace(slot, state="retiring")
             why[slot.name] = reason
             replaced += 1
         else:
-            wanted.append(replace(slot, state="wanted", given_back=False))
+            wanted.append(replace(slot, state="wanted", given_back=False, stopped=False))
     asleep = sum(slot.given_back for slot in found.values() if slot.state == "parked")
     low = max(0, count.low - asleep)
     have = len(wanted) + replaced if have is None else have
@@ -169,13 +187,15 @@ def _pool(
         wanted.append(slot)
         found[slot.name] = slot
     found |= {slot.name: slot if slot.name in rented else _asked(slot, aws) for slot in wanted}
-    return _parked(name, aws, found, rented, max(0, count.high - len(wanted)))
+    return _parked(name, aws, found, rented, max(0, count.high - len(wanted)), why, f"`count: {count}`")
 
 
 def _woken(slot: Slot, filled: Collection[str], aws: Aws) -> Slot:
-    """What this run filled, or needs, is wanted, and as the file asks now."""
+    """What this run filled, or needs, is wanted, and as the file asks now; one that was stopped is as it was."""
     if slot.name not in filled:
         return slot
+    if slot.stopped:
+        return replace(slot, state="wanted", given_back=False, stopped=False)
     return _asked(replace(slot, state="wanted", given_back=False), aws)
 
 
@@ -186,7 +206,13 @@ def _too_many(wanted: Collection[Slot], rented: Mapping[str, Rented], target: in
 
 
 def _parked(
-    pool: str, aws: Aws, found: dict[str, Slot], rented: Mapping[str, Rented], room: int
+    pool: str,
+    aws: Aws,
+    found: dict[str, Slot],
+    rented: Mapping[str, Rented],
+    room: int,
+    why: dict[str, str],
+    reason: str,
 ) -> dict[str, Slot]:
     """As many are parked as the count leaves; a machine that is being given back keeps its slot."""
     parked = [slot for slot in _ordered(found.values()) if slot.state == "parked"]
@@ -194,6 +220,9 @@ def _parked(
     for slot in parked[room:]:
         if slot.name not in rented:
             del found[slot.name]
+        elif slot.stopped:
+            found[slot.name] = replace(slot, state="retiring", stopped=False)
+            why[slot.name] = reason
     for _ in range(room - len(parked)):
         slot = replace(_asked(_new(pool, {*found, *rented}), aws), state="parked")
         found[slot.name] = slot

@@ -72,6 +72,7 @@ class SlotWish:
     subnet: str = ""  # the user's own; empty: the stack's network of the region
     max_price: float | None = None  # USD an hour, of the spot market
     lease: float = 0.0  # until when, in seconds since 1970
+    shutdown: Literal["terminate", "stop"] = "terminate"  # what a shutdown from inside does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,11 @@ class Rented:
     lease: float = 0.0  # of its tag, in seconds since 1970
     state: str = ""  # as last refreshed: running, stopped, ...
     since: float | None = None  # its last start, in seconds since 1970; None: it was not asked
+    stopped_by: str = ""  # AWS's code of why it does not run; empty: it runs, or was not asked
+
+    @property
+    def stopped(self) -> bool:
+        return self.state in ("stopping", "stopped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

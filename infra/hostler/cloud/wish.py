@@ -71,6 +71,12 @@ def lease(machine: Rented | None, now: float) -> float:
     return machine.lease if machine.lease - now > LEASE_S / 2 else now + LEASE_S
 
 
+def stops(pool: Pool) -> bool:
+    """Whether machines of the pool keep their disks when they end themselves. Not before they are adopted: what nobody met
+    goes for good."""
+    return pool.idle is not None and pool.idle.do == "stop" and not pool.idle.shadow
+
+
 def _slot(
     name: str,
     pool: str,
@@ -93,4 +99,5 @@ def _slot(
         subnet=slot.subnet,
         max_price=limit(aws.max_price) if aws else None,
         lease=lease(machine, now),
+        shutdown="stop" if machine and section and stops(section) else "terminate",
     )

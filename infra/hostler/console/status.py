@@ -13,7 +13,11 @@ from hostler.models.types import Replica
 from hostler.record.types import Expected, Journal, Record
 
 UNKNOWN = "unknown"
-UNREACHED = {"unknown": UNKNOWN, "absent": "not rented"}  # by error_kind; no answer else
+UNREACHED = {
+    "unknown": UNKNOWN,
+    "absent": "not rented",
+    "stopped": "stopped",
+}  # by error_kind; no answer else
 NOT_ROUTED = "ready, not routed"
 SLEEPING = ("asleep", "waking")
 HEALTHY, LOADING = 200, 503  # what engines answer when asked for their health

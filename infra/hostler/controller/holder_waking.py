@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from hostler.controller.holder_onward import Onward
 from hostler.controller.holder_requests import RETRY_S
@@ -52,7 +52,9 @@ class Pace:
     first: float = 10.0  # of silence, before a stream hears its first comment
     every: float = 15.0  # between comments
     look: float = 0.25  # between two looks whether the gateway sees what was woken
-    again: float = 1.0  # between two tries to wake what is said to be awake already, and is not for the gateway
+    again: float = (
+        1.0  # between two tries to wake what is said to be awake already, and is not for the gateway
+    )
     seen: float = 60.0  # within which it must
     seen_else: float = 10.0  # the same where others stand in
 
@@ -84,7 +86,7 @@ class Waking:
             raise self._too_late(model) from None
 
     async def close(self) -> None:
-        tasks = (*self._under_way.values(), *self._waking.values())
+        tasks: list[asyncio.Future[Any]] = [*self._under_way.values(), *self._waking.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

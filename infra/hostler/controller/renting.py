@@ -100,7 +100,8 @@ def _refuse_unapplied(file: StackFile, slot: str) -> None:
 def _refuse_more(slot: str, draft: Draft) -> None:
     """One slot, and what it needs: other machines, strays, and changes that would touch what serves are people's."""
     cloud = draft.observation.cloud
-    if more := [name for name in (cloud.slots.fill if cloud else ()) if name != slot]:
+    due = (*cloud.slots.fill, *(name for name, one in cloud.in_use.items() if one.stopped)) if cloud else ()
+    if more := [name for name in due if name != slot]:
         raise _refused(slot, "to rent it alone", f"{', '.join(more)} would be rented, too", "hostler up")
     changes = [one for one in draft.plan.changes if one.effect is not Effect.NONE and one.host != slot]
     if touched := [one for one in changes if one.replica]:

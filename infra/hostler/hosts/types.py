@@ -38,8 +38,8 @@ class Host:
 class Slot:
     """A rented host's stable place in its pool. wanted: it shall have a host; parked: given back, which is no drift;
     retiring: its host is drained, and goes. `image`, `disk_gib` and `subnet` as its host was asked for; `given_back`: it
-    had one, until `sleep` or until it ended itself when it was idle, so that the lower count does not start it again.
-    The rest is of its machine, or of the last one where it is parked: for those who may not ask AWS."""
+    had one, until `sleep` or until it ended itself when it was idle, so that the lower count does not start it again;
+    `stopped`: it still has it, stopped, and its disk costs. The rest is of its machine, or of the last one where it is parked: for those who may not ask AWS."""
 
     name: str
     pool: str = ""
@@ -48,6 +48,7 @@ class Slot:
     disk_gib: int = 0
     subnet: str = ""
     given_back: bool = False
+    stopped: bool = False
     machine: str = ""  # i-0a1b...; empty: it never had one that was written down
     instance: str = ""  # its type: g5.xlarge
     region: str = ""
@@ -224,7 +225,7 @@ class Seen:
     copy: Mapping[str, Any] | None = None  # a copy of the record
     error: str = ""  # not empty: nothing else is known; one clear line
     # dead, refused, host-key, unknown-key, auth, python, sudo, timeout, disk, protocol; absent: to be rented, or parked;
-    # unknown: where it is cannot be asked
+    # stopped: its instance does not run; unknown: where it is cannot be asked
     error_kind: str = ""
     next_step: str = ""
 

@@ -157,7 +157,7 @@ class Cloud:
             key_name=self.keys[candidate.region].key_name,
             user_data=pulumi.Output.secret(slot.user_data),
             instance_market_options=spot(slot.max_price) if candidate.market == "spot" else None,
-            instance_initiated_shutdown_behavior="terminate",
+            instance_initiated_shutdown_behavior=slot.shutdown,
             metadata_options=ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),

@@ -142,6 +142,8 @@ def _rented(
 
 def _state(reached: bool, slot: Slot, there: Rented | None, asked: bool) -> RunState:
     """By AWS where it was asked; else what answers runs, what was parked is gone, and of others nobody knows."""
+    if slot.stopped and not reached and (there.stopped if there else not asked):
+        return "stopped"
     if there:
         return STATES.get(there.state, "running" if reached else "unknown")
     if asked:

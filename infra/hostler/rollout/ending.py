@@ -51,8 +51,8 @@ def drain(observation: Observation, out: Out, *, cut: bool) -> None:
     record, cloud = observation.record, observation.cloud
     if cloud is None or _emptied(observation):
         return
-    serving = [r for r in record.replicas if r.members[0].host in cloud.rented] if record else []
-    hosts = {r.members[0].host for r in serving} if record else {*cloud.rented} - {*cloud.unmet}
+    serving = [r for r in record.replicas if r.members[0].host in cloud.in_use] if record else []
+    hosts = {r.members[0].host for r in serving} if record else {*cloud.in_use} - {*cloud.unmet}
     home = home_of(observation)
     silent = {host for host in hosts if not observation.seen[host].reached}
     if record is None or not observation.seen[home.name].reached:

@@ -1,4 +1,5 @@
-"""Machines that gave themselves back: an idle one shuts itself down, and AWS ends it for good.
+"""Machines that gave themselves back: an idle one shuts itself down, and AWS ends it for good, or with `do: stop` keeps its
+disk.
 
 That is no loss and no drift. Its slot is parked until `wake`; its replicas keep their places, as those of a host that is
 off do, and the gateway goes on knowing them.
@@ -35,10 +36,16 @@ def of(
     """The code of its end by slot, of those that gave themselves back and stay so; `wake`: pools, and `need`:
     slots, that are woken. What ended by a shutdown from inside did it itself; where AWS has forgotten how, what its pool does with idle machines
     decides. Never one that nobody met: what ends that is the lease of its birth; nor the gateway's."""
+    went = {name: cloud.ended[name] for name in cloud.lost if name in cloud.ended}
+    went |= {
+        name: machine.stopped_by
+        for name, machine in cloud.rented.items()
+        if machine.stopped and machine.stopped_by == live.BY_ITSELF and not cloud.why
+    }
     return {
-        name: cloud.ended[name]
-        for name in cloud.lost
-        if cloud.ended.get(name) in (live.BY_ITSELF, live.FORGOTTEN)
+        name: code
+        for name, code in went.items()
+        if code in (live.BY_ITSELF, live.FORGOTTEN)
         and cloud.documents.get(name, {}).get("met")
         and name != cloud.home
         and name not in need
@@ -46,6 +53,7 @@ def of(
         and slot.state == "wanted"
         and slot.pool not in wake
         and ends_idle(file.stack, slot.pool)
+        and (name in cloud.lost or idling.stops_in_the_cloud(file.stack, slot.pool))
     }
 
 
@@ -54,11 +62,13 @@ def ends_idle(stack: Stack, pool: str) -> bool:
     if pool not in stack.pools or not stack.pools[pool].aws:
         return False
     policy = idling.of_pool(stack, pool)
-    return policy is not None and policy.do == "terminate" and not policy.shadow
+    return policy is not None and policy.do in ("terminate", "stop") and not policy.shadow
 
 
-def words(pool: str, code: str) -> str:
+def words(pool: str, code: str, *, stopped: bool = False) -> str:
     """For a plan."""
+    if stopped:
+        return f"stopped itself when idle; its disk is kept, and costs; `hostler wake {pool}` starts it"
     how = (
         "gave itself back when idle"
         if code == live.BY_ITSELF
@@ -76,7 +86,7 @@ def asleep(file: StackFile, cloud: Cloud, record: Record | None) -> tuple[Host, 
         replace(record.hosts[name], where=file.where(f"pools.{slot.pool}"))
         for name, slot in cloud.slots.slots.items()
         if slot.state == "parked" and slot.given_back and slot.pool in file.stack.pools
-        and name in placed and name in record.hosts and (bool(cloud.why) or name not in cloud.rented)
+        and name in placed and name in record.hosts and (bool(cloud.why) or name not in cloud.in_use)
     )  # fmt: skip
 
 

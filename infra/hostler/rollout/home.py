@@ -80,6 +80,6 @@ def silent(observation: Observation, *more: str) -> HostError:
 def _start(observation: Observation) -> str:
     """The next step where the gateway's machine is rented, and was stopped outside of hostler; empty: another."""
     machine = observation.cloud.rented.get(observation.gateway.name) if observation.cloud else None
-    if machine is None or machine.state not in ("stopping", "stopped"):
+    if machine is None or not machine.stopped:
         return ""
     return f"aws ec2 start-instances --region {machine.candidate.region} --instance-ids {machine.id}"

@@ -112,7 +112,9 @@ def _with_rented(
     began, beside = time.monotonic(), Beside(file, cloud) if sweep else None
     if cloud.why and after_first is None:
         after_first = lastknown.AFTER_FIRST_S
-    seen = look((*owned, *cloud.hosts.values()), questions_of(file), limit_s, after_first)
+    still = rented.stopped(cloud, time.time())  # nobody is asked who is not there
+    there = (host for name, host in cloud.hosts.items() if name not in still)
+    seen = {**still, **look((*owned, *there), questions_of(file), limit_s, after_first)}
     home = store.at_home(seen)
     record = home[1] if home else None
     if cloud.why:
@@ -122,6 +124,7 @@ def _with_rented(
         seen = lastknown.seen_of(cloud, (*owned, *rented.wanted(file, cloud)), seen)
     else:
         cloud = rented.decided(file, cloud, record, turn)
+        seen = {name: one for name, one in seen.items() if name not in cloud.resting}
         seen = {**seen, **rented.absent(cloud, time.time())}
     asleep = givenback.asleep(file, cloud, record)
     seen = {**seen, **{host.name: givenback.seen(host) for host in asleep}}

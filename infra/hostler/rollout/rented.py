@@ -18,6 +18,7 @@ from hostler.errors import Problem
 from hostler.hosts.types import Host, Seen, Slot, Ssh
 from hostler.record.types import Record
 from hostler.rollout import givenback, stackkey
+from hostler.stackfile import idling
 from hostler.stackfile.defaults import ends
 from hostler.stackfile.sections import StackFile
 
@@ -74,6 +75,21 @@ class Cloud:
     )  # the same, of those that gave themselves back
     why: tuple[Problem, ...] = ()
     at: float = 0.0  # when it was last known, in seconds since 1970; 0: never
+
+    @property
+    def in_use(self) -> Mapping[str, Rented]:
+        """Without those that are stopped while their slots are parked."""
+        slots, stops = self.slots.slots, self.slots.stop
+        return {
+            name: machine
+            for name, machine in self.rented.items()
+            if name in stops or not (name in slots and slots[name].stopped)
+        }
+
+    @property
+    def resting(self) -> tuple[str, ...]:
+        """The others."""
+        return tuple(name for name in self.rented if name not in self.in_use)
 
     @property
     def unmet(self) -> tuple[str, ...]:
@@ -193,12 +209,14 @@ def decided(file: StackFile, cloud: Cloud, record: Record | None, turn: Turn) ->
     known: Mapping[str, Slot] = record.slots if record else {}
     gave = givenback.of(file, cloud, known, wake=turn.wake, need=turn.need)
     park = [name for name, slot in {**known, **pools(cloud)}.items() if slot.pool in turn.park]
+    rest = [name for name, slot in known.items() if slot.stopped or name in gave or slot.pool in turn.park]
     slots = decide(
         file.stack, known, cloud.rented, wake=turn.wake, need=turn.need, park=[*park, *gave], leave=turn.leave,
-        filled=turn.filled,
+        filled=turn.filled, rest=[name for name in rest if idling.stops_in_the_cloud(file.stack, known[name].pool)],
     )  # fmt: skip
     described = {name: _described(slot, cloud) for name, slot in slots.slots.items()}
-    return replace(cloud, slots=replace(slots, slots=described), gave=gave)
+    decided = replace(cloud, slots=replace(slots, slots=described), gave=gave)
+    return replace(decided, hosts={name: cloud.hosts[name] for name in decided.in_use})
 
 
 def _described(slot: Slot, cloud: Cloud) -> Slot:
@@ -240,6 +258,22 @@ def wanted(file: StackFile, cloud: Cloud) -> tuple[Host, ...]:
 
 def _where(file: StackFile, cloud: Cloud, slot: str) -> str:
     return file.where(f"pools.{cloud.slots.slots[slot].pool}.aws")
+
+
+def stopped(cloud: Cloud, at: float) -> dict[str, Seen]:
+    """What a look at machines that are stopped answers: none has an address."""
+    return {
+        slot: Seen(
+            host=slot,
+            at=at,
+            seconds=0.0,
+            error="its instance is stopped",
+            error_kind="stopped",
+            next_step="`hostler up` starts it",
+        )
+        for slot, machine in cloud.rented.items()
+        if machine.stopped
+    }
 
 
 def absent(cloud: Cloud, at: float) -> dict[str, Seen]:

@@ -88,7 +88,7 @@ def due(observation: Observation) -> bool:
     """Whether something is to be made, mended or started in the cloud before the hosts' turn."""
     if (cloud := observation.cloud) is None:
         return False
-    stopped = any(machine.state != "running" for machine in cloud.rented.values())
+    stopped = any(machine.state != "running" for machine in cloud.in_use.values())
     changed = (
         any(change.op != "delete" for change in observation.preview.changes) if observation.preview else False
     )
@@ -115,7 +115,7 @@ def expand(observation: Observation, out: Out, *, partial: bool) -> tuple[str, .
     ):
         cloud = _unmoved(observation, cloud)
         rented.remember(observation.file)
-        live.start(cloud.rented.values(), out.say)
+        live.start(cloud.in_use.values(), out.say)
         return _expand(observation, cloud, out, partial=partial)
 
 
@@ -233,7 +233,7 @@ def started(observation: Observation, out: Out, *, yes: bool) -> bool:
     it can be looked at again."""
     cloud, name = observation.cloud, observation.gateway.name
     machine = cloud.rented.get(name) if cloud and not observation.home_known else None
-    if machine is None or machine.state not in ("stopped", "stopping"):
+    if machine is None or not machine.stopped:
         return False
     out.say(f"{name}: {machine.id} was stopped outside of hostler; it has the gateway")
     if not out.confirm(f"Start {name}?", yes=yes):
@@ -248,7 +248,7 @@ def let_in(observation: Observation, out: Out, *, yes: bool) -> bool:
     cloud = observation.cloud
     if cloud is None or not cloud.uid or not networks.automatic(observation):
         return False
-    silent = [slot for slot in cloud.rented if slot not in cloud.unmet and not observation.seen[slot].reached]
+    silent = [slot for slot in cloud.in_use if slot not in cloud.unmet and not observation.seen[slot].reached]
     fleet = wishing.fleet_of(observation, out)
     if not silent or not (here := networks.fresh(fleet)):
         return False
@@ -274,8 +274,8 @@ def stays(observation: Observation, run: Session) -> None:
 
 
 def contract(observation: Observation, out: Out) -> None:
-    """Ends the machines of retiring and parked slots, which are drained. One that does not answer may be busy: it stays
-    until it does."""
+    """Ends the machines of retiring and parked slots, or stops them, which are drained. One that does not answer may be
+    busy: it stays until it does."""
     cloud = observation.cloud
     if cloud is None or cloud.why:  # where AWS cannot be asked, nothing of it is changed either
         return
@@ -284,7 +284,8 @@ def contract(observation: Observation, out: Out) -> None:
         out.say(
             f"note: {slot} does not answer, so it cannot be drained, and is not ended: `hostler up` again"
         )
-    gone = [slot for slot in cloud.slots.retire if slot not in silent]
+    live.stop([cloud.rented[slot] for slot in cloud.slots.stop if slot not in silent], out.say)
+    gone = [slot for slot in cloud.slots.retire if slot not in (*silent, *cloud.slots.stop)]
     past = [slot for slot in cloud.lost if slot not in cloud.slots.fill]  # only the state still has them
     if gone or past or wishing.former_gateway(observation, cloud):  # clients reach that one no more
         out.live(f"pulumi: giving back {', '.join((*gone, *past)) or 'the way to the former gateway'}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hostler.cloud import money, prices
 from hostler.cloud.offer import Offer
 from hostler.configure.types import Change, Notice
-from hostler.hosts.types import Facts
+from hostler.hosts.types import Facts, Slot
 from hostler.manifest.items import Effect, Part
 from hostler.rollout import givenback
 from hostler.rollout.observe import Observation
+from hostler.rollout.rented import Cloud
 
 
 def prepared(host: str, facts: Facts) -> Change:
@@ -37,7 +38,7 @@ def leaves(host: str, observation: Observation) -> Change:
         item=f"host:{host}",
         action="remove",
         now="rented",
-        then="drained, then ended",
+        then="drained, then stopped" if cloud and host in cloud.slots.stop else "drained, then ended",
         why=why or "no longer in the stack file",
         effect=Effect.DRAIN,
     )
@@ -64,15 +65,35 @@ def notices(observation: Observation) -> Iterator[Notice]:
     for name in cloud.dead:
         text = "its instance never answered since its start; it is ended, and another takes its place"
         yield Notice(level="warning", where=name, text=text)
-    for name, machine in cloud.rented.items():
-        if machine.state in ("stopped", "stopping"):
-            text = f"{machine.id} was stopped outside of hostler; it is started again"
-            yield Notice(level="warning", where=name, text=text)
+    yield from _stopped(cloud, record.slots if record else {})
     for name, code in cloud.gave.items():
-        yield Notice(level="note", where=name, text=givenback.words(cloud.slots.slots[name].pool, code))
+        slot = cloud.slots.slots[name]
+        yield Notice(
+            level="note", where=name, text=givenback.words(slot.pool, code, stopped=name in cloud.resting)
+        )
     if parked := [n for n in cloud.slots.of("parked") if n not in cloud.rented and n not in cloud.gave]:
         names = ", ".join(parked)
         yield Notice(level="note", text=f"parked, and no drift: {names} (`hostler wake` brings them back)")
+
+
+def _stopped(cloud: Cloud, before: Mapping[str, Slot]) -> Iterator[Notice]:
+    """Machines that are started, and those that stay stopped."""
+    for name, machine in cloud.in_use.items():
+        if machine.stopped and name in before and before[name].stopped:
+            yield Notice(level="note", where=name, text=f"{machine.id} is started again: it costs again")
+        elif machine.stopped:
+            text = f"{machine.id} was stopped outside of hostler; it is started again"
+            yield Notice(level="warning", where=name, text=text)
+    if stopped := [name for name in cloud.resting if name not in cloud.gave and cloud.rented[name].stopped]:
+        names = ", ".join(stopped)
+        yield Notice(
+            level="note",
+            text=f"stopped, and no drift: {names} (its disk costs; `hostler wake` starts it)",
+        )
+    for name in cloud.resting:
+        if not cloud.rented[name].stopped:
+            text = "it runs, though its slot is parked; when it is idle it stops itself again, `hostler wake` keeps it"
+            yield Notice(level="warning", where=name, text=text)
 
 
 def resting(observation: Observation) -> frozenset[str]:

@@ -73,7 +73,7 @@ def listed(file: StackFile, cloud: Cloud, uid: str) -> tuple[Holding, ...]:
 def unrecorded(found: tuple[Holding, ...], record: Record | None) -> tuple[Holding, ...]:
     """Without the machines of which the record says that a slot has them, and their disks."""
     slots = record.slots.values() if record else ()
-    ours = {slot.machine for slot in slots if slot.machine and slot.state != "parked"}
+    ours = {slot.machine for slot in slots if slot.machine and (slot.state != "parked" or slot.stopped)}
     return tuple(one for one in found if one.id not in ours and one.part_of not in ours)
 
 

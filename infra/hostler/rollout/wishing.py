@@ -56,16 +56,15 @@ def wished(
 
 
 def without_ended(cloud: Cloud, preview: ProvisionPreview) -> ProvisionPreview:
-    """Machines that are given back are no drift; what hung on them costs nothing, and goes with the next change."""
+    """Machines that are given back, or stopped, are no drift; what hung on them costs nothing, and goes with the next
+    change."""
     ended = {slot for slot in cloud.lost if slot not in cloud.slots.fill}
-    if not ended:
-        return preview
-    left = (
-        change
-        for change in preview.changes
-        if change.kind == "host" or (change.op != "delete" and change.name not in ended)
-    )
-    return replace(preview, changes=tuple(left))
+    still = {slot for slot in cloud.resting if cloud.rented[slot].stopped}
+    left = preview.changes
+    if ended:
+        left = tuple(c for c in left if c.kind == "host" or (c.op != "delete" and c.name not in ended))
+    left = tuple(c for c in left if not (c.kind != "host" and c.op == "refresh" and c.name in still))
+    return replace(preview, changes=left)
 
 
 def priced(

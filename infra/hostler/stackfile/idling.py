@@ -147,6 +147,11 @@ def _pool(path: str, name: str, pool: Pool, stack: Stack, notes: Notes) -> None:
     if pool.idle.max_age is not None and kind == "owned":
         got, step = "one of owned machines, which cost the same at any age", "take it out"
         notes.about(f"{path}.idle.max_age", "max_age of a rented pool", got, step)
+    if pool.idle.do == "stop" and pool.aws and pool.aws.spot != "never":
+        got = f"spot: {pool.aws.spot}, of which AWS stops none"
+        notes.about(
+            f"{path}.idle.do", "`spot: never` beside `do: stop`", got, "write terminate, or spot: never"
+        )
     if pool.idle.do == "sleep":
         here = [model.replicas for model in stack.models.values() if name in model.pool]
         _common(f"{path}.idle", pool.idle, max(here, default=1000), "replicas", notes)
@@ -250,7 +255,15 @@ def _check_rents(found: Rents, stack: Stack, notes: Notes) -> None:
 def away_in_the_cloud(stack: Stack, pool_name: str) -> bool:
     """Whether machines of the pool are rented, and given back when they are idle."""
     idle = stack.pools[pool_name].idle
-    return bool(stack.pools[pool_name].aws and idle and idle.do == "terminate" and not idle.shadow)
+    return bool(stack.pools[pool_name].aws and idle and idle.do in ("terminate", "stop") and not idle.shadow)
+
+
+def stops_in_the_cloud(stack: Stack, pool_name: str) -> bool:
+    """Whether they keep their disks then, and are started again instead of rented."""
+    if pool_name not in stack.pools or not away_in_the_cloud(stack, pool_name):
+        return False
+    idle = stack.pools[pool_name].idle
+    return idle is not None and idle.do == "stop"
 
 
 def _needs(stack: Stack) -> Iterator[str]:

@@ -30,10 +30,10 @@ class Idle:
         "what then. sleep: the engines end and free their cards' memory; the default of a model, which can do nothing else, "
         "and of an owned pool, whose models without an `idle` of their own take it. suspend: an owned machine goes into "
         "suspend to RAM until `wake` of its host brings it back. terminate: a rented machine is ended and nothing of it "
-        "costs any more; the default of a rented pool. stop: it ends and keeps its disk, which costs on. none: nothing",
+        "costs any more; the default of a rented pool. stop: a rented machine is stopped and keeps its disk, which costs on, "
+        "so that it is back sooner, if AWS has room for it then; not on the spot market. none: nothing",
         example="sleep",
         filled=True,
-        unbuilt=("stop",),
     )
     keep: int = entry(
         "this many stay: machines of the pool, or with `do: sleep` replicas of each model",

@@ -24,6 +24,7 @@ from .dependencies import Dependencies
 from .faults import Faults
 from .machines import Machines
 from .networks import Networks
+from .steady import each_its_own_table
 
 
 class Told:
@@ -72,6 +73,7 @@ def _method(call: Callable[..., Any]) -> Any:
 
 def put_in_place(machines: Machines, faults: Faults, cidr: str) -> None:
     """Changes moto's classes."""
+    each_its_own_table()
     compute, networks, told = Compute(machines, faults), Networks(machines, cidr), Told(machines, faults)
     needed = Dependencies()
     places: dict[tuple[type, str], Callable[..., Any]] = {

@@ -28,6 +28,9 @@ def nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def aws() -> Iterator[None]:
     from moto import mock_aws
 
+    from lab.cloud.steady import each_its_own_table
+
+    each_its_own_table()
     with mock_aws():
         yield
 

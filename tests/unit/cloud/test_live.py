@@ -87,6 +87,28 @@ def test_what_is_there_and_what_has_ended(
     assert {*found.there} == ({"burst-0"} - {*ended})
 
 
+def test_who_stopped_it(stubbed: Any) -> None:
+    reason = {"Code": live.BY_ITSELF, "Message": "Instance initiated shutdown"}
+    stubbed(live, "ec2").add_response("describe_instances", machine("stopped", StateReason=reason))
+    found = live.look([MACHINE]).there["burst-0"]
+    assert (found.stopped, found.stopped_by) == (True, live.BY_ITSELF)
+
+
+def test_what_runs_was_stopped_by_nobody(stubbed: Any) -> None:
+    """AWS may still say why it was stopped before."""
+    reason = {"Code": live.BY_ITSELF, "Message": "Instance initiated shutdown"}
+    stubbed(live, "ec2").add_response("describe_instances", machine("running", StateReason=reason))
+    found = live.look([MACHINE]).there["burst-0"]
+    assert (found.stopped, found.stopped_by) == (False, "")
+
+
+def test_they_are_stopped_and_not_ended(stubbed: Any) -> None:
+    stubbed(live, "ec2").add_response("stop_instances", {}, {"InstanceIds": [MACHINE.id]})
+    said: list[str] = []
+    live.stop([MACHINE], said.append)
+    assert said == [f"burst-0: stopping {MACHINE.id}; its disk is kept, and costs"]
+
+
 @pytest.mark.parametrize(
     ("instance", "system", "expected"),
     [("ok", "ok", False), ("initializing", "ok", False), ("impaired", "ok", True), ("ok", "impaired", True)],

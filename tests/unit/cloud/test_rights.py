@@ -24,6 +24,7 @@ NOT_BY_WAKE = {
     "s3:PutBucketTagging", "s3:DeleteBucket", "s3:ListBucketVersions", "s3:DeleteObjectVersion",  # the bucket's life
     "s3:ListAllMyBuckets", "s3:GetBucketLocation",  # what `down` lists
     "kms:Encrypt",  # another key
+    "ec2:StopInstances",  # `hostler sleep` of a pool that stops: an idle machine shuts itself down
     "ec2:DisassociateAddress", "ec2:ReleaseAddress",  # hostler makes none, and none is a stray
 }  # fmt: skip
 OF_S3 = {

@@ -111,6 +111,50 @@ def test_what_is_given_back_stays_so_until_it_is_woken() -> None:
     assert decide(stack(2, 2), kept, rented, wake=("burst",)).fill == ("burst-0", "burst-1")
 
 
+def stopped(*names: str) -> dict[str, Rented]:
+    return {name: replace(one, state="stopped") for name, one in machines(*names).items()}
+
+
+def test_what_stopped_keeps_its_machine_until_it_is_woken() -> None:
+    kept, rented = after(decide(stack(2, 2), {}, {}))
+    there = {**rented, **stopped("burst-0")}
+    asleep = decide(stack(2, 2), kept, there, park=("burst-0",), rest=("burst-0",))
+    slot = asleep.slots["burst-0"]
+    assert (slot.state, slot.given_back, slot.stopped) == ("parked", True, True)
+    assert (asleep.fill, asleep.retire, asleep.stop) == ((), (), ())
+    kept = asleep.slots
+    again = decide(stack(2, 2), kept, there, rest=("burst-0",))
+    assert (again.slots, again.fill, again.retire) == (kept, (), ())
+    changed = stack(2, 2, replace(AWS, image="ubuntu-24.04"))
+    for woken in (
+        decide(stack(2, 2), kept, there, rest=("burst-0",), wake=("burst",)),
+        decide(stack(2, 2), kept, there, rest=("burst-0",), need=("burst-0",)),
+    ):
+        slot = woken.slots["burst-0"]
+        assert (slot.state, slot.given_back, slot.stopped) == ("wanted", False, False)
+        assert (woken.fill, woken.retire) == ((), ())  # it is started, and nothing is rented
+    other = decide(changed, kept, there, rest=("burst-0",), need=("burst-0",))
+    assert other.slots["burst-0"].state == "retiring"  # of another image: another machine comes
+
+
+def test_one_that_is_stopped_by_hand_is_drained_first() -> None:
+    kept, rented = after(decide(stack(2, 2), {}, {}))
+    asleep = decide(stack(2, 2), kept, rented, park=("burst-0",), rest=("burst-0",))
+    assert (asleep.retire, asleep.stop) == (("burst-0",), ("burst-0",))
+    assert asleep.slots["burst-0"].stopped
+
+
+def test_one_that_is_to_stop_no_more_goes() -> None:
+    """The file says `do: terminate` now, or has fewer; or its machine was ended."""
+    kept, rented = after(decide(stack(0, 2), {}, {}))
+    kept = {**kept, "burst-0": replace(kept["burst-0"], given_back=True, stopped=True)}
+    there = {**rented, **stopped("burst-0")}
+    assert decide(stack(0, 2), kept, there).retire == ("burst-0",)
+    assert decide(stack(0, 0), kept, there, rest=("burst-0",)).retire == ("burst-0",)
+    ended = decide(stack(0, 2), kept, rented, rest=("burst-0",)).slots["burst-0"]
+    assert (ended.state, ended.stopped) == ("parked", False)
+
+
 @pytest.mark.parametrize("count", [(0, 2), (1, 2), (2, 2), (0, 3)])
 def test_one_that_is_needed_is_filled_and_no_other(count: tuple[int, int]) -> None:
     kept, rented = after(decide(stack(2, count[1]), {}, {}))

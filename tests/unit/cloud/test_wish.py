@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hostler.cloud import wish
@@ -10,6 +12,7 @@ from hostler.cloud.offer import Offer
 from hostler.cloud.slots import decide
 from hostler.cloud.types import Candidate, Rented
 from hostler.stackfile.fields import Range
+from hostler.stackfile.saving import Idle
 from hostler.stackfile.sections import Aws, Pool, Stack
 
 AWS = Aws(
@@ -36,7 +39,7 @@ def machine(has: Candidate, lease: float = NOW + wish.LEASE_S) -> dict[str, Rent
     return {"burst-0": there}
 
 
-def wished(rented: dict[str, Rented]) -> wish.CloudWish:
+def wished(rented: dict[str, Rented], stack: Stack | None = None) -> wish.CloudWish:
     around = wish.Around(
         uid="u",
         owner="ada@desk",
@@ -45,15 +48,31 @@ def wished(rented: dict[str, Rented]) -> wish.CloudWish:
         gateway_slots=(),
         now=NOW,
     )
-    decided = decide(STACK, {}, rented)
+    stack = stack or STACK
+    decided = decide(stack, {}, rented)
     data = dict.fromkeys(decided.fill, "#cloud-config")
-    return wish.wish(STACK, decided, rented, {} if rented else OFFERS, data, around)
+    return wish.wish(stack, decided, rented, {} if rented else OFFERS, data, around)
 
 
 def test_an_empty_slot_has_all_ways_and_is_told_what_to_do() -> None:
     (slot,) = wished({}).slots
     assert (slot.candidates, slot.user_data, slot.disk_gib) == ((G5, G6), "#cloud-config", 200)
     assert slot.lease == NOW + wish.BIRTH_S
+
+
+@pytest.mark.parametrize(
+    ("idle", "shutdown"),
+    [
+        (None, "terminate"),
+        (Idle(do="terminate"), "terminate"),
+        (Idle(do="stop", shadow=True), "terminate"),
+        (Idle(do="stop"), "stop"),
+    ],
+)
+def test_only_who_was_met_keeps_its_disk(idle: Idle | None, shutdown: str) -> None:
+    stack = replace(STACK, pools={"burst": replace(STACK.pools["burst"], idle=idle)})
+    assert [slot.shutdown for slot in wished({}, stack).slots] == ["terminate"]
+    assert [slot.shutdown for slot in wished(machine(G5), stack).slots] == [shutdown]
 
 
 def test_a_machine_that_stands_is_its_own_first_candidate() -> None:

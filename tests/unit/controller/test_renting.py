@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -177,9 +178,11 @@ def test_what_people_have_begun_is_theirs(
 class Draft:
     """As a plan is made from it."""
 
-    def __init__(self, fill: tuple[str, ...], *changes: Change) -> None:
+    def __init__(self, fill: tuple[str, ...], *changes: Change, stopped: tuple[str, ...] = ()) -> None:
         self.plan, self.observation, self.cloud = self, self, self
         self.slots, self.fill, self.changes = self, fill, changes
+        self.in_use = {"burst-9": SimpleNamespace(stopped=False)}
+        self.in_use |= {name: SimpleNamespace(stopped=True) for name in stopped}
 
 
 def change(host: str, replica: str = "", effect: Effect = Effect.NONE) -> Change:
@@ -194,7 +197,9 @@ def change(host: str, replica: str = "", effect: Effect = Effect.NONE) -> Change
     [
         (Draft(("burst-0",), change("burst-0", "chat-0", Effect.DRAIN), change("gpu-1")), ""),
         (Draft((), change("gpu-1", "", Effect.DRAIN)), ""),
+        (Draft((), stopped=("burst-0",)), ""),
         (Draft(("burst-0", "burst-1")), "burst-1 would be rented, too"),
+        (Draft((), stopped=("burst-0", "burst-1")), "burst-1 would be rented, too"),
         (Draft(("burst-0",), change("gpu-1", "chat-1", Effect.DRAIN)), "gpu-1: x (it differs)"),
     ],
 )

@@ -23,6 +23,7 @@ SLOT = Slot(
     name="burst-0", pool="burst", disk_gib=100, machine="i-1", region="eu-central-1", zone="eu-central-1a",
     market="spot", price=0.4, price_source="spot price history of eu-central-1a, 14:05 UTC", since=500.0,
 )  # fmt: skip
+STOPPED = replace(SLOT, state="parked", given_back=True, stopped=True)
 BURST = Host(name="burst-0", pool="burst", ssh=Ssh(address="203.0.113.9"), owned=False)
 
 
@@ -128,8 +129,24 @@ def test_a_price_that_nobody_wrote_down_is_unknown(slot: Slot | None) -> None:
         (UP, SLOT, {}, "gone"),
         (None, SLOT, {"burst-0": replace(THERE["burst-0"], state="stopped")}, "stopped"),
         (None, SLOT, {"burst-0": replace(THERE["burst-0"], state="")}, "unknown"),
+        (None, STOPPED, None, "stopped"),  # by the record alone
+        (UP, STOPPED, None, "running"),
+        (None, STOPPED, THERE, "running"),  # somebody started it
+        (None, STOPPED, {}, "gone"),  # or ended it
     ],
-    ids=["answers", "silent", "parked", "there", "not there", "stopped", "never asked"],
+    ids=[
+        "answers",
+        "silent",
+        "parked",
+        "there",
+        "not there",
+        "stopped",
+        "never asked",
+        "kept",
+        "woken",
+        "started",
+        "ended",
+    ],
 )
 def test_states(seen: Seen | None, slot: Slot, rented: Any, state: str) -> None:
     assert machine(seen, slot, rented).state == state

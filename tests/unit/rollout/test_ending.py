@@ -90,7 +90,7 @@ def test_a_second_down_goes_on_where_the_gateway_is_gone(change: dict[str, str],
         record=None,
         gateway=hosts[change.get("gateway", "gpu-1")],
         every=tuple(hosts.values()),
-        cloud=SimpleNamespace(rented={"burst-0": None}, unmet=(), home=change.get("home", "")),
+        cloud=SimpleNamespace(in_use={"burst-0": None}, unmet=(), home=change.get("home", "")),
         seen={
             "gpu-1": Seen(host="gpu-1", at=0.0, seconds=0.0, uid=uid, error=error),
             "burst-0": Seen(host="burst-0", at=0.0, seconds=0.0, uid="u"),

@@ -80,7 +80,9 @@ def test_the_first_record_stays_the_same() -> None:
 
 def in_the_cloud(fill: tuple[str, ...] = (), unmet: tuple[str, ...] = (), state: str = "running") -> Cloud:
     """Slots without a machine, those whose machine was never met, and what gpu-1's does."""
-    machine = SimpleNamespace(id="i-1", state=state, candidate=SimpleNamespace(region="eu-central-1"))
+    machine = SimpleNamespace(
+        id="i-1", stopped=state == "stopped", candidate=SimpleNamespace(region="eu-central-1")
+    )
     rented = {} if "gpu-1" in fill else {"gpu-1": machine}
     return cast(
         "Cloud", SimpleNamespace(uid="", why=(), unmet=unmet, rented=rented, slots=Slots(slots={}, fill=fill))

@@ -171,7 +171,7 @@ class Accounts:
     # a look
 
     def _look(self, world: World, record: Record, wall: float) -> Look:
-        hosts = (*known(self._file, record), *_retiring(record))
+        hosts = (*known(self._file, record), *_no_longer(record))
         seen = seen_of(hosts, world, wall)
         words = {name: view.last_word(world.now) for name, view in world.views.items()}
         said = {name: float(word["at"]) for name, word in words.items() if word}
@@ -220,10 +220,10 @@ class Accounts:
                 self._tokens[key] = self._tokens.get(key, 0.0) + max(0.0, value - (was or 0.0))
 
 
-def _retiring(record: Record) -> list[Host]:
-    """Hosts that are drained, and go: they cost until then."""
-    slots = record.slots
-    return [host for name, host in record.hosts.items() if name in slots and slots[name].state == "retiring"]
+def _no_longer(record: Record) -> list[Host]:
+    """Hosts that are drained, and go: they cost until then; and those that are stopped, whose disks cost."""
+    slots = {name: slot for name, slot in record.slots.items() if slot.stopped or slot.state == "retiring"}
+    return [host for name, host in record.hosts.items() if name in slots]
 
 
 def _counts(world: World, record: Record) -> list[Count]:
@@ -268,7 +268,12 @@ def _away(world: World, record: Record, machines: Mapping[str, Machine]) -> list
     """Rented machines that were given back, against running on; and those that would be, if it were not only told of. What
     an engine that sleeps would draw nobody measured: nothing is claimed of it."""
     given_back = [
-        _hours(name, slot.pool, "terminate", costs.rate(Price(amount=slot.price, source=slot.price_source)))
+        _hours(
+            name,
+            slot.pool,
+            "stop" if slot.stopped else "terminate",
+            costs.rate(Price(amount=slot.price, source=slot.price_source)),
+        )
         for name, slot in record.slots.items()
         if slot.state == "parked" and slot.given_back and (slot.price is not None or slot.price_source)
     ]

@@ -43,15 +43,15 @@ def end(run: Session, host: Host, do: str, why: str, waits: Waits) -> Done:
     return _given(host, "host-end", run.run, waits, do=do, why=why, by=BY)
 
 
-def park(run: Session, name: str) -> None:
-    """Its slot is parked, which is no drift; one that retires, or that is no slot, stays as it is. The record is read anew:
+def park(run: Session, name: str, *, stopped: bool) -> None:
+    """Its slot is parked, `stopped`: with its machine, which is no drift; one that retires, or that is no slot, stays as it is. The record is read anew:
     what is known here may be half a minute old."""
     home = run.gateway.name
     newest = store.load(run.call(home, "record-read")["record"], f"{home}: record")
     slot = newest.slots.get(name)
     if slot is None or slot.state != "wanted":
         return
-    parked = replace(slot, state="parked", given_back=True)
+    parked = replace(slot, state="parked", given_back=True, stopped=stopped)
     run.hosts = tuple(one for one in run.hosts if one.name != name)
     run.commit(replace(newest, slots={**newest.slots, name: parked}))
 

@@ -97,12 +97,12 @@ class Giving:
             waiting = [one for one in due if one.host in hosts]
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 begun = [pool.submit(self._give, run, hosts[one.host], one, world) for one in waiting]
-            for name in (future.result() for future in begun):
-                if name:
-                    acting.park(run, name)
+            for one, gone in zip(waiting, [future.result() for future in begun], strict=True):
+                if gone:
+                    acting.park(run, one.host, stopped=gone == "stop")
 
     def _give(self, run: Session, host: Host, subject: Subject, world: World) -> str:
-        """The host's name where its slot is to be parked."""
+        """What it did where its slot is to be parked."""
         due = subject.due
         if due is None:
             return ""
@@ -129,7 +129,7 @@ class Giving:
         self._put_off([subject], GONE_S if subject.kind == "host" else HEARD_S)
         self._count(due.do, "good")
         self._tell("idle", f"{subject.name} {DID[due.do]}: {due.why}", subject.name)
-        return host.name if due.do == "terminate" else ""
+        return due.do if due.do in ("terminate", "stop") else ""
 
     def gone(self) -> frozenset[str]:
         """Hosts that went a moment ago: their last looks seem new yet."""

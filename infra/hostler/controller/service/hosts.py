@@ -13,6 +13,7 @@ from hostler.stackfile.sections import StackFile
 WENT = {  # by what it said that it does: kind, and why
     "suspend": ("suspended", "it is suspended, and woken by a request"),
     "terminate": ("absent", "it gave itself back when idle"),
+    "stop": ("absent", "it stopped itself when idle"),
 }
 LOST_S = 60.0  # as long a stream may be gone until its host is said not to answer
 

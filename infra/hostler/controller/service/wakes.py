@@ -185,9 +185,10 @@ class Wakes:
         elif parked := by_state.get("parked"):
             slot = world.slot(parked[0].members[0].host)
             pool = slot.pool if slot else ""
-            raise GivenBackError(
-                f"its machine was given back; `hostler wake {pool}` rents another", AFTER_PARKED_S
+            how, then = (
+                ("is stopped", "starts it") if slot and slot.stopped else ("was given back", "rents another")
             )
+            raise GivenBackError(f"its machine {how}; `hostler wake {pool}` {then}", AFTER_PARKED_S)
         else:
             raise WakeError("none of its replicas sleeps; `hostler status` says what they do")
 

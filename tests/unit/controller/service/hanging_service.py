@@ -14,9 +14,10 @@ from hostler.controller.service.wakes import Wakes
 RUN = Path(sys.argv[1])
 
 
-def hangs(self: Wakes, model: str) -> None:
+def hangs(self: Wakes, model: str) -> bool:
     (RUN / "begun").write_text(model)
     time.sleep(3600)
+    return True
 
 
 if __name__ == "__main__":

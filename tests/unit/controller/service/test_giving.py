@@ -125,7 +125,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(giving, "session", found.session)
     monkeypatch.setattr(acting, "end", found.end)
     monkeypatch.setattr(acting, "sleep", found.sleep)
-    park: Any = lambda _run, name: found.parked.append(name)  # noqa: E731 - short
+    park: Any = lambda _run, name, stopped: found.parked.append(f"{name} {stopped}")  # noqa: E731 - short
     monkeypatch.setattr(acting, "park", park)
     return found
 
@@ -134,14 +134,14 @@ def test_all_at_once_under_one_lock(place: Place) -> None:
     place.together = threading.Barrier(3)
     place.tick(
         subject("host", "burst-0", "burst-0", "terminate"),
-        subject("host", "burst-1", "burst-1", "terminate"),
+        subject("host", "burst-1", "burst-1", "stop"),
         subject("replica", "chat-0", "gpu-1", "sleep"),
     )
     assert len(place.sessions) == 1
-    assert sorted(place.asked) == ["sleep chat-0 on gpu-1", "terminate burst-0", "terminate burst-1"]
-    assert place.parked == ["burst-0", "burst-1"]
+    assert sorted(place.asked) == ["sleep chat-0 on gpu-1", "stop burst-1", "terminate burst-0"]
+    assert place.parked == ["burst-0 False", "burst-1 True"]
     assert len(place.told) == 3
-    assert place.giving.counts == {("terminate", "good"): 2.0, ("sleep", "good"): 1.0}
+    assert place.giving.counts == {("terminate", "good"): 1.0, ("stop", "good"): 1.0, ("sleep", "good"): 1.0}
 
 
 def test_who_did_it_is_heard_before_it_is_asked_again(place: Place) -> None:
@@ -246,15 +246,17 @@ class Run:
         self.committed.append(record)
 
 
+@pytest.mark.parametrize("stopped", [True, False])
 @pytest.mark.parametrize(("state", "parks"), [("wanted", True), ("retiring", False), ("parked", False)])
-def test_a_slot_is_parked_in_the_newest_record(state: Any, parks: bool) -> None:
+def test_a_slot_is_parked_in_the_newest_record(state: Any, parks: bool, stopped: bool) -> None:
     slots = {**RECORD.slots, "burst-0": Slot(name="burst-0", pool="burst", state=state)}
     run = Run(replace(RECORD, number=7, slots=slots))
-    acting.park(cast(Any, run), "burst-0")
+    acting.park(cast(Any, run), "burst-0", stopped=stopped)
     assert len(run.committed) == parks
     if parks:
         slot = run.committed[0].slots["burst-0"]
-        assert (slot.state, slot.given_back, run.committed[0].number) == ("parked", True, 7)
+        assert (slot.state, slot.given_back, slot.stopped) == ("parked", True, stopped)
+        assert run.committed[0].number == 7
         assert "burst-0" not in [host.name for host in run.hosts]  # no copy of the record is sent there
-    acting.park(cast(Any, run), "gpu-1")
+    acting.park(cast(Any, run), "gpu-1", stopped=stopped)
     assert len(run.committed) == parks
