@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hostler.cloud.types import TAG, Candidate, CloudWish, Rented, SlotWish
 from hostler.provision.state import POOL_TAG
@@ -60,10 +60,7 @@ def pinned(wish: SlotWish, machine: Rented | None) -> SlotWish:
     if machine is None:
         return wish
     others = tuple(candidate for candidate in wish.candidates if candidate != machine.candidate)
-    return SlotWish(
-        slot=wish.slot, pool=wish.pool, candidates=(machine.candidate, *others), disk_gib=wish.disk_gib,
-        user_data=wish.user_data, subnet=wish.subnet, max_price=wish.max_price, lease=wish.lease,
-    )  # fmt: skip
+    return replace(wish, candidates=(machine.candidate, *others))
 
 
 def first_launches(wish: CloudWish, standing: Sequence[Rented], region: str) -> Launches:

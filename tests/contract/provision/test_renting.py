@@ -72,6 +72,30 @@ def _as_asked(account: Account, name: str, address: str) -> None:
     assert key["PublicKey"].split()[:2] == KEY.split()[:2]
 
 
+def test_what_its_shutdown_does_is_changed_on_one_that_stands(account: Account, rents: Rents) -> None:
+    """A machine that was adopted keeps its disk; a stopped one is changed back, too."""
+    ec2 = account.client("ec2")
+
+    def behaviour() -> str:
+        name = machine(account, "burst-0")["InstanceId"]
+        asked = ec2.describe_instance_attribute(
+            InstanceId=name, Attribute="instanceInitiatedShutdownBehavior"
+        )
+        return asked["InstanceInitiatedShutdownBehavior"]["Value"]
+
+    rents.rent(slot("burst-0"))
+    before = machine(account, "burst-0")["InstanceId"]
+    assert rents.lines(slot("burst-0", shutdown="stop")) == {
+        "update burst-0": ("what a shutdown does: terminate => stop",)
+    }
+    rents.rent(slot("burst-0", shutdown="stop"))
+    assert behaviour() == "stop"
+    assert rents.lines(slot("burst-0", shutdown="stop")) == {}
+    ec2.stop_instances(InstanceIds=[before])
+    rents.rent(slot("burst-0"))
+    assert (behaviour(), machine(account, "burst-0")["InstanceId"]) == ("terminate", before)
+
+
 def _keeps_its_secrets(account: Account, rents: Rents) -> None:
     """What the instance is told at its birth holds a private key: in no file here, in no object there."""
     s3 = account.client("s3")

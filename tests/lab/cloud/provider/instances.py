@@ -209,8 +209,8 @@ def _update(call: Call, id: str, old: Values, new: Values, changed: set[str]) ->
     if "vpcSecurityGroupIds" in changed:
         modify(InstanceId=id, Groups=new.get("vpcSecurityGroupIds") or [])
     if "instanceInitiatedShutdownBehavior" in changed:
-        how = {"Value": new.get("instanceInitiatedShutdownBehavior") or "stop"}
-        modify(InstanceId=id, InstanceInitiatedShutdownBehavior=how)
+        name = "instanceInitiatedShutdownBehavior"  # in the older of AWS's two forms: moto hears no other
+        modify(InstanceId=id, Attribute=name, Value=new.get(name) or "stop")
     if "disableApiTermination" in changed:
         modify(InstanceId=id, DisableApiTermination={"Value": bool(new.get("disableApiTermination"))})
     if "metadataOptions" in changed and new.get("metadataOptions"):
