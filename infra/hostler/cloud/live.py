@@ -144,6 +144,6 @@ def _begin(machine: Rented) -> None:
         ec2 = client("ec2", region)
         if machine.state == "stopping":
             ec2.get_waiter("instance_stopped").wait(
-                InstanceIds=[machine.id], WaiterConfig={"Delay": 2, "MaxAttempts": 60}
+                InstanceIds=[machine.id], WaiterConfig={"Delay": 2, "MaxAttempts": 150}
             )
         ec2.start_instances(InstanceIds=[machine.id])

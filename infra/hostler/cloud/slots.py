@@ -131,9 +131,13 @@ def _asked(slot: Slot, aws: Aws) -> Slot:
 def _leaving(
     slots: Mapping[str, Slot], rented: Mapping[str, Rented], reason: str, why: dict[str, str]
 ) -> dict[str, Slot]:
-    gone = {name: replace(slot, state="retiring") for name, slot in slots.items() if name in rented}
+    gone = {name: _goes(slot) for name, slot in slots.items() if name in rented}
     why.update(dict.fromkeys(gone, reason))
     return gone
+
+
+def _goes(slot: Slot) -> Slot:
+    return replace(slot, state="retiring", stopped=False)
 
 
 def _pool(
@@ -156,16 +160,18 @@ def _pool(
     replaced = 0
     for slot in _ordered(mine.values()):
         if slot.state == "retiring":
-            found |= {slot.name: slot} if slot.name in rented else {}
+            found |= {slot.name: _goes(slot)} if slot.name in rented else {}
         elif slot.name in park or (slot.state == "parked" and not wake):
             slept = slot.given_back or slot.name in park
-            stopped = slot.name in rest and slot.name in rented
+            there = slot.name in rented
+            no_more = unfit(slot, rented[slot.name], aws) if there and slot.stopped else ""
+            stopped = there and slot.name in rest and not no_more
             found[slot.name] = replace(slot, state="parked", given_back=slept, stopped=stopped)
-            if slot.name in rented:
+            if there:
                 how = "stopped" if stopped else "given back"
-                why[slot.name] = f"{how}: parked until it is woken"
+                why[slot.name] = no_more or f"{how}: parked until it is woken"
         elif slot.name in rented and (reason := unfit(slot, rented[slot.name], aws)):
-            found[slot.name] = replace(slot, state="retiring")
+            found[slot.name] = _goes(slot)
             why[slot.name] = reason
             replaced += 1
         else:
@@ -178,7 +184,7 @@ def _pool(
     for slot in _too_many(wanted, rented, target):
         wanted.remove(slot)
         if slot.name in rented:
-            found[slot.name] = replace(slot, state="retiring")
+            found[slot.name] = _goes(slot)
             why[slot.name] = f"`count: {count}`"
     resting = [s for s in _ordered(found.values()) if s.state == "parked" and s.name not in rented]
     resting = [slot for slot in resting if not slot.given_back]
@@ -216,12 +222,12 @@ def _parked(
 ) -> dict[str, Slot]:
     """As many are parked as the count leaves; a machine that is being given back keeps its slot."""
     parked = [slot for slot in _ordered(found.values()) if slot.state == "parked"]
-    parked.sort(key=lambda slot: not slot.given_back)
+    parked.sort(key=lambda slot: (not slot.stopped, not slot.given_back))
     for slot in parked[room:]:
         if slot.name not in rented:
             del found[slot.name]
         elif slot.stopped:
-            found[slot.name] = replace(slot, state="retiring", stopped=False)
+            found[slot.name] = _goes(slot)
             why[slot.name] = reason
     for _ in range(room - len(parked)):
         slot = replace(_asked(_new(pool, {*found, *rented}), aws), state="parked")

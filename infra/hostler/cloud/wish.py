@@ -9,6 +9,7 @@ from hostler.cloud.candidates import first, limit
 from hostler.cloud.offer import Offer
 from hostler.cloud.slots import Slots, gib
 from hostler.cloud.types import CloudWish, Rented, SlotWish
+from hostler.hosts.types import Slot
 from hostler.stackfile.sections import Pool, Stack
 
 BIRTH_S = 3600.0  # a lease until the host is adopted
@@ -71,10 +72,13 @@ def lease(machine: Rented | None, now: float) -> float:
     return machine.lease if machine.lease - now > LEASE_S / 2 else now + LEASE_S
 
 
-def stops(pool: Pool) -> bool:
-    """Whether machines of the pool keep their disks when they end themselves. Not before they are adopted: what nobody met
-    goes for good."""
-    return pool.idle is not None and pool.idle.do == "stop" and not pool.idle.shadow
+def stops(pool: Pool, machine: Rented, slot: Slot) -> bool:
+    """Whether a machine of the pool keeps its disk when it ends itself. Not before it is adopted: what nobody met goes for
+    good, as does what goes anyway; and AWS stops none of the spot market."""
+    idle = pool.idle
+    if idle is None or machine.candidate.market == "spot" or slot.state == "retiring":
+        return False
+    return idle.do == "stop" and not idle.shadow
 
 
 def _slot(
@@ -99,5 +103,5 @@ def _slot(
         subnet=slot.subnet,
         max_price=limit(aws.max_price) if aws else None,
         lease=lease(machine, now),
-        shutdown="stop" if machine and section and stops(section) else "terminate",
+        shutdown="stop" if machine and section and stops(section, machine, slot) else "terminate",
     )

@@ -25,7 +25,7 @@ from hostler.controller.stand import reason
 from hostler.errors import Exit, HostlerError, RefusedError, StackFileError
 from hostler.hosts import ways
 from hostler.manifest.items import Effect
-from hostler.rollout import observe, rented, secret, stackkey, up
+from hostler.rollout import observe, rented, secret, stackkey, starting, up
 from hostler.rollout.planning import Draft
 from hostler.stackfile import idling
 from hostler.stackfile.load import load
@@ -35,6 +35,7 @@ FOLDER = "rents"  # SLOT.json: what became of it, also written by the agent: nod
 WORKING, DONE, FAILED = "working", "done", "failed"
 SCRATCH = "scratch"  # and whose: a proof beside a rent must not sweep that one's
 PROOF = "proof"  # as no slot is called
+GOING_S, PAUSE_S = 180.0, 2.0  # a shutdown takes no longer
 CREDENTIALS = "AWS_SHARED_CREDENTIALS_FILE"
 PASSPHRASE = "HOSTLER_PASSPHRASE"  # noqa: S105 the name of a variable
 
@@ -63,6 +64,7 @@ def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
             raise _refused(slot, "nobody who wants nothing to be changed", held, "hostler update --go-on")
         entitle(there, own / f"{SCRATCH}-{slot}", file)
         _refuse_unapplied(file, slot)
+        _wait_for_its_end(file, slot)
         why = f"wake {slot}, as requests wait"
         only = functools.partial(_refuse_more, slot)
         up.up(file, out, up.Options(yes=True, turn=up.Turn(need=(slot,)), why=why, check=only))
@@ -97,10 +99,22 @@ def _refuse_unapplied(file: StackFile, slot: str) -> None:
         raise _refused(slot, "the stack file that was applied last", "another one here", "hostler up")
 
 
+def _wait_for_its_end(file: StackFile, slot: str) -> None:
+    """One that just went still runs for AWS, and answers nobody; when it has ended, or stopped, it can be rented again."""
+    until = time.monotonic() + GOING_S
+    while time.monotonic() < until:
+        found = observe.observe(file, pulumi=False)
+        known = found.record.slots.get(slot) if found.record else None
+        machine = found.cloud.rented.get(slot) if found.cloud else None
+        if machine is None or machine.stopped or known is None or known.state != "parked":
+            return
+        time.sleep(PAUSE_S)
+
+
 def _refuse_more(slot: str, draft: Draft) -> None:
     """One slot, and what it needs: other machines, strays, and changes that would touch what serves are people's."""
     cloud = draft.observation.cloud
-    due = (*cloud.slots.fill, *(name for name, one in cloud.in_use.items() if one.stopped)) if cloud else ()
+    due = (*cloud.slots.fill, *starting.due(cloud)) if cloud else ()
     if more := [name for name in due if name != slot]:
         raise _refused(slot, "to rent it alone", f"{', '.join(more)} would be rented, too", "hostler up")
     changes = [one for one in draft.plan.changes if one.effect is not Effect.NONE and one.host != slot]

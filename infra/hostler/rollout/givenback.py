@@ -103,12 +103,24 @@ def seen(host: Host, at: float | None = None) -> Seen:
 
 
 def note(observation: Observation, out: Out) -> None:
-    """Writes down which slots gave themselves back: whoever may not ask AWS, as the controller, knows it then."""
+    """Writes down which slots gave themselves back, and what else became of a slot where nothing is to be done: whoever may
+    not ask AWS, as the controller, knows it then."""
     cloud, record = observation.cloud, observation.record
-    if cloud is None or record is None or not cloud.gave:
+    if cloud is None or cloud.why or record is None:
+        return
+    news = {
+        name: slot
+        for name, slot in cloud.slots.slots.items()
+        if name in cloud.gave or (name in record.slots and _stands(slot) != _stands(record.slots[name]))
+    }
+    if not news:
         return
     reached = [name for name, one in observation.seen.items() if one.reached]
     with session(record, observation.gateway, observation.every, reached, out, why="parked") as run:
-        parked = {name: cloud.slots.slots[name] for name in cloud.gave}
-        run.commit(replace(run.record, slots={**run.record.slots, **parked}))
-    out.say(f"parked: {', '.join(sorted(cloud.gave))}")
+        run.commit(replace(run.record, slots={**run.record.slots, **news}))
+    for state in sorted({slot.state for slot in news.values()}):
+        out.say(f"{state}: {', '.join(sorted(n for n, slot in news.items() if slot.state == state))}")
+
+
+def _stands(slot: Slot) -> tuple[str, bool, bool]:
+    return slot.state, slot.given_back, slot.stopped

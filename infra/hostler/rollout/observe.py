@@ -125,6 +125,7 @@ def _with_rented(
     else:
         cloud = rented.decided(file, cloud, record, turn)
         seen = {name: one for name, one in seen.items() if name not in cloud.resting}
+        seen |= {name: rented.goes(still[name]) for name in cloud.slots.retire if name in still}
         seen = {**seen, **rented.absent(cloud, time.time())}
     asleep = givenback.asleep(file, cloud, record)
     seen = {**seen, **{host.name: givenback.seen(host) for host in asleep}}

@@ -15,7 +15,7 @@ from hostler.cloud import live, predicted
 from hostler.cloud.slots import Slots, decide
 from hostler.cloud.types import Price, Rented
 from hostler.errors import Problem
-from hostler.hosts.types import Host, Seen, Slot, Ssh
+from hostler.hosts.types import PARKED, Host, Seen, Slot, Ssh
 from hostler.record.types import Record
 from hostler.rollout import givenback, stackkey
 from hostler.stackfile import idling
@@ -274,6 +274,11 @@ def stopped(cloud: Cloud, at: float) -> dict[str, Seen]:
         for slot, machine in cloud.rented.items()
         if machine.stopped
     }
+
+
+def goes(seen: Seen) -> Seen:
+    """Of one that is stopped, and will be ended: that nobody answers there is as it should be."""
+    return replace(seen, error=PARKED, error_kind="absent")
 
 
 def absent(cloud: Cloud, at: float) -> dict[str, Seen]:

@@ -20,7 +20,7 @@ from hostler.console.out import Out
 from hostler.errors import HostlerError, Problem, ProvisionError, RefusedError
 from hostler.hosts.types import Seen
 from hostler.models.types import Placement
-from hostler.rollout import home, meeting, networks, rented, stackkey, wishing
+from hostler.rollout import home, meeting, networks, rented, stackkey, starting, wishing
 from hostler.rollout.observe import Observation, questions_of
 from hostler.rollout.rented import Cloud
 from hostler.rollout.session import Session, session
@@ -46,9 +46,9 @@ def planned(observation: Observation, tell: Out) -> Observation:
     preview = fleet.preview(
         found.owned, lambda name: found.seen[name], wishing.wished(found, cloud, fleet, {})
     )
-    return replace(
-        found, swept=beside.answer(observation.record), preview=wishing.without_ended(cloud, preview)
-    )
+    record = observation.record
+    left = wishing.without_ended(cloud, preview, record.slots if record else None)
+    return replace(found, swept=beside.answer(observation.record), preview=left)
 
 
 def offered(observation: Observation, cloud: Cloud) -> dict[str, Offer]:
@@ -88,11 +88,10 @@ def due(observation: Observation) -> bool:
     """Whether something is to be made, mended or started in the cloud before the hosts' turn."""
     if (cloud := observation.cloud) is None:
         return False
-    stopped = any(machine.state != "running" for machine in cloud.in_use.values())
     changed = (
         any(change.op != "delete" for change in observation.preview.changes) if observation.preview else False
     )
-    return bool(cloud.slots.fill or cloud.unmet or cloud.dead) or stopped or changed
+    return bool(cloud.slots.fill or cloud.unmet or cloud.dead or starting.due(cloud)) or changed
 
 
 # -- after the yes ----------------------------------------------------------------------------------------
@@ -115,7 +114,7 @@ def expand(observation: Observation, out: Out, *, partial: bool) -> tuple[str, .
     ):
         cloud = _unmoved(observation, cloud)
         rented.remember(observation.file)
-        live.start(cloud.in_use.values(), out.say)
+        starting.start(observation, cloud, out)
         return _expand(observation, cloud, out, partial=partial)
 
 
@@ -248,7 +247,11 @@ def let_in(observation: Observation, out: Out, *, yes: bool) -> bool:
     cloud = observation.cloud
     if cloud is None or not cloud.uid or not networks.automatic(observation):
         return False
-    silent = [slot for slot in cloud.in_use if slot not in cloud.unmet and not observation.seen[slot].reached]
+    silent = [
+        slot
+        for slot, machine in cloud.in_use.items()
+        if slot not in cloud.unmet and not machine.stopped and not observation.seen[slot].reached
+    ]
     fleet = wishing.fleet_of(observation, out)
     if not silent or not (here := networks.fresh(fleet)):
         return False
@@ -279,7 +282,8 @@ def contract(observation: Observation, out: Out) -> None:
     cloud = observation.cloud
     if cloud is None or cloud.why:  # where AWS cannot be asked, nothing of it is changed either
         return
-    silent = [slot for slot in cloud.slots.retire if not observation.seen[slot].reached]
+    still = [slot for slot in cloud.slots.retire if cloud.rented[slot].stopped]  # nothing runs there
+    silent = [s for s in cloud.slots.retire if s not in still and not observation.seen[s].reached]
     for slot in silent:
         out.say(
             f"note: {slot} does not answer, so it cannot be drained, and is not ended: `hostler up` again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hostler.cloud import money, prices
+from hostler.cloud import live, money, prices
 from hostler.cloud.offer import Offer
 from hostler.configure.types import Change, Notice
 from hostler.hosts.types import Facts, Slot
@@ -79,8 +79,13 @@ def notices(observation: Observation) -> Iterator[Notice]:
 def _stopped(cloud: Cloud, before: Mapping[str, Slot]) -> Iterator[Notice]:
     """Machines that are started, and those that stay stopped."""
     for name, machine in cloud.in_use.items():
-        if machine.stopped and name in before and before[name].stopped:
+        if name in cloud.slots.retire:
+            continue
+        if machine.stopped and (before[name].stopped if name in before else False):
             yield Notice(level="note", where=name, text=f"{machine.id} is started again: it costs again")
+        elif machine.stopped and machine.stopped_by == live.BY_ITSELF:
+            text = f"{machine.id} stopped itself; it is started again, and costs again"
+            yield Notice(level="note", where=name, text=text)
         elif machine.stopped:
             text = f"{machine.id} was stopped outside of hostler; it is started again"
             yield Notice(level="warning", where=name, text=text)
@@ -91,16 +96,18 @@ def _stopped(cloud: Cloud, before: Mapping[str, Slot]) -> Iterator[Notice]:
             text=f"stopped, and no drift: {names} (its disk costs; `hostler wake` starts it)",
         )
     for name in cloud.resting:
-        if not cloud.rented[name].stopped:
+        if cloud.rented[name].state in live.RUNS:
             text = "it runs, though its slot is parked; when it is idle it stops itself again, `hostler wake` keeps it"
             yield Notice(level="warning", where=name, text=text)
 
 
 def resting(observation: Observation) -> frozenset[str]:
-    """Pools with parked slots."""
+    """Pools with parked slots, or with machines that are to be started: what these have is not known before."""
     cloud = observation.cloud
-    parked = cloud.slots.of("parked") if cloud else ()
-    return frozenset(cloud.slots.slots[name].pool for name in parked) if cloud else frozenset()
+    if cloud is None:
+        return frozenset()
+    stopped = [name for name, machine in cloud.in_use.items() if machine.stopped]
+    return frozenset(cloud.slots.slots[name].pool for name in (*cloud.slots.of("parked"), *stopped))
 
 
 def said(offer: Offer, disk_gib: int) -> str:

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hostler.cloud import account, userdata
+from hostler.cloud import account, live, userdata
 from hostler.cloud import wish as wishes
 from hostler.cloud.candidates import price_of
 from hostler.cloud.types import CloudWish, Holding, Rented, RentResult
 from hostler.console.out import Out
+from hostler.hosts.types import Slot
 from hostler.rollout import home, networks, rented, stackkey
 from hostler.rollout.observe import Observation
 from hostler.rollout.rented import Cloud
 
 if TYPE_CHECKING:
     from hostler.provision.fleet import Fleet
-    from hostler.provision.types import ProvisionPreview
+    from hostler.provision.types import ProvisionChange, ProvisionPreview
 
 
 def standing(cloud: Cloud, machines: Sequence[Rented]) -> Cloud:
@@ -55,16 +56,26 @@ def wished(
     return wishes.wish(stack, cloud.slots, cloud.rented, observation.offers or {}, data, around)
 
 
-def without_ended(cloud: Cloud, preview: ProvisionPreview) -> ProvisionPreview:
+def without_ended(
+    cloud: Cloud, preview: ProvisionPreview, known: Mapping[str, Slot] | None = None
+) -> ProvisionPreview:
     """Machines that are given back, or stopped, are no drift; what hung on them costs nothing, and goes with the next
-    change."""
+    change. `known`: the record's slots: of what stopped when it was idle nobody says that somebody else did it."""
     ended = {slot for slot in cloud.lost if slot not in cloud.slots.fill}
     still = {slot for slot in cloud.resting if cloud.rented[slot].stopped}
     left = preview.changes
     if ended:
         left = tuple(c for c in left if c.kind == "host" or (c.op != "delete" and c.name not in ended))
     left = tuple(c for c in left if not (c.kind != "host" and c.op == "refresh" and c.name in still))
-    return replace(preview, changes=left)
+    ours = {name for name, slot in (known or {}).items() if slot.stopped}
+    ours |= {name for name, one in cloud.rented.items() if one.stopped_by == live.BY_ITSELF}
+    return replace(
+        preview, changes=tuple(_started(c) if c.op == "refresh" and c.name in ours else c for c in left)
+    )
+
+
+def _started(change: ProvisionChange) -> ProvisionChange:
+    return replace(change, details=("stopped when it was idle; started again",))
 
 
 def priced(

@@ -122,6 +122,19 @@ def test_reboots_without_end_end(host: Host) -> None:
     assert ends == [[]] * 29 + [OFF]
 
 
+@pytest.mark.parametrize("seconds", [600, 7200])
+def test_one_that_is_started_again_after_its_end_has_half_an_hour(host: Host, seconds: int) -> None:
+    """Where its shutdown stopped it: who starts it must be able to reach it, and nobody may forget it."""
+    host.lease(f"there {seconds}")
+    assert host.tick() == []
+    assert host.tick(seconds) == OFF
+    host.reboot()
+    assert host.tick() == []
+    left = min(seconds, 1800)
+    assert host.tick(left - 1) == []
+    assert host.tick(1) == OFF
+
+
 @pytest.mark.parametrize("spent", ["", "birth", "birth x boot-1 y", "birth 5"])
 def test_a_damaged_count_starts_again(host: Host, spent: str) -> None:
     (host.run / "hostler-lease-spent").write_text(spent + "\n")

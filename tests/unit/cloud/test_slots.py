@@ -133,8 +133,17 @@ def test_what_stopped_keeps_its_machine_until_it_is_woken() -> None:
         slot = woken.slots["burst-0"]
         assert (slot.state, slot.given_back, slot.stopped) == ("wanted", False, False)
         assert (woken.fill, woken.retire) == ((), ())  # it is started, and nothing is rented
-    other = decide(changed, kept, there, rest=("burst-0",), need=("burst-0",))
-    assert other.slots["burst-0"].state == "retiring"  # of another image: another machine comes
+    for more in ({"need": ("burst-0",)}, {"wake": ("burst",)}):
+        other = decide(changed, kept, there, rest=("burst-0",), **more)
+        slot = other.slots["burst-0"]
+        assert (slot.state, slot.stopped) == ("retiring", False)  # of another image: another machine comes
+        assert "burst-0" in other.retire
+        assert other.fill
+    goes = decide(changed, kept, there, rest=("burst-0",))  # and its disk goes with the next `up`
+    slot = goes.slots["burst-0"]
+    assert (slot.state, slot.given_back, slot.stopped) == ("parked", True, False)
+    assert "burst-0" in goes.retire
+    assert goes.why["burst-0"].startswith("image: ")
 
 
 def test_one_that_is_stopped_by_hand_is_drained_first() -> None:
@@ -145,14 +154,24 @@ def test_one_that_is_stopped_by_hand_is_drained_first() -> None:
 
 
 def test_one_that_is_to_stop_no_more_goes() -> None:
-    """The file says `do: terminate` now, or has fewer; or its machine was ended."""
+    """The file says `do: terminate` now, or has fewer, or no such pool; or its machine was ended."""
     kept, rented = after(decide(stack(0, 2), {}, {}))
     kept = {**kept, "burst-0": replace(kept["burst-0"], given_back=True, stopped=True)}
     there = {**rented, **stopped("burst-0")}
     assert decide(stack(0, 2), kept, there).retire == ("burst-0",)
     assert decide(stack(0, 0), kept, there, rest=("burst-0",)).retire == ("burst-0",)
+    for gone in (stack(0, 2, None), replace(stack(0, 2), pools={})):
+        left = decide(gone, kept, there, rest=("burst-0",))
+        assert (left.retire, left.slots["burst-0"].stopped) == (("burst-0",), False)
     ended = decide(stack(0, 2), kept, rented, rest=("burst-0",)).slots["burst-0"]
     assert (ended.state, ended.stopped) == ("parked", False)
+
+
+def test_of_fewer_the_one_with_a_disk_stays() -> None:
+    kept, rented = after(decide(stack(0, 2), {}, {}))
+    kept = {**kept, "burst-1": replace(kept["burst-1"], given_back=True, stopped=True)}
+    decided = decide(stack(0, 1), kept, {**rented, **stopped("burst-1")}, rest=("burst-1",))
+    assert (states(decided), decided.retire) == ({"burst-1": "parked"}, ())
 
 
 @pytest.mark.parametrize("count", [(0, 2), (1, 2), (2, 2), (0, 3)])

@@ -73,6 +73,10 @@ def test_only_who_was_met_keeps_its_disk(idle: Idle | None, shutdown: str) -> No
     stack = replace(STACK, pools={"burst": replace(STACK.pools["burst"], idle=idle)})
     assert [slot.shutdown for slot in wished({}, stack).slots] == ["terminate"]
     assert [slot.shutdown for slot in wished(machine(G5), stack).slots] == [shutdown]
+    spot = replace(stack.pools["burst"], aws=replace(AWS, spot="prefer"))
+    on_spot = replace(stack, pools={"burst": spot})  # where AWS stops none
+    there = machine(replace(G5, market="spot"))
+    assert [slot.shutdown for slot in wished(there, on_spot).slots] == ["terminate"]
 
 
 def test_a_machine_that_stands_is_its_own_first_candidate() -> None:

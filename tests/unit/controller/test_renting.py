@@ -16,6 +16,7 @@ from hostler.controller import __main__ as program
 from hostler.controller import renting, telling
 from hostler.errors import ProvisionError, StackFileError
 from hostler.hosts import ways
+from hostler.hosts.types import Slot
 from hostler.manifest.items import Effect, Part
 from hostler.record.types import Journal, Record
 from hostler.rollout import observe, rented, stackkey, up
@@ -62,7 +63,7 @@ def told(there: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 class Looked:
     def __init__(self, record: Record | None) -> None:
-        self.record = record
+        self.record, self.cloud = record, None
 
 
 def ran(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> list[Any]:
@@ -181,8 +182,12 @@ class Draft:
     def __init__(self, fill: tuple[str, ...], *changes: Change, stopped: tuple[str, ...] = ()) -> None:
         self.plan, self.observation, self.cloud = self, self, self
         self.slots, self.fill, self.changes = self, fill, changes
-        self.in_use = {"burst-9": SimpleNamespace(stopped=False)}
-        self.in_use |= {name: SimpleNamespace(stopped=True) for name in stopped}
+        self.retire = ("burst-8",)
+        self.in_use = {
+            "burst-9": SimpleNamespace(state="running"),
+            "burst-8": SimpleNamespace(state="stopped"),
+        }
+        self.in_use |= {name: SimpleNamespace(state="stopped") for name in stopped}
 
 
 def change(host: str, replica: str = "", effect: Effect = Effect.NONE) -> Change:
@@ -190,6 +195,31 @@ def change(host: str, replica: str = "", effect: Effect = Effect.NONE) -> Change
         host=host, part=Part.BASE, item="x", action="change", now="", then="", why="it differs", replica=replica,
         effect=effect,
     )  # fmt: skip
+
+
+def test_one_that_just_went_is_waited_for(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For AWS it runs until its shutdown is over, and nobody answers there."""
+    monkeypatch.setattr(renting, "PAUSE_S", 0.01)
+    seen = ran(monkeypatch)
+    slots = {"burst-0": Slot(name="burst-0", pool="burst", state="parked", given_back=True)}
+    record = Record(
+        uid="u", stack="waking", gateway_host="door-1", slots=slots, applied=load(there / "stack.yaml").text
+    )
+    looks: list[Any] = []
+
+    def observe_(*_: Any, **__: Any) -> Any:
+        looks.append(seen.copy())
+        found: Any = Looked(record)
+        stopped = len(looks) > 4
+        found.cloud = SimpleNamespace(rented={"burst-0": SimpleNamespace(stopped=stopped)})
+        return found
+
+    monkeypatch.setattr(observe, "observe", observe_)
+    assert renting.rent(there, tmp_path, "burst-0") == 0
+    assert (len(looks), [one for one in looks if one]) == (5, [])  # nothing was done before
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -15,10 +16,10 @@ from hostler.cloud import live
 from hostler.cloud.types import Rented
 from hostler.console import slots as slot_rows
 from hostler.console.out import Out
-from hostler.hosts.types import Slot
+from hostler.hosts.types import Slot, Value
 from hostler.provision.types import ProvisionChange, ProvisionPreview
 from hostler.record import store
-from hostler.rollout import ending, observe, rented, renting, slots, sweep, wishing
+from hostler.rollout import ending, givenback, observe, rented, renting, slots, starting, sweep, wishing
 from hostler.rollout.observe import Observation
 from hostler.rollout.rented import Cloud, Turn
 from worlds import configure_world as world
@@ -133,6 +134,15 @@ def test_it_is_woken_by_its_pool_or_by_a_request(there: Sky, turn: Turn) -> None
     assert [host.name for host in again.hosts if not host.owned][:1] == ["burst-0"]
 
 
+def test_one_that_stopped_itself_is_started_by_its_pools_name_before_anybody_wrote_it_down(
+    there: Sky,
+) -> None:
+    there.aws = STOPPED
+    found = seen(there, turn=Turn(wake=("burst",)))
+    notes = [(note.level, note.text) for note in slots.notices(found) if note.where == "burst-0"]
+    assert notes == [("note", "i-1 stopped itself; it is started again, and costs again")]
+
+
 def test_what_somebody_started_is_said_and_left(there: Sky) -> None:
     """Or a run that was cut short: it stops itself again, as any idle one."""
     there.aws = cloud()
@@ -182,6 +192,86 @@ def test_pulumi_finds_nothing_wrong_with_it(there: Sky) -> None:
     other = ProvisionChange(name="burst-1", urn="", op="refresh", kind="slot", details=("stopped outside",))
     left = wishing.without_ended(found.cloud, ProvisionPreview(changes=(stopped, renewed, other)))
     assert left.changes == (renewed, other)
+
+
+@pytest.mark.parametrize(("known", "by"), [(None, live.BY_ITSELF), (PARKED, "Client.UserInitiatedShutdown")])
+def test_that_it_is_started_is_a_change_and_nobodys_fault(known: Any, by: str, there: Sky) -> None:
+    there.aws = one(by=by)
+    recorded(there, known or SLOTS)
+    found = seen(there, turn=Turn(wake=("burst",)))
+    assert found.cloud
+    stopped = ProvisionChange(name="burst-0", urn="", op="refresh", kind="slot", details=("stopped outside",))
+    (change,) = wishing.without_ended(found.cloud, ProvisionPreview(changes=(stopped,)), known).changes
+    assert change.details == ("stopped when it was idle; started again",)
+
+
+@pytest.mark.parametrize("text", [ENDS, STOPS.replace("100 GiB", "200 GiB"), world.STACK])
+def test_one_that_is_not_wanted_any_more_goes_without_a_start(
+    there: Sky, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(wishing, "fleet_of", lambda *_: None)
+    monkeypatch.setattr(renting, "_without", lambda _o, _c, _f, kept: done.append(f"keep {len(kept)}"))
+    there.aws = STOPPED
+    kept = {**PARKED, "burst-0": replace(PARKED["burst-0"], disk_gib=100)}
+    recorded(there, kept)
+    found = seen(there, text)
+    assert [host.name for host in found.gone] == ["burst-0"]
+    assert not renting.due(found)
+    renting.contract(found, Out(stderr=StringIO()))
+    assert done == ["keep 0"]
+    observe.refuse_unreached(found.seen)
+    assert {name for name, _ in there.asked} == {"gpu-1", "gpu-2"}
+
+
+@pytest.mark.parametrize("word", ["asleep", "ready", "loading", "silent"])
+def test_it_is_waited_for_until_its_engines_serve(
+    there: Sky, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(live, "start", lambda machines, _: begun.extend(one.slot for one in machines))
+    for name, value in (("EVERY_S", 0.01), ("READY_S", 0.3), ("LOAD_S", 0.3)):
+        monkeypatch.setattr(starting, name, value)
+    there.aws = STOPPED
+    recorded(there, PARKED)
+    found = seen(there, turn=Turn(wake=("burst",)))
+    assert found.cloud
+    there.aws = cloud()
+    there.asked.clear()
+    looks = {"asleep": {"asleep": {"state": "asleep"}}, "ready": {"health": 200}, "loading": {"health": 503}}
+    if word in looks:
+        said = Value({"health": None, **looks[word]}, 0.0)
+        replica = next(r.id for r in at_home().replicas if r.members[0].host == "burst-0")
+        there.answers("burst-0", uid=world.UID, observed={f"replica:{replica}": said})
+    starting.start(found, found.cloud, Out(stderr=StringIO()))
+    assert begun == ["burst-0"]
+    times = there.asked.count(("burst-0", "203.0.113.9"))
+    assert times == len(there.asked)  # nobody else is asked
+    assert (times == 1) == (word in ("asleep", "ready"))
+
+
+def test_what_nobody_wrote_down_is_written_where_nothing_is_to_be_done(
+    there: Sky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sleep` of what was stopped already; a wake that was cut short after the start."""
+    kept: list[Any] = []
+
+    @contextmanager
+    def session(record: Any, *_: Any, **__: Any) -> Any:
+        yield SimpleNamespace(record=record, commit=kept.append)
+
+    monkeypatch.setattr(givenback, "session", session)
+    there.aws = one(by="Client.UserInitiatedShutdown")
+    givenback.note(seen(there, turn=Turn(park=("burst",))), Out(stderr=StringIO()))
+    assert (kept[-1].slots["burst-0"].state, kept[-1].slots["burst-0"].stopped) == ("parked", True)
+    there.aws = cloud()
+    there.answers("burst-0", uid=world.UID)
+    recorded(there, PARKED)
+    givenback.note(seen(there, turn=Turn(need=("burst-0",))), Out(stderr=StringIO()))
+    assert (kept[-1].slots["burst-0"].state, kept[-1].slots["burst-0"].stopped) == ("wanted", False)
+    recorded(there, SLOTS)
+    givenback.note(seen(there), Out(stderr=StringIO()))
+    assert len(kept) == 2
 
 
 def test_down_waits_for_nobody_there(there: Sky, monkeypatch: pytest.MonkeyPatch) -> None:

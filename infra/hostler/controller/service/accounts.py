@@ -24,7 +24,7 @@ from hostler.controller.service.world import World
 from hostler.errors import HostlerError
 from hostler.gateway import runtime
 from hostler.hosts.connect import transport_for
-from hostler.hosts.types import Host
+from hostler.hosts.types import Host, Slot, Ssh
 from hostler.money import folding, given, metering, months, refusing, report, shown
 from hostler.money.looks import Away, Count, Look, Machine, Usage
 from hostler.money.rows import HOURS, Rate, Row
@@ -223,7 +223,12 @@ class Accounts:
 def _no_longer(record: Record) -> list[Host]:
     """Hosts that are drained, and go: they cost until then; and those that are stopped, whose disks cost."""
     slots = {name: slot for name, slot in record.slots.items() if slot.stopped or slot.state == "retiring"}
-    return [host for name, host in record.hosts.items() if name in slots]
+    return [record.hosts.get(name) or _bare(slot) for name, slot in slots.items()]
+
+
+def _bare(slot: Slot) -> Host:
+    """Nothing stands on it, and its disk is there."""
+    return Host(name=slot.name, pool=slot.pool, ssh=Ssh(address=""), owned=False)
 
 
 def _counts(world: World, record: Record) -> list[Count]:

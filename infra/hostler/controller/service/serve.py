@@ -37,7 +37,7 @@ from hostler.controller.service.wakes import Wakes
 from hostler.controller.service.world import World
 from hostler.errors import HostlerError
 from hostler.hosts import ways
-from hostler.hosts.types import Host, Ssh
+from hostler.hosts.types import Host, Slot, Ssh
 from hostler.leases import first_tokens, judging
 from hostler.leases.view import View
 from hostler.record import store
@@ -73,7 +73,7 @@ class Service:
         self._wishes: tuple[Record | None, judging.Wishes] = (None, judging.Wishes(replicas={}, hosts={}))
         self._made: World | None = None
         self._keepers: dict[str, Keeper] = {}
-        self._left: set[str] = set()  # hosts that were given back
+        self._left: dict[str, str] = {}  # hosts that went, and what they were then
         rents = Rents(own, acting.rent)
         self.wakes = Wakes(self.world, self._teller.event, out, self._teller.took, rents)
         self._starting = Starting(rents, out)
@@ -167,12 +167,15 @@ class Service:
 
     def _watch(self) -> None:
         """A keeper a host; one that was given back has none, also while it is woken: another machine comes in its place, and
-        the `up` that meets it starts this process again with the way to it."""
+        the `up` that meets it starts this process again with the way to it. The same machine, started again where it was, has
+        one again."""
         record = self._record[1]
-        parked = (
-            {name for name, slot in record.slots.items() if slot.state == "parked"} if record else set[str]()
-        )
-        self._left |= parked
+        slots: Mapping[str, Slot] = record.slots if record else {}
+        parked = {name for name, slot in slots.items() if slot.state == "parked"}
+        self._left |= {name: slots[name].machine for name in parked}
+        for name in [name for name, slot in slots.items() if slot.state == "wanted" and slot.machine]:
+            if self._left.get(name) == slots[name].machine:
+                del self._left[name]
         for name in ways.names():
             if name in self._keepers or name in self._left:
                 continue
