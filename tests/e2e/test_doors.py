@@ -13,14 +13,15 @@ SCAN = """
 import asyncio, sys
 async def look(port, gate):
     async with gate:
-        try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection(sys.argv[1], port), 2)
-            writer.close()
-            return port
-        except OSError:
-            return None
-        except asyncio.TimeoutError:
-            return None
+        for limit in (2, 10, 20):  # a busy machine answers late
+            try:
+                _, writer = await asyncio.wait_for(asyncio.open_connection(sys.argv[1], port), limit)
+                writer.close()
+                return port
+            except asyncio.TimeoutError:
+                pass
+            except OSError:
+                return None
 async def main():
     gate = asyncio.Semaphore(400)
     found = await asyncio.gather(*(look(port, gate) for port in range(1, 65536)))

@@ -29,7 +29,7 @@ HOLDING = Holding()
 STUB = Path(__file__).with_name("stub_engine.py")
 
 
-def until(what: Callable[[], Any], limit: float = 10.0) -> Any:
+def until(what: Callable[[], Any], limit: float = 30.0) -> Any:
     """Waits until `what` is true and returns it; raises after `limit` seconds."""
     end = time.monotonic() + limit
     while not (value := what()):
@@ -138,8 +138,12 @@ class Proxy:
         words = [haproxy(), *container.argv[1:]]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
-        until(lambda: self.process.poll() is not None or (self.run / "admin.sock").exists())
+        until(lambda: self.process.poll() is not None or self.answers())
         assert self.process.poll() is None, self.logs()
+
+    def answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(str(self.run / "admin.sock")) == 0
 
     def logs(self) -> str:
         return self.log.read_text()

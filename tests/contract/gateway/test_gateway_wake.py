@@ -200,6 +200,8 @@ def test_a_controller_that_is_started_again(rig: Rig, how: str, size: int, wakes
     proxy, keeper, sleeper = asleep(rig)
     asking = Asking(rig, 8, pad="x" * size)
     until(lambda: at_holder(proxy) == 8)
+    if how == "stop" or wakes == 2:  # it has heard of them: who is still on his way is another's
+        until(lambda: keeper.begun("chat"))
     getattr(keeper, how)()
     keeper.start()
     until(lambda: keeper.begun("chat") >= wakes)  # one more where a body was still on its way
