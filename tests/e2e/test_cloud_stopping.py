@@ -141,7 +141,7 @@ def test_the_host_alone_stops_itself(office: Desk, cloud: Cloud) -> None:
 def test_by_hand_it_is_drained_and_stopped(office: Desk, cloud: Cloud) -> None:
     (before,) = instances(cloud)
     done = office("sleep", "burst", "--yes")
-    assert "drained, then stopped" in done.err + done.out
+    assert "stopped: parked until it is woken" in done.out
     assert rests(cloud)["InstanceId"] == before["InstanceId"]
     assert slot(office)["stopped"] is True
     assert office("plan", "--check").out == ""

@@ -68,7 +68,7 @@ class Serving:
         asyncio.get_running_loop().call_later(self.settle_s, self._exit)
 
     def _exit(self) -> None:
-        self.server.should_exit = True
+        self.server.end()
 
     def _away(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -77,6 +77,20 @@ class Serving:
 
 
 class Server(uvicorn.Server):
+    """Waits for its end instead of looking ten times a second whether it is there."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._over = asyncio.Event()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._over.set()
+
+    async def main_loop(self) -> None:
+        if not await self.on_tick(0):  # the headers of all answers
+            await self._over.wait()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         """Signals are the controller's."""

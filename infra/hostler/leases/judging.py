@@ -7,7 +7,8 @@ alone does not say: so both must say idle, for the whole window.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from hostler.leases.view import View
@@ -15,6 +16,7 @@ from hostler.models.types import Replica
 from hostler.node.idle import deciding, looks
 from hostler.node.idle.looks import Due, Policy, Verdict
 
+KEPT = 4096  # verdicts of the last looks: as many as some hundred replicas have
 NOBODY = Verdict(looks.UNKNOWN, None, "the gateway's host did not say what it sent")
 
 
@@ -78,22 +80,23 @@ def subjects(
         judged = {one.id: _replica(one, view, gateway, home, now) for one in mine}
         clock = view.boottime(now) if view.looked else 0.0
         for one in mine:
-            policy = _shortened(wishes.replicas.get(one.id), shorter)
-            subject = Subject(
-                kind="replica",
-                name=one.id,
-                host=name,
-                model=one.model,
-                verdict=judged[one.id],
-                boottime=clock,
-            )
-            found.append(_with_due(subject, policy, wall))
-        policy = _shortened(wishes.hosts.get(name), shorter)
-        verdict = deciding.together(judged, _host(view, now))
-        subject = Subject(
-            kind="host", name=name, host=name, model="", verdict=verdict, boottime=clock, stays=_stays(view)
+            policy, verdict = _shortened(wishes.replicas.get(one.id), shorter), judged[one.id]
+            found.append(
+                Subject(
+                    kind="replica", name=one.id, host=name, model=one.model, verdict=verdict, boottime=clock,
+                    policy=policy, due=_due(policy, verdict, clock, wall),
+                )
+            )  # fmt: skip
+        policy, verdict = (
+            _shortened(wishes.hosts.get(name), shorter),
+            _joined(_host(view, now), *judged.items()),
         )
-        found.append(_with_due(subject, policy, wall))
+        found.append(
+            Subject(
+                kind="host", name=name, host=name, model="", verdict=verdict, boottime=clock, policy=policy,
+                due=_due(policy, verdict, clock, wall), stays=_stays(view),
+            )
+        )  # fmt: skip
     return (*(one for one in found if one.kind == "replica"), *(one for one in found if one.kind == "host"))
 
 
@@ -109,15 +112,18 @@ def due(found: Sequence[Subject]) -> Iterator[Subject]:
     )
 
 
-def _with_due(subject: Subject, policy: Policy | None, wall: float) -> Subject:
-    if policy is None:
-        return subject
-    found = deciding.due(policy, subject.verdict, subject.boottime, wall)
-    return replace(subject, policy=policy, due=found)
+def _due(policy: Policy | None, verdict: Verdict, clock: float, wall: float) -> Due | None:
+    return None if policy is None else deciding.due(policy, verdict, clock, wall)
 
 
 def _shortened(policy: Policy | None, by: float) -> Policy | None:
-    return policy and policy._replace(after_s=policy.after_s * by)
+    return policy if policy is None or by == 1.0 else policy._replace(after_s=policy.after_s * by)
+
+
+@lru_cache(KEPT)
+def _joined(presence: Verdict, *verdicts: tuple[str, Verdict]) -> Verdict:
+    """A host is judged more often than it looks."""
+    return deciding.together(dict(verdicts), presence)
 
 
 def _replica(replica: Replica, view: View, gateway: View | None, home: str, now: float) -> Verdict:
@@ -127,10 +133,10 @@ def _replica(replica: Replica, view: View, gateway: View | None, home: str, now:
     routed = _told(gateway, "routes", replica.id, now) if gateway else NOBODY
     if gateway is None or not gateway.fresh(now):
         return routed
-    shift = view.boottime(now) - gateway.boottime(now) if view.looked else 0.0
-    return deciding.together({"gateway": _shifted(routed, shift)}, own)
+    return _joined(own, ("gateway", _shifted(routed, view.ahead_s(gateway))))
 
 
+@lru_cache(KEPT)
 def _shifted(verdict: Verdict, by: float) -> Verdict:
     """A verdict of one host's clock on another's."""
 
@@ -161,6 +167,11 @@ def _told(view: View, where: str, name: str, now: float) -> Verdict:
 def _verdict(said: Any) -> Verdict:
     """What is not as it should be is unknown."""
     try:
-        return Verdict.from_json(said)
-    except (ValueError, TypeError):
+        return _read(*[said[name] for name in Verdict._fields])
+    except (KeyError, ValueError, TypeError):
         return Verdict(looks.UNKNOWN, None, "nothing was said of it")
+
+
+@lru_cache(KEPT, typed=True)
+def _read(*values: Any) -> Verdict:
+    return Verdict.from_json(dict(zip(Verdict._fields, values, strict=True)))

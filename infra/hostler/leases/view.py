@@ -54,6 +54,12 @@ class View:
         at, looked = float(said.get("at") or 0.0), float(self.looked.get("wall") or 0.0)
         return said if said and not self.fresh(now) and at >= looked - 1 else {}
 
+    def ahead_s(self, other: View) -> float:
+        """By how much its host's clock is ahead of another's; 0 where it said nothing yet."""
+        if not self.looked:
+            return 0.0
+        return (float(self.looked["at"]) - self.at) - (float(other.looked["at"]) - other.at)
+
     def boottime(self, now: float) -> float:
         """The host's own clock at this moment: it goes on as ours does."""
         return float(self.looked["at"]) + (now - self.at)

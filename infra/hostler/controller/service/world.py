@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hostler.hosts.types import Slot, Value
@@ -30,6 +30,11 @@ class World:
     subjects: tuple[Subject, ...]
     now: float
     gone: frozenset[str] = frozenset()
+    words: Mapping[str, str] = field(init=False, repr=False)  # replica -> how it is judged
+
+    def __post_init__(self) -> None:
+        words = {one.name: one.verdict.word for one in self.subjects if one.kind == "replica"}
+        object.__setattr__(self, "words", words)
 
     def replicas(self, model: str = "") -> tuple[Replica, ...]:
         found = self.record.replicas if self.record else ()
@@ -66,10 +71,7 @@ class World:
         return self.record.slots.get(host) if self.record else None
 
     def word(self, replica: str) -> str:
-        return next(
-            (one.verdict.word for one in self.subjects if one.kind == "replica" and one.name == replica),
-            looks.UNKNOWN,
-        )
+        return self.words.get(replica, looks.UNKNOWN)
 
     def model(self, name: str) -> str:
         """For /v1/models: empty where the gateway knows best; asleep: a request wakes it; parked: it does not, as all its
