@@ -10,7 +10,7 @@ import pytest
 from e2e.desk import ROOT, Desk, replica_of
 from lab.hosts import Host
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.M)
 SCRIPT = '#!/bin/sh\nexec "{hostler}" inventory -f "{file}" "$@"\n'
@@ -63,7 +63,6 @@ def test_nothing_is_changed_where_nothing_differs(steady: Desk) -> None:
         assert [path for path in folder.rglob("*") if path.is_file() and secret in path.read_bytes()] == []
 
 
-@pytest.mark.soak
 def test_check_mode_shows_and_does_nothing(desk: Desk, hosts: dict[str, Host]) -> None:
     edited = [
         "sh",
@@ -81,7 +80,6 @@ def test_check_mode_shows_and_does_nothing(desk: Desk, hosts: dict[str, Host]) -
     assert desk.plan() == []
 
 
-@pytest.mark.soak
 def test_the_dynamic_inventory_does_the_same(steady: Desk) -> None:
     """With the playbooks as they are in the checkout: all that they are given comes from the script."""
     script = steady.operator.home / "inventory"

@@ -112,6 +112,7 @@ def test_by_its_pools_name_it_comes_back(office: Desk, cloud: Cloud) -> None:
     assert office("plan", "--check").out == ""
 
 
+@pytest.mark.soak
 def test_a_model_sleeps_and_wakes_by_its_name(office: Desk) -> None:
     (row,) = office("sleep", "chat", "--json").json
     assert (row["replica"], row["host"], row["changed"], row["error"]) == ("chat-0", "burst-0", True, False)
@@ -121,6 +122,7 @@ def test_a_model_sleeps_and_wakes_by_its_name(office: Desk) -> None:
     assert "Paris" in office.ask()
 
 
+@pytest.mark.soak
 def test_a_stray_is_shown_by_status_and_ended_by_up(office: Desk, cloud: Cloud) -> None:
     (own,) = instances(cloud)
     office.edit("[eu-central-1]", "[eu-central-1, eu-west-1]")
@@ -154,6 +156,7 @@ def test_a_stray_is_shown_by_status_and_ended_by_up(office: Desk, cloud: Cloud) 
     cloud.wait(young, "terminated", FAR)
 
 
+@pytest.mark.soak
 def test_one_that_is_ended_by_hand_is_lost(office: Desk, cloud: Cloud) -> None:
     (machine,) = instances(cloud)
     cloud.ec2().terminate_instances(InstanceIds=[machine["InstanceId"]])
