@@ -27,7 +27,8 @@ def command(
 ) -> int:
     """Put NAME, a pool or a model, to sleep until it is woken.
 
-    Machines of a rented pool are given back: drained, ended, and parked, which is no drift for `up`. Replicas of a model,
+    Machines of a rented pool are given back: drained, ended (with `idle: {do: stop}` stopped), and parked, which is no
+    drift for `up`. Replicas of a model,
     and those on a pool of your own machines, are drained and stopped, so that their cards' memory is free.
     """
     from hostler.errors import Exit

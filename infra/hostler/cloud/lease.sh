@@ -30,7 +30,7 @@ fi
 case $spent,$last_up in ,* | *, | *[!0-9,]*) was='' ;; esac
 if [ "$was" != "$id" ]; then
     spent=0
-elif [ "$spent" -ge "$left" ] && [ "$last_boot" != "$boot" ]; then
+elif [ "$spent" -ge "$left" ] && [ "$last_boot" != "$boot" ] && [ "$id" != birth ]; then
     spent=$((left > BIRTH ? left - BIRTH : 0)) # it was over, and somebody started it: he has half an hour
 elif [ "$last_boot" = "$boot" ] && [ "$up" -ge "$last_up" ]; then
     spent=$((spent + up - last_up))

@@ -164,7 +164,7 @@ def _pool(
         elif slot.name in park or (slot.state == "parked" and not wake):
             slept = slot.given_back or slot.name in park
             there = slot.name in rented
-            no_more = unfit(slot, rented[slot.name], aws) if there and slot.stopped else ""
+            no_more = unfit(slot, rented[slot.name], aws) if there and slot.name in rest else ""
             stopped = there and slot.name in rest and not no_more
             found[slot.name] = replace(slot, state="parked", given_back=slept, stopped=stopped)
             if there:

@@ -104,9 +104,9 @@ def _wait_for_its_end(file: StackFile, slot: str) -> None:
     until = time.monotonic() + GOING_S
     while time.monotonic() < until:
         found = observe.observe(file, pulumi=False)
-        known = found.record.slots.get(slot) if found.record else None
         machine = found.cloud.rented.get(slot) if found.cloud else None
-        if machine is None or machine.stopped or known is None or known.state != "parked":
+        seen = found.seen.get(slot)
+        if machine is None or machine.stopped or (seen is not None and seen.reached):
             return
         time.sleep(PAUSE_S)
 

@@ -62,7 +62,8 @@ def _priced(observation: Observation, name: str) -> tuple[str, Price]:
     cloud = observation.cloud
     if cloud and name not in cloud.slots.fill:
         slot = cloud.slots.slots[name]
-        return name, Price(amount=slot.price, source=slot.price_source)
+        known = 0.0 if slot.price is None else slot.price  # it was rented at a price that nobody wrote down
+        return name, Price(amount=known, source=slot.price_source)
     pool = cloud.slots.slots[name].pool if cloud else ""
     offer = (observation.offers or {}).get(pool)
     first = next(iter(offer.choice.candidates), None) if offer else None

@@ -282,7 +282,7 @@ def contract(observation: Observation, out: Out) -> None:
     cloud = observation.cloud
     if cloud is None or cloud.why:  # where AWS cannot be asked, nothing of it is changed either
         return
-    still = [slot for slot in cloud.slots.retire if cloud.rented[slot].stopped]  # nothing runs there
+    still = _still(cloud)
     silent = [s for s in cloud.slots.retire if s not in still and not observation.seen[s].reached]
     for slot in silent:
         out.say(
@@ -298,6 +298,13 @@ def contract(observation: Observation, out: Out) -> None:
         _without(replace(observation, record=record), cloud, wishing.fleet_of(observation, out), kept)
     for slot in gone:
         out.say(f"gone: {slot}")
+
+
+def _still(cloud: Cloud) -> tuple[str, ...]:
+    """Those of which the machines are stopped, now as when it was planned: nothing runs there."""
+    stopped = [cloud.rented[slot] for slot in cloud.slots.retire if cloud.rented[slot].stopped]
+    now = [one.slot for one in live.live(stopped).values() if not one.stopped] if stopped else []
+    return tuple(one.slot for one in stopped if one.slot not in now)
 
 
 def as_predicted(before: Placement, now: Placement) -> bool:

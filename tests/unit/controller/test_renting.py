@@ -63,7 +63,7 @@ def told(there: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 class Looked:
     def __init__(self, record: Record | None) -> None:
-        self.record, self.cloud = record, None
+        self.record, self.cloud, self.seen = record, None, dict[str, Any]()
 
 
 def ran(monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> list[Any]:

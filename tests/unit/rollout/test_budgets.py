@@ -49,6 +49,21 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
     return found
 
 
+@pytest.mark.parametrize("price", [1.2, None])
+def test_one_that_is_started_is_asked_of_it_too(rows: list[Row], price: float | None) -> None:
+    """At the price that was written down; where nobody did, that it is used up is known all the same."""
+    found = look("budget: {month: 100 USD}\n", fill=())
+    machine = replace(rented.cloud().rented["burst-0"], state="stopped")
+    slot = replace(rented.SLOTS["burst-0"], price=price, price_source="once")
+    there = replace(rented.cloud(), rented={"burst-0": machine})
+    there = replace(there, slots=replace(there.slots, slots={**rented.SLOTS, "burst-0": slot}))
+    found.cloud = there  # type: ignore[misc]
+    budgets.refuse(found)
+    rows.append(spent(101.0))
+    with pytest.raises(RefusedError, match=r"101% of 100 USD"):
+        budgets.refuse(found)
+
+
 def test_it_is_used_up(rows: list[Row]) -> None:
     rows.append(spent(99.0))
     budgets.refuse(look("budget: {month: 100 USD}\n"))

@@ -212,6 +212,7 @@ def test_one_that_is_not_wanted_any_more_goes_without_a_start(
     done: list[str] = []
     monkeypatch.setattr(wishing, "fleet_of", lambda *_: None)
     monkeypatch.setattr(renting, "_without", lambda _o, _c, _f, kept: done.append(f"keep {len(kept)}"))
+    monkeypatch.setattr(live, "live", lambda machines: {one.slot: one for one in machines})
     there.aws = STOPPED
     kept = {**PARKED, "burst-0": replace(PARKED["burst-0"], disk_gib=100)}
     recorded(there, kept)
@@ -230,13 +231,14 @@ def test_it_is_waited_for_until_its_engines_serve(
 ) -> None:
     begun: list[str] = []
     monkeypatch.setattr(live, "start", lambda machines, _: begun.extend(one.slot for one in machines))
-    for name, value in (("EVERY_S", 0.01), ("READY_S", 0.3), ("LOAD_S", 0.3)):
+    monkeypatch.setattr(live, "live", lambda machines: {one.slot: back for one in machines})
+    back = replace(one("running").rented["burst-0"], public_ip="203.0.113.10")
+    for name, value in (("EVERY_S", 0.01), ("READY_S", 0.3), ("LOAD_S", 0.3), ("BEGIN_S", 0.3)):
         monkeypatch.setattr(starting, name, value)
     there.aws = STOPPED
     recorded(there, PARKED)
     found = seen(there, turn=Turn(wake=("burst",)))
     assert found.cloud
-    there.aws = cloud()
     there.asked.clear()
     looks = {"asleep": {"asleep": {"state": "asleep"}}, "ready": {"health": 200}, "loading": {"health": 503}}
     if word in looks:
@@ -245,9 +247,39 @@ def test_it_is_waited_for_until_its_engines_serve(
         there.answers("burst-0", uid=world.UID, observed={f"replica:{replica}": said})
     starting.start(found, found.cloud, Out(stderr=StringIO()))
     assert begun == ["burst-0"]
-    times = there.asked.count(("burst-0", "203.0.113.9"))
+    times = there.asked.count(("burst-0", "203.0.113.10"))  # where it is now
     assert times == len(there.asked)  # nobody else is asked
     assert (times == 1) == (word in ("asleep", "ready"))
+
+
+def test_one_that_ends_while_it_starts_is_waited_for_no_more(
+    there: Sky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "start", lambda *_: None)
+    monkeypatch.setattr(live, "live", lambda _: {})
+    there.aws = STOPPED
+    recorded(there, PARKED)
+    found = seen(there, turn=Turn(wake=("burst",)))
+    assert found.cloud
+    there.asked.clear()
+    starting.start(found, found.cloud, Out(stderr=StringIO()))
+    assert there.asked == []
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_one_that_somebody_started_meanwhile_is_not_ended(
+    there: Sky, runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(wishing, "fleet_of", lambda *_: None)
+    monkeypatch.setattr(renting, "_without", lambda _o, _c, _f, kept: done.append(f"keep {len(kept)}"))
+    now = {"burst-0": replace(STOPPED.rented["burst-0"], state="running" if runs else "stopped")}
+    monkeypatch.setattr(live, "live", lambda _: now)
+    there.aws = STOPPED
+    recorded(there, PARKED)
+    said = StringIO()
+    renting.contract(seen(there, ENDS), Out(stderr=said))
+    assert (done, "does not answer" in said.getvalue()) == (([], True) if runs else (["keep 0"], False))
 
 
 def test_what_nobody_wrote_down_is_written_where_nothing_is_to_be_done(
