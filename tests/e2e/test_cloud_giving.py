@@ -120,12 +120,12 @@ def said(desk: Desk) -> str:
 
 
 def curl(
-    desk: Desk, path: str, *words: str, at: Mapping[str, Any] | None = None
+    desk: Desk, path: str, *words: str, at: Mapping[str, Any] | None = None, timeout: float = 150
 ) -> tuple[int, dict[str, Any]]:
     found = at or desk.connection()
     argv = ["curl", "-sS", "-m", "120", "-w", "\n%{http_code}", f"{found['address']}{path}", *words]
     argv += ["-H", f"Authorization: Bearer {found['key']}", "-H", "Content-Type: application/json"]
-    body, _, code = desk.operator.run(argv, timeout=150).stdout.rpartition("\n")
+    body, _, code = desk.operator.run(argv, timeout=timeout).stdout.rpartition("\n")
     return int(code), json.loads(body)
 
 

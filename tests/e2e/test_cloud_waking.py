@@ -154,6 +154,30 @@ def test_afterwards_nothing_differs(office: Desk) -> None:
     assert {row["state"] for row in office("status", "--json").json["replicas"]} == {"ready"}
 
 
+def test_a_model_that_never_had_a_machine_rents_one(office: Desk, cloud: Cloud) -> None:
+    """It comes while its pool is empty, so no replica of it has a place."""
+    text = office.file.read_text()
+    office.edit("after: 2h", f"after: {AFTER_S}s")
+    office.up()
+    parked(office, cloud)
+    new = STACK.partition("  chat:")[2].partition("alarms:")[0]
+    office.write(
+        office.file.read_text()
+        .replace("models:\n", f"models:\n  new:{new}")
+        .replace(f"after: {AFTER_S}s", "after: 2h")
+    )
+    done = office.up()
+    assert "new-0 waits for a host: burst has parked ones" in done.err
+    states = lambda: {row["id"]: row.get("state") for row in curl(office, "/v1/models")[1]["data"]}  # noqa: E731
+    wait_for("its state", lambda: states().get("new") == "asleep", 60, every=1)
+    code, body = curl(office, CHAT, "-m", "900", "-d", ASKED.replace('"chat"', '"new"'), timeout=930)
+    assert code == 200, body
+    assert len(instances(cloud)) == 1
+    office.write(text)
+    office.up()
+    assert office("plan", "--check").out == ""
+
+
 def test_no_secret_is_anywhere_else(office: Desk) -> None:
     host = gateway(office)
     words = host.run(["cat", "/etc/hostler/controller/secrets/STATE_PASSPHRASE"]).stdout.strip()

@@ -201,7 +201,11 @@ class Wakes:
 
     def _rented(self, world: World, model: str) -> str | None:
         """The slot of which the machine is rented for it: under way already, or due, as all of its machines were given
-        back. None: none is."""
+        back, or none ever had it. None: none is."""
+        if unplaced := world.unplaced(model):
+            going = (name for name in unplaced if self._rents.under_way(name))
+            parked = (name for name in unplaced if world.parked(name))
+            return next(going, None) or next(parked, None)
         states = {replica.members[0].host: world.state(replica) for replica in world.replicas(model)}
         slots = [name for name in sorted(states) if world.may_rent(name)]
         if "serves" in states.values():

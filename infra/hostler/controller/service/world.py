@@ -60,12 +60,28 @@ class World:
         view = self.views.get(host)
         return view is not None and view.fresh(self.now)
 
+    def parked(self, host: str) -> bool:
+        slot = self.slot(host)
+        return slot is not None and slot.state == "parked"
+
     def may_rent(self, host: str) -> bool:
         """Whether the controller may rent the slot's machine again."""
         slot, stack = self.slot(host), self.file.stack
         if slot is None or slot.pool not in stack.pools or idling.rents(stack) is None:
             return False
         return idling.away_in_the_cloud(stack, slot.pool)
+
+    def unplaced(self, model: str) -> tuple[str, ...]:
+        """Slots of which the controller may rent the machine, for a model none of whose replicas has a place yet; empty: it
+        has one."""
+        section = self.file.stack.models.get(model)
+        if self.record is None or section is None or section.cloud or self.replicas(model):
+            return ()
+        pools = section.pool or tuple(self.file.stack.pools)
+        found = (
+            name for name, slot in self.record.slots.items() if slot.pool in pools and self.may_rent(name)
+        )
+        return tuple(sorted(found, key=lambda name: (len(name), name)))
 
     def slot(self, host: str) -> Slot | None:
         return self.record.slots.get(host) if self.record else None
@@ -78,6 +94,8 @@ class World:
         machines were given back, and the controller may rent none."""
         states = {self.state(one) for one in self.replicas(name)}
         sleeps = {"asleep", "off", "parked"}
+        if self.unplaced(name) and idling.can_sleep(self.file.stack, name):
+            return "asleep"
         if not states or not states <= sleeps or not idling.can_sleep(self.file.stack, name):
             return ""
         gone = states == {"parked"} and not any(

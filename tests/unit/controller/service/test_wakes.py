@@ -235,6 +235,31 @@ def test_a_request_rents_it_again(renter: Stack) -> None:
     assert made.eta_s("big") == 240.0  # the next one
 
 
+def test_a_model_that_never_had_a_machine_rents_one(renter: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pool was empty when it came: it has no replica that could be asleep."""
+    here = renter.world
+
+    def without() -> World:
+        world = here()
+        assert world.record
+        left = tuple(one for one in world.record.replicas if one.model != "big")
+        return replace(world, record=replace(world.record, replicas=left))
+
+    monkeypatch.setattr(renter, "world", without)
+    assert renter.world().model("big") == "asleep"
+    assert renter.world().model("chat") == ""
+    made = renter.made()
+    assert made.wake_now("big")
+    assert renter.woken == ["gpu-2 rents burst-0"]
+    renter.parked = False  # it is there, and has no replica yet: another process waits on for it
+    renter.say("working", ago_s=1)
+    assert made.eta_s("big") is not None
+    renter.file = configure_world.stack(STACK)  # nobody may rent
+    assert renter.world().model("big") == ""
+    with pytest.raises(WakeError, match="none of its replicas sleeps"):
+        renter.made().wake_now("big")
+
+
 def test_what_goes_on_is_waited_for_also_by_the_next_process(renter: Stack) -> None:
     """`up` on the way starts the controller anew: the slot is no longer parked, and its machine says nothing yet."""
     renter.rented = "working"
