@@ -1,4 +1,5 @@
-"""`start`: when requests queue at those that serve, the controller rents one more beside them, and nobody is lost meanwhile."""
+"""`start`: when requests queue at those that serve, the controller rents one more beside them; `max_age`: one that is older gets
+a successor. Nobody is lost meanwhile."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ AFTER_S = 60
 GONE_S = AFTER_S + 120.0
 RENTED_S = 600.0
 CLIENTS = 8
+MAX_AGE_S = 300  # a machine of this file is older when it is asked for
 LONG = ((256, 0),)  # tokens: one of them at a time, the others wait
 STACK = (
     waking.STACK.replace("stack: waking", "stack: starting")
@@ -94,3 +96,22 @@ def test_and_given_back_again_when_they_are_answered(office: Desk, cloud: Cloud)
     wait_for("it to be gone", lambda: len(instances(cloud)) == 1, 120, every=1)
     assert slots(office)["burst-0"] == "wanted"
     assert office("plan", "--check").out == ""
+
+
+def test_one_that_is_too_old_gets_a_successor_under_load(office: Desk, cloud: Cloud) -> None:
+    (old,) = instances(cloud)
+    office.edit(f"after: {AFTER_S}s, keep: 1", f"after: {AFTER_S}s, keep: 1, max_age: {MAX_AGE_S}s")
+    office.edit("queue: 3, for: 5s", "queue: 100, for: 60s")
+    with Load(office, clients=2) as load:
+        office.up()
+        wait_for("the old one to go", lambda: gone(cloud, old["InstanceId"]), RENTED_S, every=2)
+        whole, broken = load.end()
+    assert broken == ""
+    assert whole > 0
+    assert [one["State"]["Name"] for one in instances(cloud)] == ["running"]
+    wait_for("its word", lambda: [one for one in alarms(office) if "older than" in one["text"]], 300, every=2)
+    assert cloud.refused() == []
+
+
+def gone(cloud: Cloud, instance: str) -> bool:
+    return cloud.instance(instance)["State"]["Name"] in ("shutting-down", "terminated")

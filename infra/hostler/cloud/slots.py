@@ -15,6 +15,7 @@ from hostler.stackfile.fields import Range
 from hostler.stackfile.sections import Aws, Pool, Stack
 
 GIB = 2**30
+OLD = "it is older than `max_age`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +43,12 @@ def decide(
     leave: Collection[str] = (),
     filled: Collection[str] = (),
     rest: Collection[str] = (),
+    renew: Collection[str] = (),
 ) -> Slots:
     """`known`: the record's; `rented`: machines in the state, by slot. `wake`: pools of which all slots are wanted;
     `need`: parked slots that are wanted, and no others; `park`: slots that are given back now; `leave`: slots that could not be filled, and are gone on without; `filled`:
     parked ones that this run has filled already, which the record does not know yet; `rest`: those that have a machine while
-    they are parked, stopped already or stopped by this run."""
+    they are parked, stopped already or stopped by this run; `renew`: those whose machines are too old, and get successors."""
     found: dict[str, Slot] = {}
     why: dict[str, str] = {}
     for name, pool in stack.pools.items():
@@ -58,7 +60,7 @@ def decide(
             mine = {n: _woken(s, (*filled, *need), pool.aws) for n, s in mine.items() if n not in without}
             found |= _pool(
                 name, pool.aws, pool.count, mine, rented, wake=name in wake, park=park, why=why,
-                have=len(stood) if known else None, without=len(without), rest=rest,
+                have=len(stood) if known else None, without=len(without), rest=rest, renew=renew,
             )  # fmt: skip
         else:
             found |= _leaving(mine, rented, f"pool {name} rents nothing any more", why)
@@ -153,6 +155,7 @@ def _pool(
     have: int | None,
     without: int,
     rest: Collection[str],
+    renew: Collection[str],
 ) -> dict[str, Slot]:
     """`have`: how many the record wants; None: nobody knows, and those that are there are as many."""
     found: dict[str, Slot] = {}
@@ -170,7 +173,9 @@ def _pool(
             if there:
                 how = "stopped" if stopped else "given back"
                 why[slot.name] = no_more or f"{how}: parked until it is woken"
-        elif slot.name in rented and (reason := unfit(slot, rented[slot.name], aws)):
+        elif slot.name in rented and (
+            reason := OLD if slot.name in renew else unfit(slot, rented[slot.name], aws)
+        ):
             found[slot.name] = _goes(slot)
             why[slot.name] = reason
             replaced += 1

@@ -14,10 +14,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostler import operator
+from hostler.cloud.slots import OLD
 from hostler.console.out import Out
 from hostler.controller import telling
 from hostler.controller.interrupted import mine
@@ -26,7 +28,9 @@ from hostler.errors import Exit, HostlerError, RefusedError, StackFileError
 from hostler.hosts import ways
 from hostler.manifest.items import Effect
 from hostler.rollout import observe, rented, secret, stackkey, starting, up
+from hostler.rollout.observe import Observation
 from hostler.rollout.planning import Draft
+from hostler.rollout.rented import Cloud
 from hostler.stackfile import idling
 from hostler.stackfile.load import load
 from hostler.stackfile.sections import StackFile
@@ -64,10 +68,11 @@ def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
             raise _refused(slot, "nobody who wants nothing to be changed", held, "hostler update --go-on")
         entitle(there, own / f"{SCRATCH}-{slot}", file)
         _refuse_unapplied(file, slot)
-        _wait_for_its_end(file, slot)
-        why = f"wake {slot}, as requests wait"
+        old = _is_old(file, _at_rest(file, slot), slot)
+        turn = up.Turn(renew=(slot,)) if old else up.Turn(need=(slot,))
+        why = f"{slot}: {OLD}" if old else f"wake {slot}, as requests wait"
         only = functools.partial(_refuse_more, slot)
-        up.up(file, out, up.Options(yes=True, turn=up.Turn(need=(slot,)), why=why, check=only))
+        up.up(file, out, up.Options(yes=True, turn=turn, why=why, check=only))
     except HostlerError as error:
         out.error(error)
         _say(own, slot, FAILED, reason(error))
@@ -82,7 +87,8 @@ def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
         _say(own, slot, FAILED, f"a bug in hostler, or a full disk: {type(error).__name__}")
         raise
     _say(own, slot, DONE)
-    telling.alarm(file, out, "rented", f"{slot} was rented again, as requests wait", {"about": slot})
+    said = f"{slot}: {OLD}; another took its place" if old else f"{slot} was rented again, as requests wait"
+    telling.alarm(file, out, "rented", said, {"about": slot})
     return 0
 
 
@@ -99,28 +105,50 @@ def _refuse_unapplied(file: StackFile, slot: str) -> None:
         raise _refused(slot, "the stack file that was applied last", "another one here", "hostler up")
 
 
-def _wait_for_its_end(file: StackFile, slot: str) -> None:
+def _at_rest(file: StackFile, slot: str) -> Observation:
     """One that just went still runs for AWS, and answers nobody; when it has ended, or stopped, it can be rented again."""
     until = time.monotonic() + GOING_S
-    while time.monotonic() < until:
+    while True:
         found = observe.observe(file, pulumi=False)
         machine = found.cloud.rented.get(slot) if found.cloud else None
         seen = found.seen.get(slot)
-        if machine is None or machine.stopped or (seen is not None and seen.reached):
-            return
+        answers = seen is not None and seen.reached
+        if machine is None or machine.stopped or answers or time.monotonic() > until:
+            return found
         time.sleep(PAUSE_S)
+
+
+def _is_old(file: StackFile, found: Observation, slot: str) -> bool:
+    """Whether its machine works, and is to have a successor; never one that was given back."""
+    known = found.record.slots.get(slot) if found.record else None
+    machine = found.cloud.rented.get(slot) if found.cloud else None
+    if known is None or known.state != "wanted" or machine is None or machine.since is None:
+        return False
+    idle = idling.of_pool(file.stack, known.pool) if known.pool in file.stack.pools else None
+    if idle is None or idle.max_age is None or idle.shadow:
+        return False
+    return time.time() - machine.since > idle.max_age
 
 
 def _refuse_more(slot: str, draft: Draft) -> None:
     """One slot, and what it needs: other machines, strays, and changes that would touch what serves are people's."""
     cloud = draft.observation.cloud
     due = (*cloud.slots.fill, *starting.due(cloud)) if cloud else ()
-    if more := [name for name in due if name != slot]:
+    mine = (slot, *_successors(slot, cloud)) if cloud else (slot,)
+    if more := [name for name in due if name not in mine]:
         raise _refused(slot, "to rent it alone", f"{', '.join(more)} would be rented, too", "hostler up")
-    changes = [one for one in draft.plan.changes if one.effect is not Effect.NONE and one.host != slot]
+    changes = [one for one in draft.plan.changes if one.effect is not Effect.NONE and one.host not in mine]
     if touched := [one for one in changes if one.replica]:
         got = f"{touched[0].host}: {touched[0].item} ({touched[0].why})"
         raise _refused(slot, "a change that takes nothing from what serves", got, "hostler plan")
+
+
+def _successors(slot: str, cloud: Cloud) -> Sequence[str]:
+    """The one that takes its place, where it goes."""
+    if slot not in cloud.slots.retire:
+        return ()
+    pool = cloud.slots.slots[slot].pool
+    return [name for name in cloud.slots.fill if cloud.slots.slots[name].pool == pool][:1]
 
 
 def _refused(slot: str, expected: str, got: str, step: str) -> RefusedError:

@@ -42,14 +42,15 @@ OF_THE_MACHINE = ("machine", "instance", "region", "zone", "market", "price", "p
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """What one run does beside the file: pools whose machines all are wanted (`wake`), or none (`park`); parked slots that
-    are wanted (`need`); and slots that could not be filled and are gone on without (`leave`), or were filled by it
-    (`filled`)."""
+    are wanted (`need`); slots whose machines get successors (`renew`); and slots that could not be filled and are gone on
+    without (`leave`), or were filled by it (`filled`)."""
 
     wake: tuple[str, ...] = ()
     need: tuple[str, ...] = ()
     park: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
+    renew: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +213,7 @@ def decided(file: StackFile, cloud: Cloud, record: Record | None, turn: Turn) ->
     rest = [name for name, slot in known.items() if slot.stopped or name in gave or slot.pool in turn.park]
     slots = decide(
         file.stack, known, cloud.rented, wake=turn.wake, need=turn.need, park=[*park, *gave], leave=turn.leave,
-        filled=turn.filled, rest=[name for name in rest if idling.stops_in_the_cloud(file.stack, known[name].pool)],
+        filled=turn.filled, renew=turn.renew, rest=[name for name in rest if idling.stops_in_the_cloud(file.stack, known[name].pool)],
     )  # fmt: skip
     described = {name: _described(slot, cloud) for name, slot in slots.slots.items()}
     decided = replace(cloud, slots=replace(slots, slots=described), gave=gave)

@@ -45,8 +45,9 @@ class Idle:
         "never in these hours; UTC if no time zone is named", None, example='"Mon-Fri 08-18 Europe/Berlin"'
     )
     max_age: Seconds | None = entry(
-        "a rented machine older than this is said to be due for another one; it is ended only where it hangs: requests are "
-        "there, and none has made progress for 30 minutes",
+        "a rented machine older than this, and at work, gets a successor: another comes, it is drained, and ends. Where the "
+        "controller may not rent (`controller.rents`) that is only said. One that hangs is ended: requests are there, and "
+        "none has made progress for 30 minutes",
         None,
         example="12h",
     )

@@ -111,6 +111,20 @@ def test_what_is_given_back_stays_so_until_it_is_woken() -> None:
     assert decide(stack(2, 2), kept, rented, wake=("burst",)).fill == ("burst-0", "burst-1")
 
 
+@pytest.mark.parametrize("count", [(0, 2), (2, 2), (1, 3)])
+def test_one_that_is_too_old_gets_a_successor_and_goes(count: tuple[int, int]) -> None:
+    kept, rented = after(decide(stack(2, 2), {}, {}))
+    kept = {name: slot for name, slot in kept.items() if slot.state == "wanted"}
+    decided = decide(stack(*count), kept, rented, renew=("burst-0",))
+    assert (decided.retire, decided.fill) == (("burst-0",), ("burst-2",))
+    assert decided.why["burst-0"] == "it is older than `max_age`"
+    there = {**rented, **machines("burst-2")}
+    again = decide(stack(*count), kept, there, renew=("burst-0",), filled=("burst-2",))
+    assert (again.retire, again.fill, again.of("wanted")) == (("burst-0",), (), ("burst-1", "burst-2"))
+    done, rented = after(again)
+    assert decide(stack(*count), done, rented, renew=("burst-0",)).retire == ()
+
+
 def stopped(*names: str) -> dict[str, Rented]:
     return {name: replace(one, state="stopped") for name, one in machines(*names).items()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from hostler.configure.types import Change
 from hostler.controller import __main__ as program
 from hostler.controller import renting, telling
-from hostler.errors import ProvisionError, StackFileError
+from hostler.errors import ProvisionError, RefusedError, StackFileError
 from hostler.hosts import ways
 from hostler.hosts.types import Slot
 from hostler.manifest.items import Effect, Part
@@ -195,6 +196,51 @@ def change(host: str, replica: str = "", effect: Effect = Effect.NONE) -> Change
         host=host, part=Part.BASE, item="x", action="change", now="", then="", why="it differs", replica=replica,
         effect=effect,
     )  # fmt: skip
+
+
+MAX_AGE = STACK.replace("count: 0-2", "count: 0-2, idle: {after: 30m, max_age: 12h}")
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "hours", "renewed"),
+    [
+        (MAX_AGE, "wanted", 13.0, True),
+        (MAX_AGE, "wanted", 11.0, False),
+        (MAX_AGE, "wanted", None, False),
+        (MAX_AGE, "parked", 13.0, False),  # it was given back since
+        (STACK, "wanted", 13.0, False),
+    ],
+)
+def test_one_that_is_too_old_gets_a_successor(
+    there: Path, tmp_path: Path, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch,
+    text: str, state: Any, hours: float | None, renewed: bool,
+) -> None:  # fmt: skip
+    (there / "stack.yaml").write_text(text)
+    seen = ran(monkeypatch)
+    slots = {"burst-0": Slot(name="burst-0", pool="burst", state=state)}
+    since = None if hours is None else time.time() - hours * 3600
+    found: Any = Looked(Record(uid="u", stack="office", gateway_host="door-1", slots=slots, applied=text))
+    found.cloud = SimpleNamespace(rented={"burst-0": SimpleNamespace(stopped=False, since=since)})
+    found.seen = {"burst-0": SimpleNamespace(reached=True)}
+    monkeypatch.setattr(observe, "observe", lambda *_, **__: found)
+    assert renting.rent(there, tmp_path, "burst-0") == 0
+    turn = seen[1].turn
+    assert (turn.renew, turn.need) == ((("burst-0",), ()) if renewed else ((), ("burst-0",)))
+    assert [("older than" in one) for _, one in told] == [renewed]
+
+
+def test_a_successor_alone_is_rented_for_it() -> None:
+    pool = {name: Slot(name=name, pool="burst") for name in ("burst-0", "burst-1", "burst-2")}
+    draft: Any = Draft(
+        ("burst-1",), change("burst-0", "chat-0", Effect.DRAIN), change("burst-1", "chat-0", Effect.DRAIN)
+    )
+    draft.cloud = SimpleNamespace(
+        slots=SimpleNamespace(slots=pool, fill=("burst-1",), retire=("burst-0",)), in_use={}
+    )
+    renting._refuse_more("burst-0", draft)
+    draft.cloud.slots.fill = ("burst-1", "burst-2")
+    with pytest.raises(RefusedError, match="burst-2 would be rented, too"):
+        renting._refuse_more("burst-0", draft)
 
 
 def test_one_that_just_went_is_waited_for(

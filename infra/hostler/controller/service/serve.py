@@ -29,6 +29,7 @@ from hostler.controller.service.gateway import RUN, Gateway
 from hostler.controller.service.hosts import known, seen_of
 from hostler.controller.service.keeper import Keeper
 from hostler.controller.service.rates import Rates
+from hostler.controller.service.renewing import Renewing
 from hostler.controller.service.rents import Rents
 from hostler.controller.service.starting import Starting
 from hostler.controller.service.teller import Teller
@@ -76,7 +77,7 @@ class Service:
         self._left: dict[str, str] = {}  # hosts that went, and what they were then
         rents = Rents(own, acting.rent)
         self.wakes = Wakes(self.world, self._teller.event, out, self._teller.took, rents)
-        self._starting = Starting(rents, out)
+        self._starting, self._renewing = Starting(rents, out), Renewing(rents, out)
         self._holder = Holder(self.wakes, str(run / "internal.sock"), Pace())
         self._giving = giving.Giving(out, self.gateway, self._teller.event, self.wakes)
         self._accounts = Accounts(self.file, own, out)
@@ -233,6 +234,7 @@ class Service:
             cloud=None, strays=None, certificates=self._certificates,
         )  # fmt: skip
         self._starting.look(world, found["replicas"])
+        self._renewing.look(world)
         self._rates.add(world.views, record.replicas, world.now)
         self._waits.add(world.views, record.replicas, world.now)
         rows = self._rates.models(found["models"], record.replicas)
