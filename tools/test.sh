@@ -11,5 +11,5 @@ tools/lint.sh
 tools/wheel.sh
 python tests/tools/pulumi_cli.py
 python -m lab setup
-# two files at a time: much of a lab test is waiting for hosts
-python -m pytest -q -n 2 --dist loadfile -m "$marks" --durations=15
+# two files at a time: much of a lab test is waiting for hosts; in their order, so that short ones come last, and none waits
+python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "$marks" --durations=15
