@@ -88,6 +88,11 @@ def waiting(desk: Desk, how: str) -> subprocess.Popen[str]:
     return desk.operator.popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def told(desk: Desk) -> int:
+    """How often it said that it rented."""
+    return [one["event"] for one in alarms(desk)].count("rented")
+
+
 def parked(desk: Desk, cloud: Cloud) -> None:
     went(cloud, instances(cloud)[0]["InstanceId"], GONE_S)
     record = lambda: gateway(desk).run(["cat", "/var/lib/hostler/home/record.json"]).stdout  # noqa: E731
@@ -156,7 +161,7 @@ def test_afterwards_nothing_differs(office: Desk) -> None:
 
 def test_a_model_that_never_had_a_machine_rents_one(office: Desk, cloud: Cloud) -> None:
     """It comes while its pool is empty, so no replica of it has a place."""
-    text = office.file.read_text()
+    text, before = office.file.read_text(), told(office)
     office.edit("after: 2h", f"after: {AFTER_S}s")
     office.up()
     parked(office, cloud)
@@ -173,6 +178,9 @@ def test_a_model_that_never_had_a_machine_rents_one(office: Desk, cloud: Cloud) 
     code, body = curl(office, CHAT, "-m", "900", "-d", ASKED.replace('"chat"', '"new"'), timeout=930)
     assert code == 200, body
     assert len(instances(cloud)) == 1
+    wait_for(
+        "its word", lambda: told(office) == before + 1, 300, every=2
+    )  # that run ends after the first answer
     office.write(text)
     office.up()
     assert office("plan", "--check").out == ""

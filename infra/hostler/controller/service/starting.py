@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hostler.console.out import Out
@@ -19,17 +20,22 @@ from hostler.stackfile.saving import Start
 class Starting:
     """One machine a pool at a time: whether it was enough is seen when it serves. Whoever rents it tells of it."""
 
-    def __init__(self, rents: Rents, out: Out) -> None:
-        self._rents, self._out = rents, out
+    def __init__(self, rents: Rents, out: Out, queued: Callable[[str], int]) -> None:
+        """`queued`: requests for a model that the gateway has not given to an engine yet (Gateway.waiting)."""
+        self._rents, self._out, self._queued = rents, out, queued
         self._since: dict[tuple[str, str], float] = {}  # pool, model -> since when as many wait
         self._renting: set[str] = set()
         self._lock = threading.Lock()
 
     def look(self, world: World, replicas: Sequence[Mapping[str, Any]]) -> None:
-        """`replicas`: rows of the status, with `waiting`; what is not known counts as none. Returns at once."""
+        """`replicas`: rows of the status, with `waiting`: at the engine, which gets no more than its slots; the others wait at
+        the gateway. What is not known counts as none. Returns at once."""
         waiting = Counter[str]()
         for row in replicas:
             waiting[str(row["model"])] += int(row.get("waiting") or 0)
+        for model in {model for (_, model), _ in self._pools(world)}:
+            with suppress(OSError, ValueError):
+                waiting[model] += self._queued(model)
         due = {key: start for key, start in self._pools(world) if waiting[key[1]] >= start.queue}
         self._since = {key: self._since.get(key, world.now) for key in due}
         for (pool, model), since in self._since.items():

@@ -27,7 +27,13 @@ class Trial:
     def __init__(self, stack: Stack) -> None:
         self.stack, self.err, self.go = stack, StringIO(), threading.Event()
         stack.file = configure_world.stack(START)
-        self.starting = Starting(Rents(stack.own, self.rent), Out(stderr=self.err))
+        self.held: int | None = 0  # at the gateway
+        self.starting = Starting(Rents(stack.own, self.rent), Out(stderr=self.err), self.queued)
+
+    def queued(self, model: str) -> int:
+        if self.held is None:
+            raise ValueError(model)
+        return self.held if model == "big" else 0
 
     def rent(self, home: Any, slot: str) -> None:
         self.stack.woken.append(f"{home.name} rents {slot}")
@@ -77,6 +83,17 @@ def queued(trial: Trial) -> None:
     trial.go.set()
     trial.at(0, 9)
     trial.at(60, 9)
+
+
+@pytest.mark.parametrize(("held", "rents"), [(4, 1), (3, 0), (None, 0)])
+def test_those_that_wait_at_the_gateway_count(trial: Trial, held: int | None, rents: int) -> None:
+    """An engine gets no more than it has slots: nobody waits there."""
+    trial.held = held
+    trial.go.set()
+    trial.at(0, 0)
+    trial.at(61, 0)
+    trial.until(idle)
+    assert trial.stack.woken == ["gpu-2 rents burst-0"] * rents
 
 
 def test_what_is_not_parked_is_not_rented(trial: Trial) -> None:
