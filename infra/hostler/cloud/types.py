@@ -110,6 +110,7 @@ class Rented:
     lease: float = 0.0  # of its tag, in seconds since 1970
     state: str = ""  # as last refreshed: running, stopped, ...
     since: float | None = None  # its last start, in seconds since 1970; None: it was not asked
+    owner: str = ""  # who rented it, as the state has it: user@machine
     stopped_by: str = ""  # AWS's code of why it does not run; empty: it runs, or was not asked
 
     @property

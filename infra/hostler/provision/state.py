@@ -63,7 +63,7 @@ def _rented(item: Document) -> Rented:
         slot=slot, pool=str(tags.get(POOL_TAG) or slot.rpartition("-")[0]), id=str(item["id"]), candidate=candidate,
         public_ip=str(outputs.get("publicIp") or ""), private_ip=str(outputs.get("privateIp") or ""),
         uid=str(tags.get(f"{TAG}uid") or ""), lease=_seconds(tags.get(f"{TAG}lease")),
-        state=str(outputs.get("instanceState") or ""),
+        state=str(outputs.get("instanceState") or ""), owner=str(_mapping(inputs.get("tags")).get(f"{TAG}owner") or ""),
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def wished(
     public = stackkey.public(observation.file, fleet)
     around = wishes.Around(
         uid=uid,
-        owner=networks.owner(),
+        owner=owner(cloud),
         public_key=public,
         ours=networks.ours(observation, fleet),
         gateway_slots=gateway_slots(observation, cloud),
@@ -54,6 +54,11 @@ def wished(
         for slot, key in first.items()
     }
     return wishes.wish(stack, cloud.slots, cloud.rented, observation.offers or {}, data, around)
+
+
+def owner(cloud: Cloud) -> str:
+    """Whoever rented first: who comes next, as the controller for a request, changes no tags by that."""
+    return next((one.owner for _, one in sorted(cloud.rented.items()) if one.owner), networks.owner())
 
 
 def without_ended(

@@ -19,7 +19,18 @@ from hostler.console.out import Out
 from hostler.hosts.types import Slot, Value
 from hostler.provision.types import ProvisionChange, ProvisionPreview
 from hostler.record import store
-from hostler.rollout import ending, givenback, observe, rented, renting, slots, starting, sweep, wishing
+from hostler.rollout import (
+    ending,
+    givenback,
+    networks,
+    observe,
+    rented,
+    renting,
+    slots,
+    starting,
+    sweep,
+    wishing,
+)
 from hostler.rollout.observe import Observation
 from hostler.rollout.rented import Cloud, Turn
 from worlds import configure_world as world
@@ -319,3 +330,13 @@ def test_its_machine_and_disk_are_no_strays() -> None:
     assert sweep.unrecorded(held, at_home(slots=kept)) == ()
     ended = {**kept, "burst-0": replace(kept["burst-0"], stopped=False)}
     assert sweep.unrecorded(held, at_home(slots=ended)) == held
+
+
+@pytest.mark.parametrize(
+    ("owners", "expected"), [(("", "ada@desk"), "ada@desk"), (("eve@x", "ada@desk"), "eve@x"), ((), "")]
+)
+def test_what_is_rented_stays_whose_it_is(owners: tuple[str, ...], expected: str) -> None:
+    """The controller's run for a request would be a change of every tag, and the next person's another one."""
+    one = cloud().rented["burst-0"]
+    found = cloud(rented={f"burst-{n}": replace(one, owner=who) for n, who in enumerate(owners)})
+    assert wishing.owner(found) == (expected or networks.owner())
