@@ -95,7 +95,6 @@ def test_and_given_back_again_when_they_are_answered(office: Desk, cloud: Cloud)
     wait_for("one to be given back", lambda: slots(office)["burst-1"] == "parked", GONE_S, every=2)
     wait_for("it to be gone", lambda: len(instances(cloud)) == 1, 120, every=1)
     assert slots(office)["burst-0"] == "wanted"
-    office.up()  # whose rented things are: the controller's run said that they are its
     assert office("plan", "--check").out == ""
 
 
