@@ -28,8 +28,8 @@ def command(
     """Put NAME, a pool or a model, to sleep until it is woken.
 
     Machines of a rented pool are given back: drained, ended (with `idle: {do: stop}` stopped), and parked, which is no
-    drift for `up`. Replicas of a model,
-    and those on a pool of your own machines, are drained and stopped, so that their cards' memory is free.
+    drift for `up`. Replicas of a model, and those on a pool of your own machines, are drained and stopped, so that their
+    cards' memory is free.
     """
     from hostler.errors import Exit
     from hostler.rollout import sleeping, up

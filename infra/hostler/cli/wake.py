@@ -25,7 +25,8 @@ def command(name: str, file: str | None, as_json: bool, yes: bool, partial: bool
     """Wake NAME, a pool or a model.
 
     All parked machines of a rented pool come back, as `up` makes them; those that are stopped are started. Replicas of a
-    model, and those on a pool of your own machines, are started and waited for; a machine that is suspended is woken first, where the stack file says how.
+    model, and those on a pool of your own machines, are started and waited for; a machine that is suspended is woken
+    first, where the stack file says how.
     """
     from hostler.cli.sleep import show
     from hostler.errors import Exit

@@ -68,7 +68,7 @@ def decide(
     found |= _leaving(stray, rented, "its pool is no longer in the stack file", why)
     found = dict(sorted(found.items(), key=lambda item: _order(item[0])))
     stop = tuple(
-        name for name, slot in found.items() if slot.stopped and name in park and _runs(rented[name])
+        name for name, slot in found.items() if slot.stopped and name in park and not rented[name].stopped
     )
     return Slots(
         slots=found,
@@ -105,10 +105,6 @@ def unfit(slot: Slot, machine: Rented, aws: Aws) -> str:
 def gib(size: int) -> int:
     """Whole GiB, as disks are sold."""
     return -(-size // GIB)
-
-
-def _runs(machine: Rented) -> bool:
-    return not machine.stopped
 
 
 def _of_pool(

@@ -80,7 +80,7 @@ def without_ended(
 
 
 def _started(change: ProvisionChange) -> ProvisionChange:
-    return replace(change, details=("stopped when it was idle; started again",))
+    return replace(change, details=("stopped while its slot was parked, or by itself; started again",))
 
 
 def priced(

@@ -213,7 +213,7 @@ def test_that_it_is_started_is_a_change_and_nobodys_fault(known: Any, by: str, t
     assert found.cloud
     stopped = ProvisionChange(name="burst-0", urn="", op="refresh", kind="slot", details=("stopped outside",))
     (change,) = wishing.without_ended(found.cloud, ProvisionPreview(changes=(stopped,)), known).changes
-    assert change.details == ("stopped when it was idle; started again",)
+    assert change.details == ("stopped while its slot was parked, or by itself; started again",)
 
 
 @pytest.mark.parametrize("text", [ENDS, STOPS.replace("100 GiB", "200 GiB"), world.STACK])
