@@ -27,6 +27,7 @@ from hostler.controller.stand import reason
 from hostler.errors import Exit, HostlerError, RefusedError, StackFileError
 from hostler.hosts import ways
 from hostler.manifest.items import Effect
+from hostler.record.types import Record
 from hostler.rollout import observe, rented, secret, stackkey, starting, up
 from hostler.rollout.observe import Observation
 from hostler.rollout.planning import Draft
@@ -134,7 +135,7 @@ def _refuse_more(slot: str, draft: Draft) -> None:
     """One slot, and what it needs: other machines, strays, and changes that would touch what serves are people's."""
     cloud = draft.observation.cloud
     due = (*cloud.slots.fill, *starting.due(cloud)) if cloud else ()
-    mine = (slot, *_successors(slot, cloud)) if cloud else (slot,)
+    mine = (slot, *_successors(slot, cloud, draft.observation.record)) if cloud else (slot,)
     if more := [name for name in due if name not in mine]:
         raise _refused(slot, "to rent it alone", f"{', '.join(more)} would be rented, too", "hostler up")
     changes = [one for one in draft.plan.changes if one.effect is not Effect.NONE and one.host not in mine]
@@ -143,12 +144,15 @@ def _refuse_more(slot: str, draft: Draft) -> None:
         raise _refused(slot, "a change that takes nothing from what serves", got, "hostler plan")
 
 
-def _successors(slot: str, cloud: Cloud) -> Sequence[str]:
-    """The one that takes its place, where it goes."""
+def _successors(slot: str, cloud: Cloud, record: Record | None) -> Sequence[str]:
+    """The one that takes its place, where it goes: wanted, and not so in the record, which is of before; also when it is
+    there already, and the plan is made again."""
     if slot not in cloud.slots.retire:
         return ()
-    pool = cloud.slots.slots[slot].pool
-    return [name for name in cloud.slots.fill if cloud.slots.slots[name].pool == pool][:1]
+    slots, before = cloud.slots.slots, record.slots if record else {}
+    pool = slots[slot].pool
+    new = [n for n, one in slots.items() if one.state == "wanted" and one.pool == pool]
+    return [n for n in new if n not in before or before[n].state != "wanted"][:1]
 
 
 def _refused(slot: str, expected: str, got: str, step: str) -> RefusedError:

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -184,6 +185,7 @@ class Draft:
         self.plan, self.observation, self.cloud = self, self, self
         self.slots, self.fill, self.changes = self, fill, changes
         self.retire = ("burst-8",)
+        self.record = None
         self.in_use = {
             "burst-9": SimpleNamespace(state="running"),
             "burst-8": SimpleNamespace(state="stopped"),
@@ -237,6 +239,11 @@ def test_a_successor_alone_is_rented_for_it() -> None:
     draft.cloud = SimpleNamespace(
         slots=SimpleNamespace(slots=pool, fill=("burst-1",), retire=("burst-0",)), in_use={}
     )
+    pool["burst-0"], before = replace(pool["burst-0"], state="retiring"), pool["burst-0"]
+    pool["burst-2"] = replace(pool["burst-2"], state="parked")
+    draft.record = Record(uid="u", stack="office", slots={"burst-0": before, "burst-2": pool["burst-2"]})
+    renting._refuse_more("burst-0", draft)
+    draft.cloud.slots.fill = ()  # it is there, and the plan is made again
     renting._refuse_more("burst-0", draft)
     draft.cloud.slots.fill = ("burst-1", "burst-2")
     with pytest.raises(RefusedError, match="burst-2 would be rented, too"):
