@@ -149,10 +149,10 @@ def _successors(slot: str, cloud: Cloud, record: Record | None) -> Sequence[str]
     there already, and the plan is made again."""
     if slot not in cloud.slots.retire:
         return ()
-    slots, before = cloud.slots.slots, record.slots if record else {}
-    pool = slots[slot].pool
+    slots, pool = cloud.slots.slots, cloud.slots.slots[slot].pool
+    known = {name for name, one in record.slots.items() if one.state == "wanted"} if record else set[str]()
     new = [n for n, one in slots.items() if one.state == "wanted" and one.pool == pool]
-    return [n for n in new if n not in before or before[n].state != "wanted"][:1]
+    return [name for name in new if name not in known][:1]
 
 
 def _refused(slot: str, expected: str, got: str, step: str) -> RefusedError:
