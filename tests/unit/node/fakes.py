@@ -18,6 +18,7 @@ from hostler.node.replica import container
 from .fake_docker import FakeDocker
 
 DIGEST = "sha256:" + "a" * 64
+NEVER_READY = ("exits", "slow")  # behaviours of a server that is waited for until the limit
 
 
 class Heard(Answers):
@@ -103,7 +104,7 @@ class Host:
             "port": self.port,
             "context": 4096,
             "slots": 2,
-            "health": {"port": self.port, "path": "/health", "limit_s": 2, "unix": ""},
+            "health": {"port": self.port, "path": "/health", "limit_s": 2 if behaviour in NEVER_READY else 60, "unix": ""},
             "drain_s": 1,
             "stop_s": 1,
             "smoke": ["What is the capital of France?", "Paris"],

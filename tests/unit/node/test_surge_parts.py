@@ -131,6 +131,7 @@ def test_starts_are_remembered(serving: Host) -> None:
     for seconds in range(9):
         starts.keep(applied, seconds)
     assert starts.past(applied) == [4, 5, 6, 7, 8]
+    applied["health"]["limit_s"] = 2
     assert starts.limited(applied)["health"]["limit_s"] == 24
     (serving.root / starts.FILE.lstrip("/")).write_text("{")
     assert starts.past(applied) == []
