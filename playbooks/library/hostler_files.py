@@ -28,7 +28,9 @@ options:
         default: file
       text: {description: Content that may be shown., type: str}
       base64: {description: Content that is not text., type: str}
-      secret: {description: Content that is never shown., type: str}
+      secret:
+        description: Content that is never shown or logged, in base64. Ansible masks a value of one line alone.
+        type: str
       values: {description: Keys of a JSON document., type: dict}
       mode: {description: Mode in octal., type: str, default: "0644"}
       owner: {description: Name of the owner., type: str, default: root}
@@ -172,7 +174,7 @@ def content_of(entry):
     if len(given) != 1:
         raise Trouble("%s: expected one of text, base64, secret" % entry["path"])
     content = entry[given[0]]
-    return base64.b64decode(content) if given == ["base64"] else content.encode()
+    return content.encode() if given == ["text"] else base64.b64decode(content)
 
 
 def read(path):

@@ -15,7 +15,7 @@ from hostler.configure import doors, observed, program
 from hostler.gateway import specs
 from hostler.hosts import ways
 from hostler.hosts.connect import address_of
-from hostler.hosts.types import Host, Seen
+from hostler.hosts.types import Host, Seen, is_address
 from hostler.manifest.contents import MadeOnHost, Packed, SecretRef, Text
 from hostler.manifest.items import Directory, File, Item, Package, Part, Unit
 from hostler.models import mirror as mirrors
@@ -93,7 +93,7 @@ def _froms(wish: Wish, home: str, host: Host) -> tuple[str, ...]:
     know it is among them: networks of containers and of VPNs, and IPv6 addresses for privacy, come and go."""
     known = doors.known_address(wish, home)
     written = _WRITTEN.match(_seen_text(wish.seen.get(host.name), KEYS))
-    if written and known in (there := written[1].split(",")):
+    if written and known in (there := written[1].split(",")) and all(map(is_address, there)):
         return tuple(there)
     seen = wish.seen.get(home)
     own = seen.facts.addresses if seen and seen.facts else ()

@@ -10,7 +10,8 @@ from hostler.manifest.items import Directory, File, Manifest, Part
 
 
 class Template(str):
-    """A string that Ansible evaluates; every other string is only text."""
+    """A string that Ansible evaluates; every other string is only text. Of what a host or a person wrote, no word stands
+    in one but as a literal."""
 
     __slots__ = ()
 
@@ -41,10 +42,10 @@ def _file(host: str, item: File) -> Iterable[dict[str, Any]]:
         case SecretRef(sha256=""):
             return
         case SecretRef(name=name):
-            yield {**entry, "secret": Template(f"{{{{ hostler_secrets[{name!r}] }}}}")}
+            yield {**entry, "secret": Template(f"{{{{ hostler_secrets[{name!r}] | b64encode }}}}")}
         case MadeOnHost() as made if made.host != host or made.before:
             made_there = Template(
-                f"{made.before}{{{{ hostvars[{made.host!r}].base_certificates[{made.made!r}] }}}}"
+                f"{{{{ {made.before!r} ~ hostvars[{made.host!r}].base_certificates[{made.made!r}] }}}}"
             )
             yield {**entry, "text": made.pem or made_there}
         case MadeOnHost() | Packed() | FetchedKey():

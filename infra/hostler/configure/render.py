@@ -240,6 +240,7 @@ library = library
 host_key_checking = True
 interpreter_python = /usr/bin/python3
 gathering = explicit
+no_target_syslog = True
 forks = {max(1, min(hosts, 32))}
 timeout = 20
 retry_files_enabled = False

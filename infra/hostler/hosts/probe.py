@@ -15,7 +15,7 @@ from .calls import agent_call
 from .connect import transport_for
 from .transport import Transport
 from .trouble import HostTrouble
-from .types import Absent, Facts, Host, Observed, Seen, Unknown, Value
+from .types import Absent, Facts, Host, Observed, Seen, Unknown, Value, is_address
 
 AT_ONCE = 32
 TIMEOUT = 20.0  # seconds for one host, connecting included
@@ -84,6 +84,8 @@ def probe_one(
 def seen(name: str, answer: Mapping[str, Any], started: float, ended: float) -> Seen:
     """The agent's answer in our types, dated on our clock. Raises DecodeError for an answer of another version."""
     facts = decode(Facts, answer["facts"])
+    if strange := [told for told in facts.addresses if not is_address(told)]:
+        raise DecodeError(f"facts.addresses: expected IP addresses, got {strange[0]!r}")
     return Seen(
         host=name,
         at=ended,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Literal
 
 
@@ -115,6 +116,14 @@ class Driver:
     nouveau: bool = False  # the kernel's own driver has the cards
     runfile: bool = False  # installed by NVIDIA's .run file: no package knows of it
     half: tuple[str, ...] = ()  # packages of it whose installation was interrupted
+
+
+def is_address(told: str) -> bool:
+    """Whether it is one IP address and nothing else. What hosts tell of theirs becomes words of configurations."""
+    try:
+        return bool(ip_address(told)) and "%" not in told
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

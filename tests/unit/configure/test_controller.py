@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Environment
+from markupsafe import Markup
 
 from hostler import resources
 from hostler.configure import build, controller, difference, program, variables
@@ -77,7 +79,22 @@ def test_as_long_as_the_key_is_not_made_it_comes_from_the_host_that_makes_it() -
             for one in variables.host_variables(manifest)["controller_files"]
             if one["path"] == controller.KEYS
         )
-        assert "hostvars['gpu-1'].base_certificates['controller']" in entry["text"]
+        made_there = {"gpu-1": {"base_certificates": {"controller": KEY}}}
+        text = Environment(autoescape=True).from_string(str(entry["text"])).render(hostvars=made_there)
+        assert Markup(text).unescape() == f'restrict,from="127.0.0.1,::1,10.0.0.1" {KEY}'
+
+
+@pytest.mark.parametrize("strange", ["{{ 6 * 7 }}", "10.0.0.7 cert-authority", "", "fe80::1%eth0"])
+def test_what_a_host_wrote_is_no_address_because_it_stands_there(strange: str) -> None:
+    """It would be evaluated on this machine, and let in whoever it names."""
+    known = world.seen_hosts()
+    line = Value({"text": f'restrict,from="10.0.0.1,{strange}" {KEY}'}, world.AT)
+    known["gpu-2"] = replace(
+        known["gpu-2"], observed={**known["gpu-2"].observed, f"path:{controller.KEYS}": line}
+    )
+    made = variables.host_variables(manifests(known)["gpu-2"])["controller_files"]
+    (text,) = (str(one["text"]) for one in made if one["path"] == controller.KEYS)
+    assert 'restrict,from="127.0.0.1,::1,10.0.0.1" ' in text
 
 
 def test_a_host_that_is_as_wanted_has_nothing_to_change() -> None:

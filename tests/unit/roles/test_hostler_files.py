@@ -19,10 +19,23 @@ OWNER = {"owner": "root", "group": "root"}
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files get their owners: needs root")
 
 
+def coded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
 def call(
     folder: Path, entries: list[dict[str, Any]], *, check: bool = False, due: str = "", memory: int = 0
 ) -> dict[str, Any]:
-    """The module as Ansible calls it: one process, its arguments on stdin."""
+    """What the module answers."""
+    done = ran(folder, entries, check=check, due=due, memory=memory)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ran(
+    folder: Path, entries: list[dict[str, Any]], *, check: bool = False, due: str = "", memory: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """The module as Ansible calls it: one process, its arguments on stdin. What it would log is on stderr."""
     arguments: dict[str, Any] = {"entries": entries, "_ansible_check_mode": check, "_ansible_diff": True}
     arguments["_ansible_inject_invocation"] = (
         True  # as Ansible asks for it: arguments come back in the answer
@@ -31,20 +44,20 @@ def call(
     if due:
         arguments["due"] = due
     script = "import sys, runpy; from ansible.module_utils.testing import patch_module_args; import json\n"
+    script += "from ansible.module_utils.basic import AnsibleModule\n"
+    script += "AnsibleModule.log = lambda self, text, log_args=None: print(text, file=sys.stderr)\n"
     script += (
         "with patch_module_args(json.load(sys.stdin)): runpy.run_path(sys.argv[1], run_name='__main__')\n"
     )
     program = str(resources.playbooks() / "library" / "hostler_files.py")
     limited = ["prlimit", f"--as={memory}"] if memory else []
-    done = subprocess.run(
+    return subprocess.run(
         [*limited, sys.executable, "-c", script, program],
         input=json.dumps(arguments),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def everything(at: Path) -> list[dict[str, Any]]:
@@ -52,7 +65,7 @@ def everything(at: Path) -> list[dict[str, Any]]:
         {"path": f"{at}/etc", "state": "directory", "mode": "0750", **OWNER},
         {"path": f"{at}/etc/text", "text": "läuft {{ nicht }}\n", "mode": "0640", **OWNER},
         {"path": f"{at}/etc/binary", "base64": base64.b64encode(b"\0\xff").decode(), "mode": "0755", **OWNER},
-        {"path": f"{at}/etc/secret", "secret": "hunter2", "mode": "0600", **OWNER},
+        {"path": f"{at}/etc/secret", "secret": coded("hunter2"), "mode": "0600", **OWNER},
         {
             "path": f"{at}/etc/daemon.json",
             "state": "merged",
@@ -81,8 +94,14 @@ def test_apply_then_nothing_to_do(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "etc").iterdir() if p.name.startswith(".hostler")] == []
 
 
-def test_a_secret_is_nowhere_in_the_answer(tmp_path: Path) -> None:
-    assert "hunter2" not in json.dumps(call(tmp_path, everything(tmp_path)))
+@pytest.mark.parametrize("secret", ["hunter2", "-----BEGIN KEY-----\nhunter2\nhunter2\n-----END KEY-----\n"])
+def test_a_secret_is_neither_in_the_answer_nor_in_the_log(tmp_path: Path, secret: str) -> None:
+    entries = [{"path": f"{tmp_path}/a", "secret": coded(secret), "mode": "0600", **OWNER}]
+    done = ran(tmp_path, entries)
+    assert f"path': '{tmp_path}/a" in done.stderr
+    told = done.stdout + done.stderr
+    assert [word for word in ("hunter2", coded(secret), coded(secret)[:20]) if word in told] == []
+    assert (tmp_path / "a").read_text() == secret
 
 
 def test_only_a_mode_that_was_changed_is_mended(tmp_path: Path) -> None:
