@@ -46,7 +46,7 @@ def command(file: str | None, by: By, month: str, as_json: bool, as_csv: bool, l
     if as_json:
         out.json(report)
     elif as_csv:
-        out.stdout.write(shown.as_csv(report, by))
+        out.data(shown.as_csv(report, by).rstrip("\n"))
         shown.show_notes(report, out)
     else:
         shown.show(report, by, out)

@@ -144,14 +144,14 @@ def _bug(error: Exception) -> int:
     """A line for the person, the trace in a file of their own: it may name what is theirs."""
     import traceback
 
+    from hostler.console.visible import visible
     from hostler.operator import state_home
 
     log = state_home() / "bug.log"
-    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
     log.chmod(0o600)
-    sys.stderr.write(
-        f"error: a bug in hostler: {type(error).__name__}: {error}\nnext: report it with {log}\n"
-    )
+    said = visible(f"error: a bug in hostler: {type(error).__name__}: {error}\n")
+    sys.stderr.write(f"{said}next: report it with {log}\n")
     return int(Exit.BUG)
 
 

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, TextIO
 
+from hostler.console.visible import cell, in_json, visible
 from hostler.errors import HostlerError, Problem, UsageError
 
 QUIET_S = 30.0  # one plain line at least this often where nobody watches live
 
 
 class Out:
-    """Everything that a person reads goes through here."""
+    """Everything that a person reads goes through here, and no control character of theirs with it but our own."""
 
     answered: ClassVar[TextIO | None] = None  # where a JSON value is out already: there is room for one
 
@@ -33,12 +34,13 @@ class Out:
 
     def json(self, value: Any) -> None:
         Out.answered = self.stdout
-        self.stdout.write(json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False) + "\n")
+        text = json.dumps(value, indent=2, sort_keys=False, ensure_ascii=False)
+        self.stdout.write(in_json(text) + "\n")
         self.stdout.flush()
 
     def data(self, text: str) -> None:
         """A line of the answer."""
-        self.stdout.write(text + "\n")
+        self.stdout.write(visible(text + "\n"))
         self.stdout.flush()
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -55,7 +57,7 @@ class Out:
         """A line of the story."""
         with self._lock:
             self._clear()
-            self.stderr.write(self._paint(text, colour) + "\n")
+            self.stderr.write(self._paint(visible(text), colour) + "\n")
             self.stderr.flush()
             self._last = time.monotonic()
 
@@ -64,7 +66,7 @@ class Out:
         if self.stderr.isatty():
             with self._lock:
                 self._clear()
-                self._live = text[: max(20, self._width() - 1)]
+                self._live = visible(text)[: max(20, self._width() - 1)]
                 self.stderr.write(self._live)
                 self.stderr.flush()
         elif time.monotonic() - self._last >= QUIET_S:
@@ -101,7 +103,7 @@ class Out:
                 next_step="look at `hostler plan`, then repeat with --yes",
             )
         self._clear()
-        self.stderr.write(f"{question} [y/N] ")
+        self.stderr.write(f"{visible(question)} [y/N] ")
         self.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -110,7 +112,7 @@ class Out:
         if not self.can_ask:
             return ""
         self._clear()
-        self.stderr.write(f"{question} ")
+        self.stderr.write(f"{visible(question)} ")
         self.stderr.flush()
         return sys.stdin.readline().strip()
 
@@ -140,12 +142,12 @@ def as_row(problem: Problem) -> dict[str, str]:
 
 def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> list[str]:
     """The table as lines; pure. The last column takes what is left of `width`."""
-    body = [[str(cell) for cell in row] for row in rows]
+    body = [[cell(str(one)) for one in row] for row in rows]
     columns = [max([len(heads[i]), *(len(row[i]) for row in body)]) for i in range(len(heads))]
     left = sum(columns[:-1]) + 2 * (len(columns) - 1)
     lines: list[str] = []
     for row in [list(heads), *body]:
-        start = "  ".join(cell.ljust(columns[i]) for i, cell in enumerate(row[:-1]))
+        start = "  ".join(one.ljust(columns[i]) for i, one in enumerate(row[:-1]))
         pieces = _wrap(row[-1], max(20, width - left))
         lines.append((start + "  " + pieces[0]).rstrip() if len(row) > 1 else pieces[0])
         lines.extend(" " * left + piece for piece in pieces[1:])

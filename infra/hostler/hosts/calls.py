@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import queue
 import re
-import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from hostler.errors import HostlerError
 
 from . import agent
+from .lines import Lines
 from .transport import Result, Stream, Transport
 from .trouble import HostTrouble, from_agent, trouble
 
@@ -88,7 +87,7 @@ def finished(host: str, op: str, line: bytes, rc: int, stderr: bytes) -> Json:
 def _parsed(line: bytes) -> Json | None:
     try:
         value: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end
         return None
     return cast(Json, value) if isinstance(value, dict) else None
 
@@ -122,7 +121,7 @@ class Conversation:
 
     host: str
     stream: Stream
-    lines: queue.SimpleQueue[bytes]
+    lines: Lines
 
     def say(self, line: bytes) -> None:
         """Raises OSError when the connection is gone."""
@@ -131,12 +130,11 @@ class Conversation:
 
     def hear(self, timeout: float) -> Json | None:
         """The next answer, None at the end; what a login's own scripts print is passed over. Raises HostTrouble of
-        kind timeout."""
+        kind timeout, or protocol for a line without end."""
         while True:
-            try:
-                line = self.lines.get(timeout=timeout)
-            except queue.Empty:
-                raise self._silent(timeout) from None
+            line = self.lines.next(timeout)
+            if line is None:
+                raise self._silent(timeout)
             if not line:
                 return None
             if (value := _parsed(line)) is not None:
@@ -161,17 +159,11 @@ def talk(
 ) -> Generator[Conversation]:
     """Start `op` and keep both ends open."""
     with transport.open(agent.command(run_id), root=root) as stream:
-        lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        reader = threading.Thread(target=_listen, args=(stream.stdout, lines), daemon=True)
-        conversation = Conversation(transport.name, stream, lines)
+        conversation = Conversation(transport.name, stream, Lines(transport.name, stream.stdout))
         with suppress(OSError):  # it ended already: hear() finds the end, wait() the reason
             conversation.say(agent.preamble() + line_of(op, run_id, request))
-        reader.start()
-        yield conversation
-
-
-def _listen(pipe: BinaryIO, lines: queue.SimpleQueue[bytes]) -> None:
-    with suppress(OSError, ValueError):  # closed under the reader: the end
-        while line := pipe.readline():
-            lines.put(line)
-    lines.put(b"")
+        conversation.lines.start()
+        try:
+            yield conversation
+        finally:
+            conversation.lines.close()

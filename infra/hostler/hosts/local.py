@@ -10,8 +10,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import IO, BinaryIO, cast
 
-from .transport import Argv, Result
-from .trouble import trouble
+from .transport import LONGEST_ANSWER, STDERR_KEPT, Argv, Result
+from .trouble import too_long, trouble
 from .words import Prepared, prepare, replace_file
 
 
@@ -57,7 +57,9 @@ class LocalTransport:
             raise too_slow(self.name, timeout) from None
         finally:
             _end(process)
-        rc = _rc(process.returncode)
+        if len(out) > LONGEST_ANSWER:
+            raise too_long(self.name, "an answer", LONGEST_ANSWER)
+        rc, err = _rc(process.returncode), err[:STDERR_KEPT]
         if refusal := prepared.refusal(self.name, rc, err):
             raise refusal
         return Result(host=self.name, argv=tuple(argv), rc=rc, stdout=out, stderr=err)

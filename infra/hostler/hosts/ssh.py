@@ -15,7 +15,8 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from . import knownhosts
-from .local import raise_failed, too_slow
+from .channel import CHANNEL_S, SshStream, exchange, lost, start, status
+from .local import raise_failed
 from .login import login
 from .sshconfig import Route, route
 from .transport import Argv, Result
@@ -24,37 +25,14 @@ from .types import Host
 from .words import Prepared, prepare, replace_file
 
 AT_ONCE = 8  # logins at a time through one door: sshd drops more than 10 that are not logged in yet
-CHANNEL_S = 15.0
 KEEPALIVE_S = 10
 LOOK_S = 1.0  # a connection's thread looks so often whether it was closed; it begins with 0.1, which many of them feel
 UNANSWERED_MS = 30_000  # TCP gives up on data that nobody acknowledges
-CHUNK = 1 << 16
-SIGNALLED = 128  # rc of a command ended by a signal; which one, the protocol's library does not say
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # its errors reach people as ours
 
 _doors: dict[str, threading.BoundedSemaphore] = {}
 _doors_lock = threading.Lock()
-
-
-class SshStream:
-    """A running command; its stderr is drained so that it cannot block."""
-
-    def __init__(self, host: str, channel: paramiko.Channel, prepared: Prepared) -> None:
-        self.stdin = cast(BinaryIO, channel.makefile_stdin("wb", 0))
-        self.stdout = cast(BinaryIO, channel.makefile("rb", -1))
-        self._host, self._channel, self._prepared = host, channel, prepared
-        self._stderr = bytearray()
-        self._reader = threading.Thread(target=_drain, args=(channel, self._stderr), daemon=True)
-        self._reader.start()
-
-    def wait(self, timeout: float) -> int:
-        """The exit status; HostTrouble of kind timeout, dead (lost) or sudo."""
-        rc = _status(self._host, self._channel, monotonic() + timeout, timeout)
-        self._reader.join(CHANNEL_S)  # the reason may come after the status
-        if refusal := self._prepared.refusal(self._host, rc, bytes(self._stderr)):
-            raise refusal
-        return rc
 
 
 class SshTransport:
@@ -69,8 +47,8 @@ class SshTransport:
         prepared = prepare(argv, root=root)
         deadline = monotonic() + timeout
         with self._channel(prepared) as channel:
-            out, err = _exchange(self.name, channel, stdin, deadline, timeout)
-            rc = _status(self.name, channel, deadline, timeout)
+            out, err = exchange(self.name, channel, stdin, deadline, timeout)
+            rc = status(self.name, channel, deadline, timeout)
         if refusal := prepared.refusal(self.name, rc, err):
             raise refusal
         return Result(host=self.name, argv=tuple(argv), rc=rc, stdout=out, stderr=err)
@@ -101,9 +79,9 @@ class SshTransport:
         try:
             channel = connection.open_session(timeout=CHANNEL_S)
         except (SSHException, OSError, EOFError) as error:
-            raise _lost(self.name, str(error)) from error
+            raise lost(self.name, str(error)) from error
         try:
-            _start(self.name, channel, prepared)
+            start(self.name, channel, prepared)
             yield channel
         finally:
             channel.close()
@@ -236,73 +214,3 @@ def _dead(hop: Route, where: str, got: str) -> HostTrouble:
         got=got,
         next_step=f"is the machine on, and is the address right? try `ssh -p {hop.port} {hop.user}@{hop.address}`",
     )
-
-
-def _lost(host: str, said: str) -> HostTrouble:
-    return trouble(
-        "dead",
-        host,
-        expected="the connection to stay",
-        got=f"it was lost ({said})" if said else "it was lost",
-        next_step="look at the network and the machine, then run the same command again",
-    )
-
-
-def _start(host: str, channel: paramiko.Channel, prepared: Prepared) -> None:
-    channel.settimeout(CHANNEL_S)
-    try:
-        channel.exec_command(prepared.line)
-    except (SSHException, OSError, EOFError) as error:
-        raise _lost(host, str(error)) from error
-    channel.settimeout(None)
-
-
-def _exchange(
-    host: str, channel: paramiko.Channel, stdin: bytes, deadline: float, timeout: float
-) -> tuple[bytes, bytes]:
-    """Both outputs of a command; `timeout` is only for the error's words."""
-    err = bytearray()
-    reader = threading.Thread(target=_drain, args=(channel, err), daemon=True)
-    reader.start()
-    threading.Thread(target=_feed, args=(channel, stdin), daemon=True).start()
-    out = bytearray()
-    while chunk := _receive(host, channel, deadline, timeout):
-        out += chunk
-    reader.join(max(deadline - monotonic(), 0.0))
-    return bytes(out), bytes(err)
-
-
-def _receive(host: str, channel: paramiko.Channel, deadline: float, timeout: float) -> bytes:
-    left = deadline - monotonic()
-    if left <= 0:
-        raise too_slow(host, timeout)
-    channel.settimeout(left)
-    try:
-        return channel.recv(CHUNK)
-    except TimeoutError:
-        raise too_slow(host, timeout) from None
-
-
-def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
-    with suppress(OSError, SSHException, EOFError):  # the command need not read all of it; its rc tells
-        if stdin:
-            channel.sendall(stdin)
-        channel.shutdown_write()
-
-
-def _drain(channel: paramiko.Channel, into: bytearray) -> None:
-    with suppress(OSError, SSHException):
-        while chunk := channel.recv_stderr(CHUNK):
-            into += chunk
-
-
-def _status(host: str, channel: paramiko.Channel, deadline: float, timeout: float) -> int:
-    if not channel.status_event.wait(max(deadline - monotonic(), 0.0)):
-        raise too_slow(host, timeout)
-    rc = channel.recv_exit_status()
-    if rc >= 0:
-        return rc
-    connection = channel.get_transport()
-    if not connection.is_active():
-        raise _lost(host, "")
-    return SIGNALLED

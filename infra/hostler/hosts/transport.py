@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 Argv = Sequence[str]
+# What one host may send, so that none fills this machine's memory: bytes
+LONGEST_ANSWER = 64 << 20  # of a command's whole output; the longest that we ask for is a piece of weights, 22 MiB
+LONGEST_LINE = 8 << 20  # of one line while a command runs; the longest is a look with all that a host has
+STDERR_KEPT = 1 << 20  # the rest of it is read, and forgotten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class Stream(Protocol):
 
 class Transport(Protocol):
     """One host. Raises errors.HostError when the host cannot be reached or trusted; a command that
-    fails is a Result with its rc, never an exception. `root=True` runs it as root (sudo -n where the
+    fails is a Result with its rc, never an exception; one that answers more than LONGEST_ANSWER is ended. `root=True` runs it as root (sudo -n where the
     user is not root)."""
 
     name: str

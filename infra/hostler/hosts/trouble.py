@@ -50,6 +50,17 @@ def trouble(
     return error
 
 
+def too_long(where: str, what: str, most: int) -> HostTrouble:
+    """Of a host that sends without end."""
+    return trouble(
+        "protocol",
+        where,
+        expected=f"{what} of at most {most >> 20} MiB",
+        got="more",
+        next_step="see what the login, or hostler's agent, prints there without end: try `ssh HOST python3 -V`",
+    )
+
+
 def from_agent(where: str, op: str, answer: dict[str, object], rc: int) -> HostlerError:
     """The error that the agent's last line tells of: its own kinds keep their exit codes."""
     kind, message, step = (str(answer.get(k, "")) for k in ("error", "message", "next"))

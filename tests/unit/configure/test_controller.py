@@ -6,13 +6,13 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 import yaml
 from jinja2 import Environment
-from markupsafe import Markup
 
 from hostler import resources
 from hostler.configure import build, controller, difference, program, variables
@@ -81,7 +81,7 @@ def test_as_long_as_the_key_is_not_made_it_comes_from_the_host_that_makes_it() -
         )
         made_there = {"gpu-1": {"base_certificates": {"controller": KEY}}}
         text = Environment(autoescape=True).from_string(str(entry["text"])).render(hostvars=made_there)
-        assert Markup(text).unescape() == f'restrict,from="127.0.0.1,::1,10.0.0.1" {KEY}'
+        assert unescape(text) == f'restrict,from="127.0.0.1,::1,10.0.0.1" {KEY}'
 
 
 @pytest.mark.parametrize("strange", ["{{ 6 * 7 }}", "10.0.0.7 cert-authority", "", "fe80::1%eth0"])

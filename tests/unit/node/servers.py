@@ -71,7 +71,7 @@ NO_TEMPLATE = (
     "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template if the "
     "tokenizer does not define one."
 )  # vLLM's
-STEADY_S = {"steady": 0.15, "half": 0.4}  # of an answer to the load
+STEADY_S = {"steady": 0.3, "half": 0.8}  # of an answer to the load
 
 
 class FakeEngine:

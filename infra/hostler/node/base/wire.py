@@ -10,9 +10,11 @@ import socket
 from typing import Any, Generator, Mapping, NamedTuple, Optional, Union
 
 from . import files
+from .protocol import STEP
 
 Where = Union[str, int]
 LOOPBACK = "127.0.0.1"
+LONGEST = 4 << 20  # bytes of an engine's answer: it is not ours, and what reads it is root
 # A line of a page of metrics: its name, without labels, and its value.
 SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})?\s+([0-9.eE+-]+)", re.MULTILINE)
 
@@ -94,10 +96,29 @@ def ask(
     body: Any = None,
     timeout: Optional[float] = 10.0,
     headers: Optional[Mapping[str, str]] = None,
+    longest: int = LONGEST,
 ) -> Answer:
-    """One question, the whole answer; raises OSError."""
+    """One question, the whole answer; raises OSError, for one of more than `longest` bytes too."""
     with opened(where, method, path, body, timeout, headers) as response:
-        return Answer(response.status, response.read(), {k.lower(): v for k, v in response.getheaders()})
+        content = _whole(response, longest)
+        if content is None:
+            raise ConnectionError("%s %s: expected at most %d bytes; got more" % (method, path, longest))
+        return Answer(response.status, content, {k.lower(): v for k, v in response.getheaders()})
+
+
+def _whole(response: http.client.HTTPResponse, longest: int) -> Optional[bytes]:
+    """None: it is longer. Raises IncompleteRead for one that breaks off."""
+    content = bytearray()
+    while True:
+        piece = response.read(STEP)
+        content += piece
+        if len(content) > longest:
+            return None
+        if not piece:
+            break
+    if response.length:
+        raise http.client.IncompleteRead(bytes(content), response.length)
+    return bytes(content)
 
 
 def get(where: Where, path: str, timeout: float = 5.0) -> Optional[Answer]:

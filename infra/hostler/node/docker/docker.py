@@ -21,6 +21,7 @@ BOOT_S = 120.0  # how long Docker may take to be there after a boot
 PAUSE = 0.5
 REACH_S = 60.0  # a busy daemon (pulling, a slow disk) takes its time
 LOG_LINES = 100
+LONGEST = 256 << 20  # bytes of its answer: a container's whole log is 100 MiB
 
 
 class DockerError(NodeError):
@@ -41,7 +42,7 @@ def call(
 ) -> wire.Answer:
     """One call; raises DockerError for a refusal that is not in `accept`, OSError when Docker is not there."""
     target = path + ("?" + urlencode(query) if query else "")
-    answer = wire.ask(files.DOCKER_SOCKET, method, target, body, timeout)
+    answer = wire.ask(files.DOCKER_SOCKET, method, target, body, timeout, longest=LONGEST)
     if answer.status >= 400 and answer.status not in accept:
         raise DockerError(answer.status, message_of(answer.body))
     return answer
