@@ -9,7 +9,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException

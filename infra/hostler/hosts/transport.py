@@ -9,7 +9,9 @@ from typing import BinaryIO, Protocol
 
 Argv = Sequence[str]
 # What one host may send, so that none fills this machine's memory: bytes
-LONGEST_ANSWER = 64 << 20  # of a command's whole output; the longest that we ask for is a piece of weights, 22 MiB
+LONGEST_ANSWER = (
+    64 << 20
+)  # of a command's whole output; the longest that we ask for is a piece of weights, 22 MiB
 LONGEST_LINE = 8 << 20  # of one line while a command runs; the longest is a look with all that a host has
 STDERR_KEPT = 1 << 20  # the rest of it is read, and forgotten
 

@@ -10,7 +10,7 @@ import pytest
 
 from hostler.errors import HostError
 from hostler.hosts.recording import RecordingTransport
-from hostler.hosts.transport import Argv, Transport
+from hostler.hosts.transport import STDERR_KEPT, Argv, Transport
 
 NASTY = [
     "", " ", "a b", "'", '"', "$HOME", "`id`", "$(id)", ";echo inject", "&& false", "| cat", "*", "~", "\\", "\\n", "new\nline", "\t",
@@ -52,7 +52,16 @@ def test_bytes_pass_unchanged(transport: Transport) -> None:
 def test_big_output_on_both_sides(transport: Transport) -> None:
     writer = "import sys; sys.stderr.write('e' * 3000000); sys.stdout.write('o' * 3000000)"
     result = transport.run(("python3", "-c", writer))
-    assert (result.rc, len(result.stdout), len(result.stderr)) == (0, 3000000, 3000000)
+    assert (result.rc, len(result.stdout), len(result.stderr)) == (0, 3000000, STDERR_KEPT)
+
+
+def test_an_answer_without_end_is_an_error(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    for door in ("channel", "local"):
+        monkeypatch.setattr(f"hostler.hosts.{door}.LONGEST_ANSWER", 1 << 20)
+    writer = "import sys; sys.stdout.write('o' * 3000000)"
+    with pytest.raises(HostError, match="expected an answer of at most 1 MiB; got more"):
+        transport.run(("python3", "-c", writer))
+    assert transport.run(("echo", "again")).stdout == b"again\n"
 
 
 def test_stdin_that_nobody_reads_is_no_error(transport: Transport) -> None:
