@@ -18,6 +18,7 @@ from .types import Host, Ssh
 
 ENVIRONMENT = "HOSTLER_CONTROLLER"  # the controller's folder; not set: people run this
 RIGHTS = "HOSTLER_CONTROLLER_RENTS"  # set where that one has rights in the cloud, for as long as it rents
+HOME = "HOSTLER_CONTROLLER_HOST"  # the host on which it runs: the gateway's
 ACCOUNT = "hostler-updates"  # on every host
 KEY = "/etc/hostler/tls/controller.key"
 HOSTS = "hosts.json"  # host -> {"used": as people's machine reached it, "address", "port", "host_key"}
@@ -27,6 +28,11 @@ def folder() -> Path | None:
     """Where `up` has put what the controller is to know; None: this is no controller."""
     named = os.environ.get(ENVIRONMENT)
     return Path(named) if named else None
+
+
+def home() -> str:
+    """The host on which the controller is, by its name in the stack; empty: people run this."""
+    return os.environ.get(HOME, "") if folder() else ""
 
 
 def has_rights() -> bool:

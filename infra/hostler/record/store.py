@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,10 +43,37 @@ def dump(record: Record) -> dict[str, Any]:
     return encode(record)
 
 
-def at_home(seen: Mapping[str, Seen]) -> tuple[str, Record] | None:
-    """(host, record) of the highest epoch among the hosts that hold one at home."""
+def at_home(seen: Mapping[str, Seen], trusted: Collection[str] = ()) -> tuple[str, Record] | None:
+    """(host, record) of the highest epoch among the hosts that hold one at home.
+
+    `trusted`: the hosts that may say so themselves. What another one has counts where these answer and have none: the
+    gateway is about to move. Raises RefusedError where another one says that it has a newer one of the same stack.
+    """
     homes = [(name, load(s.record, f"{name}: record")) for name, s in sorted(seen.items()) if s.record]
-    return max(homes, key=lambda home: (home[1].epoch, home[1].number), default=None)
+    newest = max(homes, key=_rank, default=None)
+    own = max((home for home in homes if home[0] in trusted), key=_rank, default=None)
+    if newest is None or newest == own or not trusted:
+        return newest
+    if own is None:
+        return None if any(_silent(seen[name]) for name in trusted if name in seen) else newest
+    if newest[1].uid == own[1].uid and _rank(newest) > _rank(own):
+        raise RefusedError.of(
+            newest[0],
+            expected=f"no newer record than that on the gateway's host ({own[0]}, number {own[1].number})",
+            got=f"one that says it is the stack's, number {newest[1].number}",
+            next_step=f"set `gateway.host: {newest[0]}` if the gateway was moved there; if nobody did that, this host "
+            "is not to be trusted any more: take it out of the file, and set it up anew",
+        )
+    return own
+
+
+def _silent(seen: Seen) -> bool:
+    """Whether there is somebody who may have it, and does not say so."""
+    return not (seen.reached or seen.parked or seen.error_kind == "absent")
+
+
+def _rank(home: tuple[str, Record]) -> tuple[int, int]:
+    return home[1].epoch, home[1].number
 
 
 def best_copy(seen: Mapping[str, Seen]) -> tuple[str, Record] | None:

@@ -14,7 +14,7 @@ from hostler.hosts.types import Host, Seen
 from hostler.models.resolver import host_paths
 from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import givenback, lastknown, rented
+from hostler.rollout import givenback, homes, lastknown, rented
 from hostler.rollout.lastknown import Tell
 from hostler.rollout.rented import Cloud, Turn
 from hostler.rollout.sweep import Beside, Swept
@@ -115,8 +115,9 @@ def _with_rented(
     still = rented.stopped(cloud, time.time())  # nobody is asked who is not there
     there = (host for name, host in cloud.hosts.items() if name not in still)
     seen = {**still, **look((*owned, *there), questions_of(file), limit_s, after_first)}
-    home = store.at_home(seen)
-    record = home[1] if home else None
+    named = (file.stack.gateway.host, cloud.home or next((host.name for host in owned), ""))
+    home = store.at_home(seen, homes.trusted(file.stack.stack, *filter(None, named)))
+    record = homes.found(file.stack.stack, home)
     if cloud.why:
         before, cloud = cloud, lastknown.with_record(file, cloud, record)
         fresh = tuple(host for name, host in cloud.hosts.items() if host != before.hosts.get(name))
@@ -191,8 +192,8 @@ def _with_record(
 ) -> Observation:
     """`known`: rented hosts that are there. One that the record has and that is not there any more is past. `before`:
     the host that had the gateway, where no record says so."""
-    home = store.at_home(seen)
-    record = home[1] if home else None
+    named = (gateway_host(file, hosts, before).name, before)
+    record = homes.found(file.stack.stack, store.at_home(seen, homes.trusted(file.stack.stack, *named)))
     past: Mapping[str, Host] = {**(record.hosts if record else {}), **(known or {})}
     wanted = {host.name for host in hosts}
     gone = tuple(

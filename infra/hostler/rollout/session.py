@@ -19,6 +19,7 @@ from hostler.hosts.transport import Transport
 from hostler.hosts.types import Host
 from hostler.record import store
 from hostler.record.types import Record
+from hostler.rollout import homes
 
 END_DOWNLOADS_S = 10.0
 RENTING_S = 1800.0  # in which whoever changes something is done
@@ -64,6 +65,7 @@ class Session:
         self.record = store.committed(record)
         data = store.dump(self.record)
         self.call(self.gateway.name, "record-commit", record=data)
+        homes.remember(record.stack, self.gateway.name)
         for host in store.copy_hosts(
             [h.name for h in self.hosts if h.name in self.transports], self.gateway.name
         ):

@@ -94,6 +94,11 @@ def test_it_is_installed_once_by_checksums_alone(call: Call, ran: Ran, root: Pat
     assert len(ran.words) == 1
 
 
+def test_it_knows_on_which_host_it_is(ran: Ran) -> None:
+    files.write_json(files.STACK, {"uid": "u1", "stack": "office", "epoch": 1, "host": "gpu-1"})
+    assert "HOSTLER_CONTROLLER_HOST=gpu-1" in sites.environment()
+
+
 def test_one_that_was_cut_short_is_not_there(call: Call, ran: Ran, root: Path) -> None:
     ran.rc = 1
     with pytest.raises(NodeError, match="could not be installed: no route to host"):

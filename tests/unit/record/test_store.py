@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hostler.errors import Exit, LockedError, RefusedError
+from hostler.hosts.types import PARKED as PARKED_ERROR
 from hostler.hosts.types import Seen
 from hostler.record import store
 from hostler.record.types import Record
@@ -33,6 +34,35 @@ def test_highest_epoch_wins_over_a_higher_number() -> None:
 
 def test_no_record_is_none() -> None:
     assert store.at_home({"a": seen("a")}) is None
+
+
+OLD, NEW = replace(RECORD, number=4), replace(RECORD, epoch=9, number=9, gateway_host="x")
+SILENT = replace(seen("a"), error="expected an answer; got none", error_kind="timeout")
+PARKED = replace(seen("a"), error=PARKED_ERROR, error_kind="absent")
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "trusted", "home"),
+    [
+        (seen("a", record=OLD), seen("x"), ("a",), ("a", OLD)),
+        (seen("a", record=NEW), seen("x", record=OLD), ("a",), ("a", NEW)),  # where the gateway was before
+        (seen("a", record=OLD), seen("x", record=NEW), ("a", "x"), ("x", NEW)),  # it is on its way there
+        (seen("a"), seen("x", record=NEW), ("a",), ("x", NEW)),  # it is about to come here
+        (SILENT, seen("x", record=NEW), ("a",), None),
+        (PARKED, seen("x", record=NEW), ("a",), ("x", NEW)),
+        (seen("a", record=OLD), seen("x", record=replace(NEW, uid="u2")), ("a",), ("a", OLD)),
+    ],
+)
+def test_who_may_say_that_it_is_the_home(
+    first: Seen, other: Seen, trusted: tuple[str, ...], home: tuple[str, Record] | None
+) -> None:
+    assert store.at_home({"a": first, "x": other}, trusted) == home
+
+
+def test_a_host_does_not_make_itself_the_home() -> None:
+    with pytest.raises(RefusedError) as error:
+        store.at_home({"a": seen("a", record=OLD), "x": seen("x", record=NEW)}, ("a",))
+    assert (error.value.problems[0].where, error.value.code) == ("x", Exit.REFUSED)
 
 
 def test_best_copy_is_the_newest() -> None:

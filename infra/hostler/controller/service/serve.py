@@ -116,17 +116,18 @@ class Service:
         return found
 
     def _newest(self, views: Mapping[str, View]) -> Record | None:
-        """The record as the gateway's host said it last; decoded once, and the same as long as all say the same. Where the
-        gateway was before, an older one may lie."""
-        seen = {name: view.seen for name, view in views.items() if view.seen}
+        """The record as the gateway's host, on which this runs, said it last; decoded once, and the same as long as it says
+        the same. What another host says of itself is not asked here."""
+        home = ways.home()
+        seen = {name: view.seen for name, view in views.items() if view.seen and home in ("", name)}
         said = {name: one.record for name, one in seen.items() if one.record}
         if said and said != self._record[0]:
             try:
-                home = store.at_home(seen)
+                found = store.at_home(seen)
             except HostlerError as error:  # of another schema: nothing is done by it
                 self.out.error(error)
-                home = None
-            self._record = (said, home[1] if home else None)
+                found = None
+            self._record = (said, found[1] if found else None)
         return self._record[1]
 
     # the loop

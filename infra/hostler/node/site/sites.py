@@ -182,6 +182,7 @@ def environment() -> List[str]:
     """LOGNAME is who the record and the lock name; bytecode is compiled once, beside the controller's state."""
     values = {
         "HOME": "/state",
+        "HOSTLER_CONTROLLER_HOST": str(as_dict(files.read_json(files.STACK)).get("host") or ""),
         "LOGNAME": "hostler-updates",
         "HOSTLER_CONTROLLER": FOLDER,
         "PYTHONPATH": "/site",

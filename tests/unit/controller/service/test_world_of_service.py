@@ -16,6 +16,7 @@ import pytest
 from hostler.console.out import Out
 from hostler.controller.service import serve
 from hostler.controller.service.serve import Service
+from hostler.hosts import ways
 from hostler.hosts.types import Seen
 from hostler.leases.view import View
 from hostler.record import store
@@ -85,3 +86,15 @@ def test_wishes_of_a_record(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> No
     again = heard.service.world()
     assert again.record
     assert (again.record.number, len(made)) == (7, 2)
+
+
+def test_the_record_is_that_of_the_host_on_which_it_runs(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(ways.ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(ways.HOME, "gpu-2")
+    monkeypatch.setattr(serve, "SAME_S", 0.0)
+    heard.service._record = (None, None)
+    assert heard.service.world().record is None
+    monkeypatch.setenv(ways.HOME, "gpu-1")
+    assert heard.service.world().record
