@@ -18,7 +18,7 @@ from hostler.hosts.types import Host, Seen, Value
 from hostler.manifest.contents import MadeOnHost, SecretRef, Text
 from hostler.manifest.items import File, ImagePin, Item, Part, Port
 from hostler.models.types import ReleasedModel, Replica
-from hostler.stackfile import idling
+from hostler.stackfile import foreign, idling
 from hostler.stackfile.sections import Hold, StackFile, TlsFiles
 
 if TYPE_CHECKING:
@@ -261,7 +261,9 @@ def _tls(file: StackFile) -> OwnTls | Literal["none", "private-ca"]:
 
 
 def own_file(file: StackFile, path: str, what: str) -> bytes:
-    """A PEM file of the user's, beside the stack file; raises StackFileError when it cannot be read as text."""
+    """A PEM file of the user's, beside the stack file; raises StackFileError when it cannot be read as text, or only the
+    record names it."""
+    foreign.refuse(file, "gateway.tls")
     place = operator.named_file(file.path, path)
     try:
         content = place.read_bytes()

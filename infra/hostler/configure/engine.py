@@ -16,6 +16,7 @@ from hostler.hosts.types import Host
 from hostler.manifest.contents import Text
 from hostler.manifest.items import Container, Directory, File, Health, Item, ModelFile, Mount
 from hostler.models import lying
+from hostler.models.denied import HUB_SECRET
 from hostler.models.types import Member, ModelSource, Replica, Runs
 from hostler.placement.links import matrix_of
 
@@ -52,14 +53,15 @@ def weights_on(wish: Wish, weights: ModelSource, host: str) -> ModelSource:
 
 
 def model_files(weights: ModelSource) -> tuple[ModelFile, ...]:
-    """All files of a model; the small ones last, so that the large ones begin to come first."""
+    """All files of a model; the small ones last, so that the large ones begin to come first. The hub's token is the only
+    secret that is sent for one, whatever a release names."""
     return tuple(
         ModelFile(
             path=lying.on_host(weights, file),
             url=file.url,
             sha256=file.sha256,
             size=file.size,
-            secret=weights.secret,
+            secret=HUB_SECRET if weights.secret else "",
         )
         for file in weights.files
     )

@@ -13,6 +13,7 @@ from hostler.carry.origins import Address, LocalFile, Origin
 from hostler.configure import sharing
 from hostler.configure.types import Change, Notice, Plan
 from hostler.console.out import Out
+from hostler.errors import RefusedError
 from hostler.hosts.types import Host
 from hostler.manifest.items import Manifest, ModelFile
 from hostler.models import lying, mirror
@@ -20,6 +21,7 @@ from hostler.models.http import Http
 from hostler.models.operator_files import OperatorFiles
 from hostler.models.types import ModelSource, Release, WeightsFile
 from hostler.rollout import secret
+from hostler.stackfile import foreign
 from hostler.stackfile.sections import StackFile
 
 ALIVE_S = 30.0  # of silence of a hub
@@ -58,13 +60,13 @@ def notices(
     lacking = fetched(manifests, changes)
     for name, model in release.models.items():
         weights = model.runs.weights
-        if not lying.is_operators(weights) or name not in file.stack.models:
-            continue
+        if not lying.is_operators(weights) or name not in file.stack.models or _source(name) in file.foreign:
+            continue  # of what only the record names nothing is read: who lacks it gets a refusal
         paths = {lying.on_host(weights, one) for one in weights.files}
         hosts = sorted(host for host, items in lacking.items() if paths & {item.path for item in items})
         wrong = next(_wrong(weights, files, hosts), None)
         if wrong:
-            where = file.where(f"models.{name}.source")
+            where = file.where(_source(name))
             yield replace(wrong, where=where, expected=wrong.expected + f", as in release {release.number}")
 
 
@@ -140,19 +142,32 @@ class _Origins:
 
     def __init__(self, file: StackFile, release: Release) -> None:
         self._file, self._hub, self._http = file, mirror.of(file.stack).hub, Http(timeout=ALIVE_S)
+        self._files = OperatorFiles(_folder(file))
         self._here = {
-            lying.on_host(weights, one): Path(lying.on_operator(weights, _folder(file), one))
-            for model in release.models.values()
+            lying.on_host(weights, one): (name, Path(lying.on_operator(weights, _folder(file), one)))
+            for name, model in release.models.items()
             if lying.is_operators(weights := model.runs.weights)
             for one in weights.files
         }
 
     def of(self, item: ModelFile) -> Origin:
         name = item.path.rpartition("/")[2]
-        if path := self._here.get(item.path):
-            return LocalFile(name=name, path=path, size=item.size, sha256=item.sha256)
+        if found := self._here.get(item.path):
+            return LocalFile(name=name, path=self._checked(*found, item), size=item.size, sha256=item.sha256)
         token = secret.value(self._file, item.secret) if item.secret else ""
         return Address(name=name, url=mirror.hub(self._hub, item.url), token=token, http=self._http)
+
+    def _checked(self, model: str, path: Path, item: ModelFile) -> Path:
+        """What is given is what the release means: by its content, since the record, which a host keeps, says the path."""
+        foreign.refuse(self._file, _source(model))
+        if path.is_file() and (got := self._files.digest(path)) != item.sha256:
+            raise RefusedError.of(
+                str(path),
+                expected=f"the file that the release of {model} means, with SHA-256 {item.sha256}",
+                got=f"another one, with SHA-256 {got}",
+                next_step="put that one back; `hostler up` makes a release of what is there now",
+            )
+        return path
 
 
 def _with_doors(manifests: Mapping[str, Manifest], ports: Mapping[str, int]) -> dict[str, Manifest]:
@@ -170,6 +185,10 @@ def by_hand(manifests: Mapping[str, Manifest], changes: Sequence[Change]) -> lis
         for host, items in sorted(fetched(manifests, changes).items())
         for item in items
     ]
+
+
+def _source(model: str) -> str:
+    return f"models.{model}.source"
 
 
 def _folder(file: StackFile) -> str:

@@ -7,24 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hostler.configure import build
 from hostler.configure.observed import value
 from hostler.console.out import Out
 from hostler.errors import RefusedError
 from hostler.hosts.types import Seen
-from hostler.manifest.items import Manifest
+from hostler.manifest.items import Container
 from hostler.models.release import live_release
 from hostler.models.types import Placement, Release, Replica
 from hostler.record.types import Journal, Record
-from hostler.rollout import home, networks, planning, undo
+from hostler.rollout import home, networks, recorded, undo
 from hostler.rollout import up as ups
 from hostler.rollout.lastknown import Tell
 from hostler.rollout.observe import Observation, home_of, observe, refuse_unreached
 from hostler.rollout.releases import ABORTED
 from hostler.rollout.session import session
-from hostler.stackfile.load import loads
 from hostler.stackfile.sections import StackFile
 
 NEITHER, NOTHING, UNKNOWN = "neither", "nothing", "unknown"
+
+type Specs = Mapping[str, tuple[Container, ...]]  # of replicas, by host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +63,22 @@ def _of(record: Record, journal: Journal | None) -> Release | None:
 def _rows(
     observation: Observation, record: Record, journal: Journal, release: Release
 ) -> list[dict[str, Any]]:
-    """A row a replica: which of the two releases its container runs."""
-    wanted = planning.draft(observation, record, release, Placement(replicas=record.replicas))
-    specs = {release.number: wanted.plan.manifests}
+    """A row a replica: which of the two releases its container runs. No secret is looked up for that."""
+
+    def containers(file: StackFile, of: Release, replicas: tuple[Replica, ...]) -> Specs:
+        seats = Placement(replicas=replicas)
+        return build.replicas(file, observation.hosts, observation.seen, of, seats, record)
+
+    specs = {release.number: containers(observation.file, release, record.replicas)}
     live = live_release(record)
     if live and journal.before.applied and live.number != release.number:
-        old = replace(observation, file=loads(journal.before.applied.encode(), observation.file.path))
-        seats = Placement(replicas=journal.before.replicas)
-        specs[live.number] = planning.draft(old, record, live, seats).plan.manifests
+        before = recorded.load(journal.before.applied, observation.file)
+        specs[live.number] = containers(before, live, journal.before.replicas)
     replicas = {r.id: r for r in (*journal.before.replicas, *record.replicas)}
     return [_row(replica, observation, specs) for _, replica in sorted(replicas.items())]
 
 
-def _row(
-    replica: Replica, observation: Observation, specs: Mapping[int, Mapping[str, Manifest]]
-) -> dict[str, Any]:
+def _row(replica: Replica, observation: Observation, specs: Mapping[int, Specs]) -> dict[str, Any]:
     host = replica.members[0].host
     return {
         "replica": replica.id,
@@ -84,15 +87,14 @@ def _row(
     }
 
 
-def _runs(replica: str, seen: Seen | None, host: str, specs: Mapping[int, Mapping[str, Manifest]]) -> str:
+def _runs(replica: str, seen: Seen | None, host: str, specs: Mapping[int, Specs]) -> str:
     if seen is None or not seen.reached:
         return UNKNOWN
     found = value(seen, f"container:{replica}")
     if not found or not found.get("running"):
         return NOTHING
-    for number, manifests in specs.items():
-        containers = manifests[host].containers if host in manifests else ()
-        if any(one.id == replica and one.digest == found.get("spec") for one in containers):
+    for number, containers in specs.items():
+        if any(one.id == replica and one.digest == found.get("spec") for one in containers.get(host, ())):
             return f"release {number}"
     return NEITHER
 
@@ -137,7 +139,7 @@ def abort(file: StackFile, out: Out, *, yes: bool, cut: bool) -> bool:
     reached = [name for name, seen in observation.seen.items() if seen.reached]
     why = f"{ABORTED} by {networks.owner()}, {time.strftime('%Y-%m-%d %H:%M')}"
     with session(record, home_of(observation), observation.every, reached, out, why="rollout abort") as run:
-        draft = undo.back(file.path, run, why, cut=cut)
+        draft = undo.back(file, run, why, cut=cut)
     if draft:
         refuse_unreached(draft.observation.seen)
     return True

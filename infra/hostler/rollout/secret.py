@@ -11,6 +11,7 @@ from pathlib import Path
 from hostler.configure.doors import TLS_KEY, own_file
 from hostler.errors import StackFileError
 from hostler.hosts import ways
+from hostler.stackfile import foreign
 from hostler.stackfile.sections import Secret, StackFile, TlsFiles
 
 HUB = "HF_TOKEN"
@@ -23,6 +24,7 @@ def value(file: StackFile, name: str) -> str:
         return _tls_key(file)
     if name in file.stack.secrets and (there := ways.folder()):
         return _given(there, name)
+    foreign.refuse(file, f"secrets.{name}")
     secret = file.stack.secrets.get(name)
     if secret is None:
         return ""
@@ -76,7 +78,7 @@ def _from_place(file: StackFile, name: str, secret: Secret) -> str:
 
 
 def _from_command(file: StackFile, name: str, command: str) -> str:
-    """The user's own shell line from the user's own file; its output is never shown."""
+    """The user's own shell line from the user's own file, never one of the record's; its output is never shown."""
     try:
         done = subprocess.run(
             ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=LIMIT_S, check=False

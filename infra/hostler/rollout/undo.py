@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from hostler.configure.types import Change
-from hostler.errors import ConfigureError, HostlerError, RolledBackError
+from hostler.errors import ConfigureError, HostlerError, RolledBackError, StackFileError
 from hostler.models.release import live_release
 from hostler.models.types import Placement, Release
 from hostler.record.types import Before, Journal, Record
-from hostler.rollout import planning, verify
+from hostler.rollout import planning, recorded, verify
 from hostler.rollout.apply import apply
 from hostler.rollout.observe import observe
 from hostler.rollout.planning import Draft
 from hostler.rollout.releases import FAILED
 from hostler.rollout.session import Session
-from hostler.stackfile.load import loads
+from hostler.stackfile.sections import StackFile
 
 BACK = "back"  # a journal's stage
 
@@ -46,9 +46,9 @@ def obstacle(record: Record) -> str:
 
 
 @contextmanager
-def guarded(path: str, run: Session, *, cut: bool) -> Generator[None]:
+def guarded(own: StackFile, run: Session, *, cut: bool) -> Generator[None]:
     """What fails inside after replicas were exchanged is undone, and becomes RolledBackError (exit 7). Before that
-    nothing that serves was touched: it stays as it is, and the next `up` goes on. `path`: of the stack file."""
+    nothing that serves was touched: it stays as it is, and the next `up` goes on. `own`: this machine's stack file."""
     try:
         yield
     except (RolledBackError, ConfigureError) as error:
@@ -58,7 +58,7 @@ def guarded(path: str, run: Session, *, cut: bool) -> Generator[None]:
         said = f"failed: {error.problems[0] if error.problems else error}"
         touched_only = not isinstance(error, RolledBackError)
         try:
-            draft = back(path, run, reason(error), cut=cut, touched_only=touched_only, said=said)
+            draft = back(own, run, reason(error), cut=cut, touched_only=touched_only, said=said)
         except HostlerError as stuck:
             raise ConfigureError(*error.problems, *stuck.problems) from stuck
         if draft is None:
@@ -77,7 +77,7 @@ def reason(error: HostlerError) -> str:
 
 
 def back(
-    path: str, run: Session, why: str, *, cut: bool, touched_only: bool = False, said: str = ""
+    own: StackFile, run: Session, why: str, *, cut: bool, touched_only: bool = False, said: str = ""
 ) -> Draft | None:
     """Makes the release of before true again and marks the other one failed; what was done. `touched_only`: only where
     replicas were exchanged already, else None. `said`: what a person reads first of it. Raises ConfigureError where it does not go back whole: the journal keeps
@@ -86,7 +86,7 @@ def back(
     if journal is None or live is None:
         return None
     try:
-        draft = _draft_of_before(path, run, journal, live)
+        draft = _draft_of_before(own, run, journal, live)
     except HostlerError as error:
         raise _stuck(live, error) from error
     exchanged = [change for change in draft.plan.changes if change.item.startswith("container:")]
@@ -117,10 +117,16 @@ def back(
     return draft
 
 
-def _draft_of_before(path: str, run: Session, journal: Journal, live: Release) -> Draft:
+def _draft_of_before(own: StackFile, run: Session, journal: Journal, live: Release) -> Draft:
     """The plan that leads back: the stack file, the release and the seats of before, on the hosts as they are now,
-    where replicas stand as the change has put them."""
-    file = loads(journal.before.applied.encode(), path)
+    where replicas stand as the change has put them. What that file names of this machine is taken where `own` says the
+    same."""
+    file = recorded.load(journal.before.applied, own)
+    if left := recorded.left(file):
+        run.out.say(
+            f"note: {', '.join(left)} stays as it is on {run.record.gateway_host}: where it came from before is not what this "
+            "machine's stack file says"
+        )
     record = replace(run.record, journal=None)
     observation = replace(observe(file, pulumi=False, without=run.out.say), record=record)
     return planning.draft(observation, record, live, Placement(replicas=journal.before.replicas))
@@ -154,8 +160,16 @@ def settled(record: Record, journal: Journal, draft: Draft) -> Record:
 
 
 def _stuck(live: Release, error: HostlerError) -> ConfigureError:
+    """A file of before that this machine does not trust has a next step of its own, before that."""
     step = "`hostler rollout abort` goes on going back; `hostler status` shows what serves"
-    problems = [replace(problem, next_step=step) for problem in error.problems]
+    mend = isinstance(error, StackFileError)
+    problems = [
+        replace(
+            one,
+            next_step=f"{one.next_step}, then `hostler rollout abort`" if mend and one.next_step else step,
+        )
+        for one in error.problems
+    ]
     problems[:1] = [replace(problems[0], where=f"back to release {live.number}: {problems[0].where}")]
     return ConfigureError(*problems)
 

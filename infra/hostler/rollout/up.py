@@ -205,7 +205,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         draft = _still_true(draft, run, out, options)
         _begin(run, draft)
         _accept(draft, out)
-        with undo.guarded(observation.file.path, run, cut=options.cut):
+        with undo.guarded(observation.file, run, cut=options.cut):
             apply(
                 draft,
                 run,

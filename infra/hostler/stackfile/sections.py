@@ -278,7 +278,8 @@ class StackFile:
 
     `positions` maps a path such as `models.chat.context` to (line, column), both from 1.
     `digest` is the SHA-256 of the file's bytes; `given` the paths that the file itself names,
-    everything else in `stack` is a default. `text` is the file itself, kept with what was made of it.
+    everything else in `stack` is a default. `text` is the file itself, kept with what was made of it. `foreign`: paths of
+    which only the record on a host says what they are (foreign.py), with what is here instead.
     """
 
     path: str
@@ -287,6 +288,7 @@ class StackFile:
     positions: Mapping[str, tuple[int, int]]
     given: frozenset[str]
     text: str = field(default="", repr=False)
+    foreign: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def where(self, path: str) -> str:
         """`file:line:column path`, of the nearest part that the file names."""

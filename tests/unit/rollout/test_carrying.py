@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from hostler.configure import build, compare_runs, difference, variables
 from hostler.configure.types import Change, Notice, Plan
-from hostler.errors import Problem
+from hostler.console.out import Out
+from hostler.errors import Problem, RefusedError, StackFileError
+from hostler.hosts import forward
 from hostler.hosts.types import Host, Seen, Ssh, Value
 from hostler.manifest.items import Manifest
 from hostler.models import lying, operator_files
@@ -19,7 +23,7 @@ from hostler.models.operator_files import OperatorFiles
 from hostler.models.resolve import Weights
 from hostler.models.source import parse
 from hostler.models.types import ModelSource, Release
-from hostler.rollout import carrying, gates
+from hostler.rollout import carrying, gates, recorded
 from hostler.stackfile.sections import StackFile
 from worlds import configure_world as world
 
@@ -221,3 +225,48 @@ def test_a_host_that_has_it_gives_it_to_the_others(desk: Path) -> None:
     made = manifests(desk, seen=seen)
     assert carrying.fetched(made, changes(made, "gpu-1")) == {}
     assert [peer.host for peer in made["gpu-1"].models[0].peers] == ["gpu-2"]
+
+
+def planted(desk: Path) -> ModelSource:
+    """As a record might say: another file of this machine, whose size is known and whose content is not."""
+    (desk / "id_ed25519").write_bytes(b"private")
+    return replace(weights(desk), file="id_ed25519", folder=False, source="./id_ed25519")
+
+
+def open_doors(file: StackFile, found: ModelSource) -> None:
+    """As on a way back, where no notice stops a plan."""
+    made = world.manifests(file=file, weights=found)
+    lacking = changes(made, "gpu-1")
+    whole = replace(plan(world.release(weights=found), ()), manifests=made)
+    with carrying.giving(whole, file, world.hosts(), lacking, Out(stderr=StringIO())):
+        pass
+
+
+def test_another_content_than_the_releases_is_never_given(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "forwarded", lambda *_: nullcontext(4711))
+    open_doors(stack(desk), weights(desk))
+    with pytest.raises(RefusedError, match="id_ed25519"):
+        open_doors(stack(desk), planted(desk))
+
+
+def test_a_file_that_only_the_record_names_is_not_read(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "forwarded", lambda *_: nullcontext(4711))
+    before = recorded.trusted(stack(desk), stack(desk, world.STACK))
+    found = weights(desk)
+
+    def read(self: OperatorFiles, path: Path) -> str:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(OperatorFiles, "digest", read)
+    made = world.manifests(file=before, weights=found)
+    lacking = changes(made, "gpu-1")
+    assert list(carrying.notices(before, world.release(weights=found), made, lacking)) == []
+    with pytest.raises(StackFileError, match=r"models\.chat\.source"):
+        open_doors(before, found)
+
+
+def test_a_release_names_no_secret_but_the_hubs() -> None:
+    made = world.manifests(weights=replace(world.runs().weights, secret="STATE_PASSPHRASE"))
+    assert variables.secrets_named(made) == ("HF_TOKEN",)

@@ -26,7 +26,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, *changes: Any) -> tuple[list[str], 
         record=record, lock=SimpleNamespace(check=lambda: None), out=SimpleNamespace(say=said.append)
     )
     error = ConfigureError.of("gpu-1", expected="room", got="none", next_step="make some")
-    with pytest.raises(ConfigureError) as caught, undo.guarded("office.yaml", run, cut=False):
+    with pytest.raises(ConfigureError) as caught, undo.guarded(world.stack(), run, cut=False):
         raise error
     return said, caught.value
 
@@ -51,5 +51,5 @@ def test_what_goes_back_says_why_first(monkeypatch: pytest.MonkeyPatch) -> None:
     draft = SimpleNamespace(plan=SimpleNamespace(changes=(change(),)))
     monkeypatch.setattr(undo, "_draft_of_before", lambda *_: draft)
     with pytest.raises(KeyboardInterrupt):
-        undo.back("office.yaml", run, "why", cut=False, said="failed: why")
+        undo.back(world.stack(), run, "why", cut=False, said="failed: why")
     assert said == ["failed: why", "going back to release 1: chat-0"]
