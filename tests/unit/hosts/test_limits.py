@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 
 from hostler.hosts import lines, local
-from hostler.hosts.calls import agent_call, agent_stream, talk
+from hostler.hosts.calls import agent_call, agent_stream
 from hostler.hosts.channel import STDERR_KEPT, SshStream, exchange
 from hostler.hosts.local import LocalTransport
 from hostler.hosts.recording import RecordingTransport
@@ -113,12 +113,15 @@ def test_a_host_waits_until_its_lines_are_taken() -> None:
 
 
 def test_the_reader_ends_though_nobody_takes_its_lines() -> None:
+    pipe = Counting(b"{}\n" * 1000, lines.WAITING + 1)
     before = set(threading.enumerate())
-    with talk(RecordingTransport("h", [b"{}\n" * 1000]), "logs") as conversation:
-        assert conversation.hear(LIMIT_S) == {}
-    for thread in set(threading.enumerate()) - before:
-        thread.join(LIMIT_S)
-        assert not thread.is_alive()
+    listening = lines.Lines("h", cast(BinaryIO, pipe))
+    listening.start()
+    (reader,) = set(threading.enumerate()) - before
+    assert pipe.asked.wait(LIMIT_S)
+    listening.close()
+    reader.join(LIMIT_S)
+    assert not reader.is_alive()
 
 
 def test_this_machine_keeps_to_it_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
