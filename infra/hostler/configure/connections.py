@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hostler.configure.entries import Template
-from hostler.hosts import ways
+from hostler.hosts import knownhosts, ways
 from hostler.hosts.openssh import options
 from hostler.hosts.sshconfig import route
 from hostler.hosts.types import Host
@@ -36,13 +37,26 @@ class Connections:
             **found,
             "ansible_host": host.ssh.address,
             "ansible_become": route(host.ssh, host.where or host.name).user != "root",
-            "ansible_ssh_common_args": Template(" ".join(options(host.ssh, known))),
+            "ansible_ssh_common_args": Template(
+                " ".join(
+                    word if known and known in word else _literal(word) for word in options(host.ssh, known)
+                )
+            ),
         }
+
+
+def _literal(word: str) -> str:
+    """One word for ssh, whatever is in it."""
+    quoted = shlex.quote(word)
+    return f"{{{{ {quoted!r} }}}}" if "{" in quoted else quoted
 
 
 def known_hosts(hosts: Sequence[Host]) -> str:
     """The host keys that the stack file names."""
     pinned = [host for host in map(ways.through, hosts) if host.ssh.host_key]
     return "".join(
-        f"{route(host.ssh, host.where or host.name).name} {host.ssh.host_key}\n" for host in pinned
+        knownhosts.pinned(
+            route(host.ssh, host.where or host.name).name, host.ssh.host_key or "", host.where or host.name
+        )
+        for host in pinned
     )

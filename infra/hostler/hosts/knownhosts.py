@@ -7,12 +7,19 @@ import binascii
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from .trouble import trouble
+
+KEY = re.compile(
+    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]+={0,2})(?: [^\x00-\x1f\x7f-\x9f]*)?"
+)
+NAME = re.compile(r"[^\s#@|,*?!][^\s,*?!]*")  # no pattern, no list, no mark
 Verdict = Literal["known", "unknown", "wrong", "revoked"]
 
 
@@ -64,6 +71,26 @@ def parse_key(text: str) -> tuple[str, bytes] | None:
     words = text.split()
     key = decode(words[1]) if len(words) >= 2 else None
     return None if key is None else (words[0], key)
+
+
+def one_key(text: str) -> str:
+    """`ssh-ed25519 AAAA...` without a comment; empty where it is anything but one key in one line."""
+    found = KEY.fullmatch(text.strip())
+    return f"{found[1]} {found[2]}" if found else ""
+
+
+def pinned(name: str, key: str, where: str) -> str:
+    """The line that lets `name` have this key and no other. Raises HostTrouble: one line more could speak of all hosts."""
+    words = one_key(key)
+    if words and NAME.fullmatch(name):
+        return f"{name} {words}\n"
+    raise trouble(
+        "host-key",
+        where,
+        expected="one name and one public host key: its type and the base64 text, such as ssh-ed25519 AAAA...",
+        got=repr(f"{name} {key}"[:200]),
+        next_step="correct host_key in the stack file; of a rented host: `hostler down` and `hostler up` make a new one",
+    )
 
 
 def judge(lines: Sequence[Line], name: str, key: bytes) -> tuple[Verdict, tuple[Line, ...]]:

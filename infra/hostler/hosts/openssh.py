@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Sequence
 
+from hostler.hosts import knownhosts
 from hostler.hosts.types import Host, Ssh
 
 
@@ -41,9 +42,9 @@ def _pinned(host: Host) -> str:
     from hostler import operator
     from hostler.hosts.sshconfig import route
 
-    name = route(host.ssh, host.name).name
+    line = knownhosts.pinned(route(host.ssh, host.name).name, host.ssh.host_key or "", host.name)
     path = operator.state_home() / f"known-{host.name}"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{name} {host.ssh.host_key}\n")
+        file.write(line)
     return str(path)

@@ -10,6 +10,7 @@ from typing import Any
 from hostler.codec import DecodeError, decode, encode
 from hostler.errors import LockedError, RefusedError
 from hostler.hosts.types import Seen
+from hostler.record.told import refuse_strange
 from hostler.record.types import SCHEMA, Record
 
 
@@ -19,7 +20,7 @@ def new_uid() -> str:
 
 
 def load(data: Mapping[str, Any], where: str) -> Record:
-    """A record from its JSON; refuses one of a newer schema, or one that is damaged."""
+    """A record from its JSON; refuses one of a newer schema, one that is damaged, or with hosts such as no stack file has."""
     schema = data.get("schema", 0)
     if isinstance(schema, int) and schema > SCHEMA:
         raise RefusedError.of(
@@ -29,7 +30,7 @@ def load(data: Mapping[str, Any], where: str) -> Record:
             next_step="upgrade hostler on this machine",
         )
     try:
-        return decode(Record, data, where)
+        record = decode(Record, data, where)
     except (DecodeError, ValueError) as error:
         raise RefusedError.of(
             where,
@@ -37,6 +38,8 @@ def load(data: Mapping[str, Any], where: str) -> Record:
             got=str(error),
             next_step="run `hostler up --restore` to use the newest copy",
         ) from error
+    refuse_strange(record, where)
+    return record
 
 
 def dump(record: Record) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from hostler.cloud import egress, live
 from hostler.cloud.types import Rented
 from hostler.console.out import Out
 from hostler.errors import HostError, HostlerError
+from hostler.hosts import knownhosts
 from hostler.hosts.calls import agent_call
 from hostler.hosts.connect import transport_for
 from hostler.hosts.types import Host
@@ -78,7 +79,7 @@ def meet(
 
 
 class Silent(HostError):
-    """It did not answer since it is there: whatever is the matter with it, it serves nobody."""
+    """It did not answer since it is there, or with what is no answer: whatever is the matter with it, it serves nobody."""
 
 
 class _Paper:
@@ -112,7 +113,9 @@ def _first_answer(machine: Rented, document: Mapping[str, Any], key: str, over: 
         for host in hosts:
             try:
                 answer = agent_call_of(host, "hostkey-make", old=host.ssh.host_key)
-                return host, str(answer["public"])
+                return host, _one_key(machine, str(answer.get("public", "")))
+            except Silent:
+                raise
             except HostlerError as error:
                 why = outlook.why()
                 if why or time.monotonic() > until:
@@ -143,6 +146,19 @@ class _Outlook:
             return ""
         self._impaired = self._impaired or now
         return "AWS's own checks do not reach it: impaired" if now - self._impaired >= IMPAIRED_S else ""
+
+
+def _one_key(machine: Rented, told: str) -> str:
+    """It stands in files of this machine: as one key and nothing else. Raises Silent."""
+    key = knownhosts.one_key(told)
+    if key and knownhosts.parse_key(key):
+        return key
+    raise Silent.of(
+        f"{machine.slot} ({machine.id})",
+        expected="the host key that it made: its type and the base64 text",
+        got=repr(told[:200]),
+        next_step="it is not what was rented any more: the next `hostler up` ends it, and rents another",
+    )
 
 
 def _patiently(host: Host, op: str, **request: Any) -> dict[str, Any]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
 from hostler.configure import render
-from hostler.errors import UsageError
-from hostler.hosts.types import Ssh
+from hostler.configure.connections import Connections
+from hostler.errors import HostError, UsageError
+from hostler.hosts.types import Host, Ssh
 from hostler.manifest.contents import SecretRef, Text
 from hostler.manifest.items import File, Manifest, Part
 from worlds import configure_world as world
@@ -131,6 +134,32 @@ def test_a_pinned_host_key_is_the_only_one_that_is_trusted(tmp_path: Path) -> No
     assert "StrictHostKeyChecking=yes" in words
     assert "UserKnownHostsFile={{ playbook_dir }}/known_hosts" in words
     assert "GlobalKnownHostsFile=/dev/null" in words
+
+
+def test_a_host_key_of_two_lines_lets_nobody_in(tmp_path: Path) -> None:
+    told = "ssh-ed25519 AAAA\n* ssh-ed25519 BBBB"
+    hosts = tuple(replace(h, ssh=replace(h.ssh, host_key=told)) for h in world.hosts())
+    with pytest.raises(HostError, match="expected one name and one public host key"):
+        render.render(tmp_path / "r", hosts, world.manifests())
+    assert "BBBB" not in "".join(p.read_text() for p in tmp_path.rglob("known_hosts"))
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("/k", ["IdentityFile=/k"]),
+        ("/k -o ProxyCommand=id", ["IdentityFile=/k -o ProxyCommand=id"]),
+        ("/my keys/it's", ["IdentityFile=/my keys/it's"]),
+        ("/{{ 6 * 7 }}", ["IdentityFile=/{{ 6 * 7 }}"]),
+    ],
+)
+def test_what_a_host_is_reached_by_stays_one_word(key: str, words: list[str]) -> None:
+    host = Host(name="h", pool="p", ssh=Ssh(address="10.0.0.1", key=key, host_key="ssh-ed25519 AAAA"))
+    text = Connections(folder="{{ playbook_dir }}").variables(host)["ansible_ssh_common_args"]
+    evaluated = jinja2.Template(text).render(playbook_dir="/f")
+    assert [word for word in shlex.split(evaluated) if word.startswith("IdentityFile")] == words
+    assert "UserKnownHostsFile=/f/known_hosts" in shlex.split(evaluated)
+    assert "ProxyCommand=id" not in shlex.split(evaluated)
 
 
 def test_other_peoples_files_are_not_overwritten(tmp_path: Path) -> None:

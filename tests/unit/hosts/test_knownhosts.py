@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hostler.hosts import knownhosts
+from hostler.hosts.trouble import HostTrouble
 
 A, B = base64.b64encode(b"key a").decode(), base64.b64encode(b"key b").decode()
 
@@ -51,3 +52,33 @@ def test_append_makes_a_private_file_and_keeps_lines_apart(tmp_path: Path) -> No
     knownhosts.append(str(file), "gpu2", "ssh-ed25519", B)
     assert file.read_text() == f"gpu1 ssh-ed25519 {A}\ngpu2 ssh-ed25519 {B}\n"
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+@pytest.mark.parametrize("text", [f"ssh-ed25519 {A}", f"ssh-ed25519 {A} a comment", f" ssh-ed25519 {A}\n"])
+def test_one_key_is_its_type_and_its_text(text: str) -> None:
+    assert knownhosts.one_key(text) == f"ssh-ed25519 {A}"
+    assert knownhosts.pinned("[gpu1]:22", text, "h") == f"[gpu1]:22 ssh-ed25519 {A}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gpu1", f"ssh-ed25519 {A}\n* ssh-ed25519 {B}"),
+        ("gpu1", f"ssh-ed25519 {A} comment\n* ssh-ed25519 {B}"),
+        ("gpu1", f"ssh-ed25519 {A}\r* ssh-ed25519 {B}"),
+        ("gpu1", f"* ssh-ed25519 {A}"),
+        ("gpu1", "ssh-ed25519 not-base64!"),
+        ("gpu1", f"x{A} {A}"),
+        ("gpu1", ""),
+        ("*", f"ssh-ed25519 {A}"),
+        ("gpu1,*", f"ssh-ed25519 {A}"),
+        ("gpu?", f"ssh-ed25519 {A}"),
+        ("@cert-authority", f"ssh-ed25519 {A}"),
+        (f"* ssh-ed25519 {B}\ngpu1", f"ssh-ed25519 {A}"),
+    ],
+)
+def test_a_pinned_key_speaks_of_one_host(name: str, text: str) -> None:
+    """Ansible trusts each line of that file."""
+    with pytest.raises(HostTrouble, match="h: expected one name and one public host key") as caught:
+        knownhosts.pinned(name, text, "h")
+    assert (caught.value.kind, caught.value.problem.next_step != "") == ("host-key", True)

@@ -29,7 +29,7 @@ MACHINE = Rented(
     private_ip="10.0.0.9",
     uid="u",
 )
-BORN, NEW = "ssh-ed25519 BORN", "ssh-ed25519 NEW"
+BORN, NEW = "ssh-ed25519 BORN", "ssh-ed25519 NEXT"
 
 
 class World:
@@ -39,6 +39,7 @@ class World:
         self.shown, self.next, self.adopted = BORN, "", False
         self.paper: dict[str, Any] = {"burst-0": {"keys": [BORN], "user": "ubuntu"}}
         self.dies_at = ""
+        self.told: str | None = None  # instead of the key
         self.deaf, self.deaf_to = 0, "adopt"  # so many calls of a kind find nobody there
 
     def keep(self, name: str, data: Mapping[str, Any]) -> None:
@@ -57,7 +58,7 @@ class World:
             if self.shown != request["old"]:
                 return {"public": self.shown, "used": True}
             self.next = self.next or NEW
-            return {"public": self.next, "used": False}
+            return {"public": self.next if self.told is None else self.told, "used": False}
         if op == "hostkey-use":
             self.shown = request["public"]
             self._die("used")
@@ -105,6 +106,24 @@ def test_whatever_breaks_the_next_run_goes_on(world: World, where: str) -> None:
     world.meet()
     assert world.adopted
     assert world.paper["burst-0"]["keys"] == [world.shown] == [NEW]
+
+
+@pytest.mark.parametrize(
+    "told", [NEW + "\n* ssh-ed25519 EVIL", NEW + " one\n* x", "* " + NEW, "ssh-ed25519 A", ""]
+)
+def test_a_key_that_is_no_key_is_not_written_down(world: World, told: str) -> None:
+    """It would stand in files in which each line is trusted."""
+    world.told = told
+    with pytest.raises(HostError, match=r"burst-0 \(i-1\): expected the host key that it made"):
+        world.meet()
+    assert world.paper["burst-0"] == {"keys": [BORN], "user": "ubuntu", "silent": "i-1"}
+    assert not world.adopted
+
+
+def test_a_keys_comment_is_left_out(world: World) -> None:
+    world.told = NEW + " root@burst-0"
+    world.meet()
+    assert world.paper["burst-0"]["keys"] == [NEW]
 
 
 @pytest.mark.parametrize("op", ["hostkey-use", "adopt"])
