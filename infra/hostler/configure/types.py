@@ -54,7 +54,8 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`file` and `observed` are digests: the plan is void when either has moved."""
+    """`file` and `observed` are digests: the plan is void when either has moved. `secrets`: of a saved one, the seal over
+    their values (rollout/sealed.py); empty: it has none, or their digests are in the manifests."""
 
     stack: str
     file: str
@@ -75,6 +76,7 @@ class Plan:
     exchanges: tuple[Exchange, ...] = ()  # of replicas that serve, in the order of the run
     provision: tuple[Mapping[str, Any], ...] = ()
     vacated: tuple[Vacated, ...] = ()  # leave before anything starts: their cards are needed
+    secrets: str = ""
 
     @property
     def empty(self) -> bool:

@@ -13,6 +13,7 @@ from hostler.cloud.candidates import price_of
 from hostler.codec import DecodeError, decode, encode
 from hostler.configure.types import Plan
 from hostler.errors import RefusedError, UsageError
+from hostler.rollout import sealed
 
 if TYPE_CHECKING:
     from hostler.rollout.planning import Draft
@@ -22,8 +23,8 @@ CENT = 0.01  # what a plan shows; less is not dearer
 
 
 def save(draft: Draft, path: Path) -> None:
-    """Private to its owner: it shows the stack's inside, though no secret."""
-    body = encode(priced(draft))
+    """Private to its owner: it shows the stack's inside, though no secret, and nothing to find one by."""
+    body = encode(sealed.sealed(priced(draft)))
     text = json.dumps({"hostler_plan": FORMAT, "version": __version__, "plan": body}, indent=1)
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
@@ -69,8 +70,8 @@ def refuse_unlike(saved: Plan | None, *, yes: bool) -> None:
 
 
 def refuse_moved(saved: Plan, now: Plan) -> None:
-    """The saved plan is void when the file, the hosts or the outcome differ from what it was made for, or what is rented
-    for it costs more."""
+    """The saved plan is void when the file, the hosts, a secret or the outcome differ from what it was made for, or what is
+    rented for it costs more."""
     moved = [
         name
         for name, old, new in (
@@ -80,7 +81,10 @@ def refuse_moved(saved: Plan, now: Plan) -> None:
         )
         if old != new
     ]
-    dearer = list(_dearer(saved, now))
+    elsewhere = [] if sealed.is_here(saved) else [sealed.ELSEWHERE]
+    if not elsewhere and not sealed.same(saved, now):
+        moved.append(sealed.VALUE)
+    dearer = [*elsewhere, *_dearer(saved, now)]
     if moved or dearer:
         changed = [f"{' and '.join(moved)} changed since"] if moved else []
         raise RefusedError.of(

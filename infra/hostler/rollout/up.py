@@ -26,6 +26,7 @@ from hostler.rollout import (
     planning,
     rented,
     renting,
+    sealed,
     strays,
     takenback,
     undo,
@@ -244,7 +245,8 @@ def _still_true(draft: Draft, run: Session, out: Out, options: Options) -> Draft
         again = restore(again)
     _refuse_overtaken(draft, again)
     fresh = planning.make(replace(again, preview=draft.observation.preview), release=draft.plan.release)
-    if fresh.plan.observed == draft.plan.observed and fresh.plan.changes == draft.plan.changes:
+    as_was = fresh.plan.observed == draft.plan.observed and fresh.plan.changes == draft.plan.changes
+    if as_was and sealed.same(draft.plan, fresh.plan):
         run.record = again.record or run.record
         return fresh
     if options.plan or not options.yes:

@@ -10,7 +10,8 @@ import pytest
 
 from hostler.configure import difference, variables
 from hostler.hosts.types import Absent, Observed, Seen, Unknown, Value
-from hostler.manifest.items import Effect, Part
+from hostler.manifest.contents import SecretRef
+from hostler.manifest.items import Effect, File, Part
 from worlds import configure_world as world
 
 Break = Callable[[Seen], Seen]
@@ -262,3 +263,15 @@ def test_a_leftover_belongs_to_the_part_that_made_it(path: str, part: Part) -> N
     manifest = world.manifests()["gpu-1"]
     (found,) = difference.difference(manifest, also("files", path)(world.as_wanted(manifest)))
     assert found.part is part
+
+
+def test_no_digit_of_a_secrets_digest_is_shown() -> None:
+    """A person's passphrase is found from 48 bits of its SHA-256."""
+    before = world.manifests()["gpu-1"]
+    path = "/etc/hostler/controller/secrets/STATE_PASSPHRASE"
+    secret = SecretRef(name="STATE_PASSPHRASE", sha256=world.digest("hunter2"))
+    manifest = replace(before, files=(*before.files, File(path=path, part=Part.CONTROLLER, content=secret)))
+    broken = change(f"path:{path}", sha256=world.digest("hunter1"))
+    (found,) = difference.difference(manifest, broken(world.as_wanted(manifest)))
+    assert (found.now, found.then, found.detail) == ("a value", "another value", "")
+    assert found.why == "the secret STATE_PASSPHRASE"
