@@ -15,7 +15,7 @@ from hostler.record import store
 from hostler.record.types import Record
 from hostler.rollout import observe, rented
 from hostler.rollout.observe import Observation
-from hostler.rollout.rented import Cloud
+from hostler.rollout.rented import Cloud, Turn
 from hostler.stackfile.sections import StackFile
 from worlds import configure_world as world
 
@@ -101,5 +101,5 @@ class Sky:
         self.aws = AwsError(EXPIRED)
         self.asked.clear()
 
-    def look(self, text: str = HYBRID) -> Observation:
-        return observe.observe(world.stack(text), pulumi=False, without=self.said.append)
+    def look(self, text: str = HYBRID, turn: Turn | None = None) -> Observation:
+        return observe.observe(world.stack(text), pulumi=False, without=self.said.append, turn=turn)

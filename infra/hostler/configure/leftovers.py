@@ -45,6 +45,11 @@ def leftovers(manifest: Manifest, seen: Seen, kept: Kept) -> Iterator[Change]:
             yield _remove(manifest, part_of_path(path), f"path:{path}", "there", Effect.NONE)
 
 
+def replicas(seen: Seen) -> set[str]:
+    """Those that the host says it runs."""
+    return {name for name in seen.ours.get("containers", ()) if part_of(name) is Part.ENGINE}
+
+
 def goes_last(change: Change) -> bool:
     """Weights and images that nothing needs any more go last of all: as long as the new release has not answered, the
     old one may have to come back."""

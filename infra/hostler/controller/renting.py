@@ -14,24 +14,19 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostler import operator
-from hostler.cloud.slots import OLD
 from hostler.console.out import Out
-from hostler.controller import telling
+from hostler.controller import succeeding, telling
 from hostler.controller.interrupted import mine
 from hostler.controller.stand import reason
-from hostler.errors import Exit, HostlerError, RefusedError, StackFileError
+from hostler.controller.succeeding import refuse_more, refused
+from hostler.errors import Exit, HostlerError, StackFileError
 from hostler.hosts import ways
-from hostler.manifest.items import Effect
-from hostler.record.types import Record
-from hostler.rollout import observe, rented, secret, stackkey, starting, up
+from hostler.rollout import observe, rented, secret, stackkey, up
 from hostler.rollout.observe import Observation
-from hostler.rollout.planning import Draft
-from hostler.rollout.rented import Cloud
 from hostler.stackfile import idling
 from hostler.stackfile.load import load
 from hostler.stackfile.sections import StackFile
@@ -57,40 +52,54 @@ class Said:
     took_s: float = 0.0
 
 
-def rent(there: Path, own: Path, slot: str, held: str = "") -> int:
-    """The exit code of `hostler wake`. `there`: what `up` brought; `own`: where what becomes of it is written; `held`: why
-    somebody wants nothing to be changed."""
+def rent(there: Path, own: Path, job: str, held: str = "") -> int:
+    """The exit code of `hostler wake`. `job`: the slot, or `succeeding.RENEW` and the slot that is to have a successor;
+    `there`: what `up` brought; `own`: where what becomes of it is written; `held`: why somebody wants nothing to be changed."""
     out = Out(stdout=sys.stderr)
-    _say(own, slot, WORKING)
+    slot, renews = job.removeprefix(succeeding.RENEW), job.startswith(succeeding.RENEW)
+    _say(own, job, WORKING)
     file: StackFile | None = None
     try:
         file = load(there / "stack.yaml")
         if held:
-            raise _refused(slot, "nobody who wants nothing to be changed", held, "hostler update --go-on")
-        entitle(there, own / f"{SCRATCH}-{slot}", file)
+            raise refused(slot, "nobody who wants nothing to be changed", held, "hostler update --go-on")
+        entitle(there, own / f"{SCRATCH}-{job}", file)
         _refuse_unapplied(file, slot)
-        old = _is_old(file, _at_rest(file, slot), slot)
-        turn = up.Turn(renew=(slot,)) if old else up.Turn(need=(slot,))
-        why = f"{slot}: {OLD}" if old else f"wake {slot}, as requests wait"
-        only = functools.partial(_refuse_more, slot)
-        up.up(file, out, up.Options(yes=True, turn=turn, why=why, check=only))
+        told = succeeding.succeed(file, out, slot) if renews else _wake(file, out, slot)
     except HostlerError as error:
         out.error(error)
-        _say(own, slot, FAILED, reason(error))
+        _say(own, job, FAILED, reason(error))
         if file:
-            text = f"{slot} could not be rented again: {reason(error)}"
-            telling.alarm(file, out, "rent failed", text, {"about": slot})
+            what = succeeding.FAILED if renews else "could not be rented again"
+            telling.alarm(file, out, "rent failed", f"{slot} {what}: {reason(error)}", {"about": slot})
         return int(error.code)
     except KeyboardInterrupt:
-        _say(own, slot, FAILED, "it was told to end; what was rented stays, and the next request goes on")
+        _say(own, job, FAILED, "it was told to end; what was rented stays, and the next request goes on")
         return int(Exit.INTERRUPTED)
     except Exception as error:
-        _say(own, slot, FAILED, f"a bug in hostler, or a full disk: {type(error).__name__}")
+        _say(own, job, FAILED, f"a bug in hostler, or a full disk: {type(error).__name__}")
         raise
-    _say(own, slot, DONE)
-    said = f"{slot}: {OLD}; another took its place" if old else f"{slot} was rented again, as requests wait"
-    telling.alarm(file, out, "rented", said, {"about": slot})
+    _say(own, job, DONE)
+    if told:
+        telling.alarm(file, out, "rented", told, {"about": slot})
     return 0
+
+
+def _wake(file: StackFile, out: Out, slot: str) -> str:
+    """What there is to tell of it; empty: nothing was done."""
+    found = _at_rest(file, slot)
+    known = found.record.slots.get(slot) if found.record else None
+    if known and known.state == "retiring":
+        out.say(f"{slot}: it goes, as another takes its place")
+        return ""
+    options = up.Options(
+        yes=True,
+        turn=up.Turn(need=(slot,)),
+        why=f"wake {slot}, as requests wait",
+        check=functools.partial(refuse_more, slot, ()),
+    )
+    up.up(file, out, options)
+    return f"{slot} was rented again, as requests wait"
 
 
 def _refuse_unapplied(file: StackFile, slot: str) -> None:
@@ -101,9 +110,9 @@ def _refuse_unapplied(file: StackFile, slot: str) -> None:
     journal = record.journal
     if journal and not mine(journal):
         got = f"a change by {journal.who} that is under way, or was interrupted"
-        raise _refused(slot, "a stack that is at rest", got, "hostler rollout status")
+        raise refused(slot, "a stack that is at rest", got, "hostler rollout status")
     if not journal and record.applied != file.text:
-        raise _refused(slot, "the stack file that was applied last", "another one here", "hostler up")
+        raise refused(slot, "the stack file that was applied last", "another one here", "hostler up")
 
 
 def _at_rest(file: StackFile, slot: str) -> Observation:
@@ -117,46 +126,6 @@ def _at_rest(file: StackFile, slot: str) -> Observation:
         if machine is None or machine.stopped or answers or time.monotonic() > until:
             return found
         time.sleep(PAUSE_S)
-
-
-def _is_old(file: StackFile, found: Observation, slot: str) -> bool:
-    """Whether its machine works, and is to have a successor; never one that was given back."""
-    known = found.record.slots.get(slot) if found.record else None
-    machine = found.cloud.rented.get(slot) if found.cloud else None
-    if known is None or known.state != "wanted" or machine is None or machine.since is None:
-        return False
-    idle = idling.of_pool(file.stack, known.pool) if known.pool in file.stack.pools else None
-    if idle is None or idle.max_age is None or idle.shadow:
-        return False
-    return time.time() - machine.since > idle.max_age
-
-
-def _refuse_more(slot: str, draft: Draft) -> None:
-    """One slot, and what it needs: other machines, strays, and changes that would touch what serves are people's."""
-    cloud = draft.observation.cloud
-    due = (*cloud.slots.fill, *starting.due(cloud)) if cloud else ()
-    mine = (slot, *_successors(slot, cloud, draft.observation.record)) if cloud else (slot,)
-    if more := [name for name in due if name not in mine]:
-        raise _refused(slot, "to rent it alone", f"{', '.join(more)} would be rented, too", "hostler up")
-    changes = [one for one in draft.plan.changes if one.effect is not Effect.NONE and one.host not in mine]
-    if touched := [one for one in changes if one.replica]:
-        got = f"{touched[0].host}: {touched[0].item} ({touched[0].why})"
-        raise _refused(slot, "a change that takes nothing from what serves", got, "hostler plan")
-
-
-def _successors(slot: str, cloud: Cloud, record: Record | None) -> Sequence[str]:
-    """The one that takes its place, where it goes: wanted, and not so in the record, which is of before; also when it is
-    there already, and the plan is made again."""
-    if slot not in cloud.slots.retire:
-        return ()
-    slots, pool = cloud.slots.slots, cloud.slots.slots[slot].pool
-    known = {name for name, one in record.slots.items() if one.state == "wanted"} if record else set[str]()
-    new = [n for n, one in slots.items() if one.state == "wanted" and one.pool == pool]
-    return [name for name in new if name not in known][:1]
-
-
-def _refused(slot: str, expected: str, got: str, step: str) -> RefusedError:
-    return RefusedError.of(slot, expected=expected, got=got, next_step=step)
 
 
 def why_not(there: Path, own: Path) -> str:

@@ -86,13 +86,17 @@ def _play(
 
 
 def retire(run: Session, host: str, draft: Draft, *, cut: bool) -> None:
-    """The replicas of a host that leaves: the gateway sends them nothing by now."""
+    """The replicas of a host that leaves: the gateway sends them nothing by now. Of a rented one also those that it runs
+    and the record has elsewhere since: it did not answer then, and may answer requests still."""
     record = draft.observation.record
     known = record.replicas if record else ()
     begun = (
         record.journal.before.replicas if record and record.journal else ()
     )  # by a run that was interrupted
-    for replica in sorted({r.id for r in (*known, *begun) if r.members[0].host == host}):
+    there = {r.id for r in (*known, *begun) if r.members[0].host == host}
+    if not draft.observation.host(host).owned:
+        there |= leftovers.replicas(draft.observation.seen[host])
+    for replica in sorted(there):
         _retire(run, replica, host, cut=cut)
 
 

@@ -14,7 +14,7 @@ from hostler.hosts.types import Host, Seen
 from hostler.models.resolver import host_paths
 from hostler.record import store
 from hostler.record.types import Record
-from hostler.rollout import givenback, homes, lastknown, rented
+from hostler.rollout import givenback, homes, lastknown, rented, turns
 from hostler.rollout.lastknown import Tell
 from hostler.rollout.rented import Cloud, Turn
 from hostler.rollout.sweep import Beside, Swept
@@ -118,6 +118,7 @@ def _with_rented(
     named = (file.stack.gateway.host, cloud.home or next((host.name for host in owned), ""))
     home = store.at_home(seen, homes.trusted(file.stack.stack, *filter(None, named)))
     record = homes.found(file.stack.stack, home)
+    record = turns.turned(record, turn) if record else None
     if cloud.why:
         before, cloud = cloud, lastknown.with_record(file, cloud, record)
         fresh = tuple(host for name, host in cloud.hosts.items() if host != before.hosts.get(name))
@@ -133,7 +134,7 @@ def _with_rented(
     hosts = (*owned, *rented.wanted(file, cloud), *asleep)
     if cloud.why and record is None:
         lastknown.refuse_homeless(file, cloud, hosts)
-    found = _with_record(file, hosts, seen, limit_s, None, known=cloud.hosts, before=cloud.home)
+    found = _with_record(file, hosts, seen, limit_s, None, known=cloud.hosts, before=cloud.home, turn=turn)
     left = max(0.0, limit_s - (time.monotonic() - began))
     return replace(found, cloud=cloud, swept=beside.answer(record, left) if beside else None)
 
@@ -189,11 +190,13 @@ def _with_record(
     preview: ProvisionPreview | None,
     known: Mapping[str, Host] | None = None,
     before: str = "",
+    turn: Turn | None = None,
 ) -> Observation:
     """`known`: rented hosts that are there. One that the record has and that is not there any more is past. `before`:
     the host that had the gateway, where no record says so."""
     named = (gateway_host(file, hosts, before).name, before)
     record = homes.found(file.stack.stack, store.at_home(seen, homes.trusted(file.stack.stack, *named)))
+    record = turns.turned(record, turn) if record and turn else record
     past: Mapping[str, Host] = {**(record.hosts if record else {}), **(known or {})}
     wanted = {host.name for host in hosts}
     gone = tuple(

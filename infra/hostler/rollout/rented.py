@@ -42,8 +42,9 @@ OF_THE_MACHINE = ("machine", "instance", "region", "zone", "market", "price", "p
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """What one run does beside the file: pools whose machines all are wanted (`wake`), or none (`park`); parked slots that
-    are wanted (`need`); slots whose machines get successors (`renew`); and slots that could not be filled and are gone on
-    without (`leave`), or were filled by it (`filled`)."""
+    are wanted (`need`); slots whose machines get successors (`renew`); on the way back from that, those that stay (`keep`) and
+    successors that go (`drop`); and slots that could not be filled and are gone on without (`leave`), or were filled by it
+    (`filled`)."""
 
     wake: tuple[str, ...] = ()
     need: tuple[str, ...] = ()
@@ -51,6 +52,8 @@ class Turn:
     leave: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
     renew: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

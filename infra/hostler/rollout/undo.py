@@ -11,7 +11,7 @@ from hostler.errors import ConfigureError, HostlerError, RolledBackError, StackF
 from hostler.models.release import live_release
 from hostler.models.types import Placement, Release
 from hostler.record.types import Before, Journal, Record
-from hostler.rollout import planning, recorded, verify
+from hostler.rollout import planning, recorded, turns, verify
 from hostler.rollout.apply import apply
 from hostler.rollout.observe import observe
 from hostler.rollout.planning import Draft
@@ -127,8 +127,9 @@ def _draft_of_before(own: StackFile, run: Session, journal: Journal, live: Relea
             f"note: {', '.join(left)} stays as it is on {run.record.gateway_host}: where it came from before is not what this "
             "machine's stack file says"
         )
-    record = replace(run.record, journal=None)
-    observation = replace(observe(file, pulumi=False, without=run.out.say), record=record)
+    turn = turns.back(run.record)
+    record = replace(turns.turned(run.record, turn), journal=None)
+    observation = replace(observe(file, pulumi=False, without=run.out.say, turn=turn), record=record)
     return planning.draft(observation, record, live, Placement(replicas=journal.before.replicas))
 
 
@@ -152,6 +153,7 @@ def settled(record: Record, journal: Journal, draft: Draft) -> Record:
     return replace(
         record,
         replicas=before.replicas,
+        slots=draft.record.slots,
         hosts={n: host for n, host in record.hosts.items() if n in draft.record.hosts or n in silent},
         applied=before.applied,
         file_digest="",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import time
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +13,8 @@ import pytest
 
 from hostler.configure.types import Change
 from hostler.controller import __main__ as program
-from hostler.controller import renting, telling
-from hostler.errors import ProvisionError, RefusedError, StackFileError
+from hostler.controller import renting, succeeding, telling
+from hostler.errors import ProvisionError, StackFileError
 from hostler.hosts import ways
 from hostler.hosts.types import Slot
 from hostler.manifest.items import Effect, Part
@@ -200,54 +198,39 @@ def change(host: str, replica: str = "", effect: Effect = Effect.NONE) -> Change
     )  # fmt: skip
 
 
-MAX_AGE = STACK.replace("count: 0-2", "count: 0-2, idle: {after: 30m, max_age: 12h}")
-
-
-@pytest.mark.parametrize(
-    ("text", "state", "hours", "renewed"),
-    [
-        (MAX_AGE, "wanted", 13.0, True),
-        (MAX_AGE, "wanted", 11.0, False),
-        (MAX_AGE, "wanted", None, False),
-        (MAX_AGE, "parked", 13.0, False),  # it was given back since
-        (STACK, "wanted", 13.0, False),
-    ],
-)
-def test_one_that_is_too_old_gets_a_successor(
-    there: Path, tmp_path: Path, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch,
-    text: str, state: Any, hours: float | None, renewed: bool,
-) -> None:  # fmt: skip
-    (there / "stack.yaml").write_text(text)
+def test_one_that_goes_is_not_wanted_again(
+    there: Path, tmp_path: Path, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor would go, and the next round would rent another one."""
     seen = ran(monkeypatch)
-    slots = {"burst-0": Slot(name="burst-0", pool="burst", state=state)}
-    since = None if hours is None else time.time() - hours * 3600
-    found: Any = Looked(Record(uid="u", stack="office", gateway_host="door-1", slots=slots, applied=text))
-    found.cloud = SimpleNamespace(rented={"burst-0": SimpleNamespace(stopped=False, since=since)})
-    found.seen = {"burst-0": SimpleNamespace(reached=True)}
+    slots = {"burst-0": Slot(name="burst-0", pool="burst", state="retiring")}
+    found = Looked(Record(uid="u", stack="office", gateway_host="door-1", slots=slots, applied=STACK))
     monkeypatch.setattr(observe, "observe", lambda *_, **__: found)
     assert renting.rent(there, tmp_path, "burst-0") == 0
-    turn = seen[1].turn
-    assert (turn.renew, turn.need) == ((("burst-0",), ()) if renewed else ((), ("burst-0",)))
-    assert [("older than" in one) for _, one in told] == [renewed]
+    assert (seen, told) == ([], [])
 
 
-def test_a_successor_alone_is_rented_for_it() -> None:
-    pool = {name: Slot(name=name, pool="burst") for name in ("burst-0", "burst-1", "burst-2")}
-    draft: Any = Draft(
-        ("burst-1",), change("burst-0", "chat-0", Effect.DRAIN), change("burst-1", "chat-0", Effect.DRAIN)
-    )
-    draft.cloud = SimpleNamespace(
-        slots=SimpleNamespace(slots=pool, fill=("burst-1",), retire=("burst-0",)), in_use={}
-    )
-    pool["burst-0"], before = replace(pool["burst-0"], state="retiring"), pool["burst-0"]
-    pool["burst-2"] = replace(pool["burst-2"], state="parked")
-    draft.record = Record(uid="u", stack="office", slots={"burst-0": before, "burst-2": pool["burst-2"]})
-    renting._refuse_more("burst-0", draft)
-    draft.cloud.slots.fill = ()  # it is there, and the plan is made again
-    renting._refuse_more("burst-0", draft)
-    draft.cloud.slots.fill = ("burst-1", "burst-2")
-    with pytest.raises(RefusedError, match="burst-2 would be rented, too"):
-        renting._refuse_more("burst-0", draft)
+@pytest.mark.parametrize(("error", "code"), [(None, 0), (ProvisionError.of("x", expected="a", got="b"), 5)])
+def test_a_successor_is_counted_apart(
+    there: Path, tmp_path: Path, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch,
+    error: ProvisionError | None, code: int,
+) -> None:  # fmt: skip
+    """Failures of the one keep no request waiting for the other."""
+
+    def succeed(_: Any, __: Any, slot: str) -> str:
+        assert slot == "burst-0"
+        if error:
+            raise error
+        return "told"
+
+    monkeypatch.setattr(succeeding, "succeed", succeed)
+    assert program.main(["rent", "renew.burst-0"]) == code
+    found = renting.said(tmp_path, "renew.burst-0")
+    assert found
+    assert (found.state, found.failures) == ((renting.FAILED, 1) if error else (renting.DONE, 0))
+    assert renting.said(tmp_path, "burst-0") is None
+    failed = ("rent failed", "burst-0 got no successor: x: expected a; got b")
+    assert [(one, text[: len(failed[1])]) for one, text in told] == [failed if error else ("rented", "told")]
 
 
 def test_one_that_just_went_is_waited_for(

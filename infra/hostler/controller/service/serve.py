@@ -77,7 +77,8 @@ class Service:
         self._left: dict[str, str] = {}  # hosts that went, and what they were then
         rents = Rents(own, acting.rent)
         self.wakes = Wakes(self.world, self._teller.event, out, self._teller.took, rents)
-        self._starting, self._renewing = Starting(rents, out, self.gateway.waiting), Renewing(rents, out)
+        self._starting = Starting(rents, out, self.gateway.waiting)
+        self._renewing = Renewing(rents, out, lambda: bool(self.wakes.under_way or self._starting.under_way))
         self._holder = Holder(self.wakes, str(run / "internal.sock"), Pace())
         self._giving = giving.Giving(out, self.gateway, self._teller.event, self.wakes)
         self._accounts = Accounts(self.file, own, out)

@@ -27,6 +27,11 @@ class Starting:
         self._renting: set[str] = set()
         self._lock = threading.Lock()
 
+    @property
+    def under_way(self) -> bool:
+        with self._lock:
+            return bool(self._renting)
+
     def look(self, world: World, replicas: Sequence[Mapping[str, Any]]) -> None:
         """`replicas`: rows of the status, with `waiting`: at the engine, which gets no more than its slots; the others wait at
         the gateway. What is not known counts as none. Returns at once."""
