@@ -1,7 +1,7 @@
 """What a saved plan keeps of secrets: one seal over all values, that only the machine that made the plan can compare.
 
 A SHA-256 of a person's passphrase in a file is that passphrase, for who guesses long enough. So there is none in it: the seal
-is an HMAC by a random key that stays in this machine's memory (adr/0038).
+is an HMAC by a random key that stays in this machine's memory (adr/0039).
 """
 
 from __future__ import annotations
