@@ -15,7 +15,7 @@ from typing import Any
 
 from hostler import operator
 from hostler.console.out import Out
-from hostler.errors import HostlerError
+from hostler.errors import HostError, HostlerError
 from hostler.hosts.calls import agent_call
 from hostler.hosts.connect import transport_for
 from hostler.hosts.transport import Transport
@@ -26,6 +26,7 @@ from hostler.rollout.observe import Observation
 
 FOLDER = "ledger"  # below this user's state folder: of stacks that are gone, by their name
 LIMIT_S = 60.0
+MONTH_AT_MOST = 64 << 20  # bytes of rows; those of 64 hosts take a tenth of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +69,28 @@ def _asked(host: Host, uid: str, wanted: Sequence[str] | None) -> list[str] | Ho
     request: dict[str, Any] = {"uid": uid, **({} if wanted is None else {"months": list(wanted)})}
     try:
         with closing(transport_for(host)) as transport:
-            answer = agent_call(transport, "ledger-read", timeout=LIMIT_S, **request)
+            return lines_of(host.name, agent_call(transport, "ledger-read", timeout=LIMIT_S, **request))
     except HostlerError as error:
         return error
-    return lines_of(answer)
 
 
-def lines_of(answer: Mapping[str, Any]) -> list[str]:
-    """Of a host's answer: home first, then its copy."""
+def lines_of(host: str, answer: Mapping[str, Any]) -> list[str]:
+    """Of a host's answer: home first, then its copy. Raises HostError for what is no ledger, or one without end."""
     packed = [text for name in ("months", "copies") for _, text in sorted(answer[name].items())]
-    return [line for text in packed for line in zlib.decompress(base64.b64decode(text)).decode().splitlines()]
+    return [line for text in packed for line in _unpacked(host, text).splitlines()]
+
+
+def _unpacked(host: str, text: str) -> str:
+    whole = zlib.decompressobj()
+    try:
+        found = whole.decompress(base64.b64decode(text), MONTH_AT_MOST)
+        if whole.eof:
+            return found.decode()
+        got = f"more than {MONTH_AT_MOST >> 20} MiB" if whole.unconsumed_tail else "half of one"
+    except (zlib.error, ValueError) as error:
+        got = str(error)
+    expected = f"a month's ledger of at most {MONTH_AT_MOST >> 20} MiB"
+    raise HostError.of(host, expected=expected, got=got, next_step=f"hostler doctor; look at {host} itself")
 
 
 def append(transport: Transport, uid: str, found: Iterable[Row], *, copy: bool = False) -> int:
@@ -90,14 +103,14 @@ def append(transport: Transport, uid: str, found: Iterable[Row], *, copy: bool =
 def at_home(home: Transport, uid: str, wanted: Sequence[str]) -> tuple[Row, ...]:
     """What the gateway's host itself has."""
     answer = agent_call(home, "ledger-read", timeout=LIMIT_S, uid=uid, months=list(wanted))
-    return rows.read(lines_of({**answer, "copies": {}}))[0]
+    return rows.read(lines_of(home.name, {**answer, "copies": {}}))[0]
 
 
 def catch_up(copy: Transport, uid: str, wanted: Sequence[str], found: Iterable[Row]) -> int:
     """What a copy lacks of these months, since its host was away: how many rows it got. `found`: all that home has of
     them."""
     answer = agent_call(copy, "ledger-read", timeout=LIMIT_S, uid=uid, months=list(wanted))
-    has = {row.id for row in rows.read(lines_of({**answer, "months": {}}))[0]}
+    has = {row.id for row in rows.read(lines_of(copy.name, {**answer, "months": {}}))[0]}
     lacks = [row for row in found if row.id not in has]
     return append(copy, uid, lacks, copy=True) if lacks else 0
 

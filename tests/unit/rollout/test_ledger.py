@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import stat
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -170,3 +172,19 @@ def test_a_ledger_that_cannot_be_read_holds_nothing_up(there: Hosts, out: Out) -
     there.silent |= {"gpu-1", "gpu-2"}
     ledger.keep(observation(), out, NOW)
     assert "note: gpu-1: its part of the ledger cannot be read" in said(out)
+
+
+@pytest.mark.parametrize(
+    ("told", "got"),
+    [
+        (zlib.compress(b"x" * 2000), "more than 0 MiB"),
+        (zlib.compress(b"x" * 900)[:-3], "half of one"),
+        (b"x", "incorrect header check"),
+        (zlib.compress(b"\xff"), "can't decode byte"),
+    ],
+)
+def test_what_is_no_ledger_is_the_hosts_fault(monkeypatch: pytest.MonkeyPatch, told: bytes, got: str) -> None:
+    monkeypatch.setattr(ledger, "MONTH_AT_MOST", 1000)
+    answer = {"months": {"2026-11": base64.b64encode(told).decode()}, "copies": {}}
+    with pytest.raises(HostError, match=got):
+        ledger.lines_of("gpu-1", answer)
