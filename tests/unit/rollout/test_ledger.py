@@ -179,7 +179,7 @@ def test_a_ledger_that_cannot_be_read_holds_nothing_up(there: Hosts, out: Out) -
     [
         (zlib.compress(b"x" * 2000), "more than 0 MiB"),
         (zlib.compress(b"x" * 900)[:-3], "half of one"),
-        (b"x", "incorrect header check"),
+        (b"xyz", "incorrect header check"),
         (zlib.compress(b"\xff"), "can't decode byte"),
     ],
 )
