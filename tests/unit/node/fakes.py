@@ -104,7 +104,12 @@ class Host:
             "port": self.port,
             "context": 4096,
             "slots": 2,
-            "health": {"port": self.port, "path": "/health", "limit_s": 2 if behaviour in NEVER_READY else 60, "unix": ""},
+            "health": {
+                "port": self.port,
+                "path": "/health",
+                "limit_s": 2 if behaviour in NEVER_READY else 60,
+                "unix": "",
+            },
             "drain_s": 1,
             "stop_s": 1,
             "smoke": ["What is the capital of France?", "Paris"],

@@ -172,7 +172,9 @@ def test_replicas_stand_as_before_and_hosts_of_the_change_are_forgotten() -> Non
     more = replace(hosts["gpu-1"], name="gpu-3"), replace(hosts["gpu-1"], name="gpu-4")
     record = replace(under_way(), hosts={**hosts, **{one.name: one for one in more}})
     seen = {"gpu-3": world.bare(1), "gpu-4": replace(world.bare(1), error="no answer")}
-    draft: Any = SimpleNamespace(observation=SimpleNamespace(seen=seen), record=SimpleNamespace(hosts=hosts, slots={}))
+    draft: Any = SimpleNamespace(
+        observation=SimpleNamespace(seen=seen), record=SimpleNamespace(hosts=hosts, slots={})
+    )
     found = undo.settled(record, replace(JOURNAL, before=Before(applied="x")), draft)
     assert found.journal is None
     assert (found.release, found.applied, found.replicas) == (2, "x", ())
