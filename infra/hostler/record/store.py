@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,11 @@ from hostler.errors import LockedError, RefusedError
 from hostler.hosts.types import Seen
 from hostler.record.told import refuse_strange
 from hostler.record.types import SCHEMA, Record
+
+REPLACE = (
+    "look at it: `hostler ssh HOST`, /var/lib/hostler/home/record.json; where it is of no use, take it away there, and "
+    "`hostler up --restore` uses the newest copy"
+)
 
 
 def new_uid() -> str:
@@ -36,7 +42,7 @@ def load(data: Mapping[str, Any], where: str) -> Record:
             where,
             expected="a whole record",
             got=str(error),
-            next_step="run `hostler up --restore` to use the newest copy",
+            next_step=REPLACE,
         ) from error
     refuse_strange(record, where)
     return record
@@ -49,25 +55,56 @@ def dump(record: Record) -> dict[str, Any]:
 def at_home(seen: Mapping[str, Seen], trusted: Collection[str] = ()) -> tuple[str, Record] | None:
     """(host, record) of the highest epoch among the hosts that hold one at home.
 
-    `trusted`: the hosts that may say so themselves. What another one has counts where these answer and have none: the
-    gateway is about to move. Raises RefusedError where another one says that it has a newer one of the same stack.
+    `trusted`: the hosts that may say so themselves; those to which their records say that they went may, too. What another
+    one has counts where these answer and have none: the gateway is about to move. Raises RefusedError where another one
+    says that it has a newer one of the same stack, and for a record that cannot be read where no believed one can.
     """
-    homes = [(name, load(s.record, f"{name}: record")) for name, s in sorted(seen.items()) if s.record]
-    newest = max(homes, key=_rank, default=None)
-    own = max((home for home in homes if home[0] in trusted), key=_rank, default=None)
-    if newest is None or newest == own or not trusted:
-        return newest
-    if own is None:
-        return None if any(_silent(seen[name]) for name in trusted if name in seen) else newest
-    if newest[1].uid == own[1].uid and _rank(newest) > _rank(own):
+    homes, strange = _homes(seen)
+    believed = _believed(homes, trusted)
+    own = [(n, r) for n, r in homes.items() if n in believed and not _went(seen, n, r)]
+    if strange and (not own or believed & {*strange}):
+        raise next(error for name, error in strange.items() if not own or name in believed)
+    newest, best = max(homes.items(), key=_rank, default=None), max(own, key=_rank, default=None)
+    if best is None or newest is None or not trusted:
+        silent = any(_silent(seen[name]) for name in believed if name in seen)
+        return None if newest is None or silent else _here(newest)
+    if newest[1].uid == best[1].uid and _rank(newest) > _rank(best) and newest[0] not in believed:
         raise RefusedError.of(
             newest[0],
-            expected=f"no newer record than that on the gateway's host ({own[0]}, number {own[1].number})",
+            expected=f"no newer record than that on the gateway's host ({best[0]}, number {best[1].number})",
             got=f"one that says it is the stack's, number {newest[1].number}",
             next_step=f"set `gateway.host: {newest[0]}` if the gateway was moved there; if nobody did that, this host "
             "is not to be trusted any more: take it out of the file, and set it up anew",
         )
-    return own
+    return _here(best)
+
+
+def _homes(seen: Mapping[str, Seen]) -> tuple[dict[str, Record], dict[str, RefusedError]]:
+    """Records, and those that cannot be read."""
+    homes, strange = dict[str, Record](), dict[str, RefusedError]()
+    for name, one in sorted(seen.items()):
+        if one.record:
+            try:
+                homes[name] = load(one.record, f"{name}: record")
+            except RefusedError as error:
+                strange[name] = error
+    return homes, strange
+
+
+def _believed(homes: Mapping[str, Record], trusted: Collection[str]) -> set[str]:
+    believed = {*trusted}
+    while more := {r.moved for n, r in homes.items() if n in believed and r.moved} - believed:
+        believed |= more
+    return believed
+
+
+def _went(seen: Mapping[str, Seen], name: str, record: Record) -> bool:
+    """Whether it is of the past: what came after it is on a host that does not answer."""
+    return record.moved not in ("", name) and record.moved in seen and _silent(seen[record.moved])
+
+
+def _here(home: tuple[str, Record]) -> tuple[str, Record]:
+    return home[0], replace(home[1], moved="")
 
 
 def _silent(seen: Seen) -> bool:
@@ -80,11 +117,12 @@ def _rank(home: tuple[str, Record]) -> tuple[int, int]:
 
 
 def best_copy(seen: Mapping[str, Seen]) -> tuple[str, Record] | None:
-    """(host, record) of the newest copy: highest epoch, then highest number."""
-    copies = [
-        (name, load(s.copy, f"{name}: copy of the record")) for name, s in sorted(seen.items()) if s.copy
-    ]
-    return max(copies, key=lambda copy: (copy[1].epoch, copy[1].number), default=None)
+    """(host, record) of the newest copy that can be read: highest epoch, then highest number."""
+    copies = list[tuple[str, Record]]()
+    for name, one in sorted(seen.items()):
+        with suppress(RefusedError):  # whoever has a host could hold up the others by it
+            copies += [(name, load(one.copy, f"{name}: copy of the record"))] if one.copy else []
+    return max(copies, key=_rank, default=None)
 
 
 def foreign(seen: Mapping[str, Seen], uid: str) -> dict[str, str]:

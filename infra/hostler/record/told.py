@@ -28,8 +28,8 @@ def refuse_strange(record: Record, where: str) -> None:
                 f"{where}: {place}",
                 expected=expected,
                 got=shown(text),
-                next_step="nobody but root of that host can have written it: see who that is; `hostler up --restore` uses the "
-                "newest copy",
+                next_step="nobody but root of that host can have written it: see who that is; without the file there, `hostler "
+                "up --restore` uses the newest copy",
             )
 
 

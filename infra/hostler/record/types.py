@@ -78,6 +78,7 @@ class Record:
     ledger: tuple[Mapping[str, Any], ...] = ()
     journal: Journal | None = None  # of a change under way, or of one that was interrupted
     gateway_host: str = ""
+    moved: str = ""  # at the home of before: the host to which gateway and record go, or went
     file_digest: str = ""  # of the stack file last applied
     applied: str = ""  # that file: what a change goes back to
     schema: int = SCHEMA

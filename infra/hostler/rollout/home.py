@@ -58,8 +58,17 @@ def refuse_lost(observation: Observation) -> None:
             observation.gateway.name,
             expected="the stack's record on the gateway's host",
             got=f"{'an older one' if observation.record else 'none'} there, and a copy on {home}",
-            next_step="run `hostler up --restore` to go on with the newest copy; the old keys stay valid",
+            next_step=_restores(observation, home),
         )
+
+
+def _restores(observation: Observation, home: str) -> str:
+    if observation.record is None:
+        return "run `hostler up --restore` to go on with the newest copy; the old keys stay valid"
+    return (
+        f"run `hostler up --restore` if the gateway's host was set back, or has the gateway again; if it never lost it, {home} is "
+        "not to be trusted any more: take it out of the file, and set it up anew"
+    )
 
 
 def silent(observation: Observation, *more: str) -> HostError:
@@ -68,7 +77,12 @@ def silent(observation: Observation, *more: str) -> HostError:
     name = observation.gateway.name
     problem = unreached(name, observation.seen[name], _start(observation))
     why = f"{name} has the gateway, and keeps the stack's lock and record"
-    gone = "if it is gone for good: name another host under gateway.host and run `hostler up --restore`"
+    told = [other for other, seen in sorted(observation.seen.items()) if seen.record and other != name]
+    gone = (
+        f"{' and '.join(told)} says that it has the record: if the gateway is there, name it under gateway.host"
+        if told
+        else "if it is gone for good: name another host under gateway.host and run `hostler up --restore`"
+    )
     others = (
         unreached(other, seen)
         for other, seen in sorted(observation.seen.items())

@@ -7,12 +7,15 @@ needed (stackfile/foreign.py). How hosts of today's file are reached, who downlo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from hostler.configure import controller
 from hostler.errors import StackFileError
 from hostler.models.source import OWN
+from hostler.node.base import files
 from hostler.stackfile import foreign
 from hostler.stackfile.hosts import host_name
 from hostler.stackfile.load import loads
@@ -20,6 +23,7 @@ from hostler.stackfile.outside import Secret
 from hostler.stackfile.sections import HostEntry, Pool, StackFile, TlsFiles
 
 LOCAL = "local"
+CLAIM = files.STACK  # of this machine, where it is a host of a stack
 
 
 def load(text: str, own: StackFile) -> StackFile:
@@ -56,8 +60,16 @@ def _refuse_another(recorded: StackFile, own: StackFile) -> None:
         raise _refused(own, "stack", own.stack.stack, recorded.stack.stack)
     here = {entry.address for entry in _entries(own).values()}
     for name, entry in _entries(recorded).items():
-        if entry.address == LOCAL and LOCAL not in here:
+        if entry.address == LOCAL and LOCAL not in here and not _is_of(own.stack.stack):
             raise _refused(own, "pools", "no host that is this machine, as here", f"{name} at `{LOCAL}`")
+
+
+def _is_of(stack: str) -> bool:
+    """Whether this machine is a host of the stack, by its own word, which root alone writes here."""
+    try:
+        return json.loads(Path(CLAIM).read_text(encoding="utf-8")).get("stack") == stack
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _refused(own: StackFile, path: str, expected: str, got: str) -> StackFileError:

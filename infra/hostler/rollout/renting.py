@@ -7,7 +7,7 @@ it (`expand`), it is met for the first time (meeting.py), and the plan is made a
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -276,14 +276,16 @@ def stays(observation: Observation, run: Session) -> None:
             run.call(host.name, "adopt", uid=run.record.uid)
 
 
-def contract(observation: Observation, out: Out) -> None:
+def contract(observation: Observation, out: Out, drained: Collection[str]) -> None:
     """Ends the machines of retiring and parked slots, or stops them, which are drained. One that does not answer may be
-    busy: it stays until it does."""
+    busy: it stays until it does. `drained`: hosts that this run could drain; one that answers since may be busy as well."""
     cloud = observation.cloud
     if cloud is None or cloud.why:  # where AWS cannot be asked, nothing of it is changed either
         return
     still = _still(cloud)
-    silent = [s for s in cloud.slots.retire if s not in still and not observation.seen[s].reached]
+    silent = [
+        s for s in cloud.slots.retire if s not in still and not (observation.seen[s].reached and s in drained)
+    ]
     for slot in silent:
         out.say(
             f"note: {slot} does not answer, so it cannot be drained, and is not ended: `hostler up` again"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hostler.console.out import Out
@@ -73,6 +73,13 @@ class Session:
                 self.call(host, "copy-write", record=data)
             except HostlerError as error:
                 self.out.say(f"warning: {host} keeps no copy of the record: {error}")
+
+    def leave(self, home: str, record: Record) -> None:
+        """The home of before says where the record goes, before it is there: whoever believes the one then believes the
+        other. Nothing where it does not answer: `--restore` takes a copy."""
+        if home in self.transports and home != self.gateway.name:
+            left = replace(store.committed(record), moved=self.gateway.name)
+            self.call(home, "record-commit", record=store.dump(left))
 
     def claim(self, hosts: Sequence[str]) -> None:
         """What each host was before the first contact is kept, then it belongs to this stack."""

@@ -10,7 +10,7 @@ from hostler.configure.types import Change, Plan
 from hostler.console import memory
 from hostler.console import plan as show
 from hostler.console.out import Out
-from hostler.errors import RefusedError
+from hostler.errors import HostlerError, RefusedError
 from hostler.models.types import Release
 from hostler.record.types import Record
 from hostler.rollout import (
@@ -106,7 +106,12 @@ def _renting(draft: Draft, out: Out, options: Options) -> Draft | None:
         cloud = observation.cloud
         filled = tuple(slot for slot in cloud.slots.fill if slot not in left) if cloud else ()
         options = replace(options, turn=replace(options.turn, leave=left, filled=filled))
-        again = _expanded(draft, out, options)
+        try:
+            again = _expanded(draft, out, options)
+        except HostlerError:
+            if filled:
+                out.say(STAYS)
+            raise
         if again is None:
             return None
         draft = again
@@ -221,7 +226,7 @@ def change(draft: Draft, out: Out, options: Options) -> Draft:
         renting.stays(draft.observation, run)
         _finish(run, draft)
         prune(draft, run)
-        renting.contract(draft.observation, out)
+        renting.contract(draft.observation, out, run.transports)
         verify.controller(draft, run)
     out.say(f"done in {time.monotonic() - started:.0f} s: {verify.sentence(answers)}")
     touched = {change.replica for change in draft.plan.changes}
@@ -276,6 +281,8 @@ def _refuse_overtaken(draft: Draft, again: Observation) -> None:
 def _begin(run: Session, draft: Draft) -> None:
     """The hosts are this stack's, and the record says that a change is under way."""
     hosts = [name for name in run.transports if name not in draft.plan.removed_hosts]
+    if before := draft.observation.record:
+        run.leave(before.gateway_host, before)
     run.record = replace(run.record, uid=draft.record.uid, epoch=draft.record.epoch)
     run.claim(hosts)
     begun = undo.journal_of(

@@ -59,6 +59,34 @@ def test_who_may_say_that_it_is_the_home(
     assert store.at_home({"a": first, "x": other}, trusted) == home
 
 
+LEFT = replace(OLD, number=5, moved="x")
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "home"),
+    [
+        (seen("a", record=LEFT), seen("x", record=NEW), ("x", NEW)),  # also by a file that says otherwise
+        (seen("a", record=LEFT), seen("x"), ("a", replace(LEFT, moved=""))),  # killed before it was there
+        (seen("a", record=LEFT), replace(SILENT, host="x"), None),
+        (seen("a", record=replace(OLD, moved="a")), seen("x"), ("a", OLD)),
+    ],
+)
+def test_where_the_home_of_before_says_that_it_went(
+    first: Seen, other: Seen, home: tuple[str, Record] | None
+) -> None:
+    assert store.at_home({"a": first, "x": other}, ("a",)) == home
+
+
+def test_what_another_host_writes_holds_nobody_up() -> None:
+    strange = replace(seen("x"), record={"schema": 999}, copy={"schema": 999})
+    both = {"a": seen("a", record=OLD, copy=OLD), "x": strange}
+    assert store.at_home(both, ("a",)) == ("a", OLD)
+    assert store.best_copy(both) == ("a", OLD)
+    for own in ("x", "b"):
+        with pytest.raises(RefusedError, match="schema 999"):
+            store.at_home({"a": seen("a"), "x": strange, "b": seen("b")}, (own,))
+
+
 def test_a_host_does_not_make_itself_the_home() -> None:
     with pytest.raises(RefusedError) as error:
         store.at_home({"a": seen("a", record=OLD), "x": seen("x", record=NEW)}, ("a",))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from hostler.console.out import Out
 from hostler.errors import RefusedError
 from hostler.hosts import ways
 from hostler.record import store
-from hostler.rollout import homes, observe
+from hostler.rollout import homes, observe, session
 from worlds import configure_world as world
 
 STACK = "office"
@@ -67,3 +70,23 @@ def test_the_controller_trusts_its_own_host(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv(ways.ENVIRONMENT, str(tmp_path))
     monkeypatch.setenv(ways.HOME, "gpu-1")
     assert homes.trusted(STACK, "gpu-3") == ("gpu-1",)
+
+
+@pytest.mark.parametrize(("reached", "told"), [(("gpu-1", "gpu-2"), ["gpu-1"]), (("gpu-2",), [])])
+def test_the_home_of_before_says_where_it_goes(
+    monkeypatch: pytest.MonkeyPatch, reached: tuple[str, ...], told: list[str]
+) -> None:
+    hosts = {host.name: host for host in world.hosts()}
+    said: list[tuple[str, str, dict[str, Any]]] = []
+    call = lambda transport, op, **request: said.append((transport, op, request["record"]))  # noqa: E731
+    monkeypatch.setattr(session, "agent_call", call)
+    run = session.Session(
+        run="r", lock=cast("Any", SimpleNamespace(check=lambda: None)), gateway=hosts["gpu-2"], hosts=tuple(hosts.values()),
+        out=Out(), record=RECORD, transports={name: cast("Any", name) for name in reached},
+    )  # fmt: skip
+    run.leave("gpu-2", RECORD)
+    run.leave("gpu-1", replace(RECORD, number=4))
+    assert [name for name, _, _ in said] == told
+    assert [(op, record["number"], record["moved"]) for _, op, record in said] == [
+        ("record-commit", 5, "gpu-2") for _ in told
+    ]

@@ -239,6 +239,26 @@ def test_a_file_that_cannot_be_trusted_at_all_is_refused(put: Put, case: str) ->
         recorded.trusted(put(OTHERS[case]), put(world.STACK))
 
 
+@pytest.mark.parametrize(
+    ("claim", "good"),
+    [('{"stack": "office"}', True), ('{"stack": "home"}', False), ("{", False), ("", False)],
+)
+def test_this_machine_is_a_host_by_its_own_word(
+    put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: str, good: bool
+) -> None:
+    """It was taken out of the file, and the change failed: the way back has it again."""
+    here = tmp_path / "claim.json"
+    monkeypatch.setattr(recorded, "CLAIM", str(here))
+    if claim:
+        here.write_text(claim)
+    there = put(OTHERS["this machine as a host"])
+    if good:
+        recorded.trusted(there, put(world.STACK))
+        return
+    with pytest.raises(StackFileError):
+        recorded.trusted(there, put(world.STACK))
+
+
 def test_the_same_file_is_ones_own(put: Put) -> None:
     own = put(with_secrets("{T: {command: 'echo t'}}"))
     assert recorded.load(own.text, own) is own

@@ -175,7 +175,7 @@ def test_by_hand_it_is_drained_then_stopped(there: Sky, text: str, monkeypatch: 
     found = seen(there, text, Turn(park=("burst",)))
     assert [host.name for host in found.gone] == ["burst-0"]
     change = slots.leaves("burst-0", found)
-    renting.contract(found, Out(stderr=StringIO()))
+    renting.contract(found, Out(stderr=StringIO()), ("burst-0",))
     if text is STOPS:
         assert (done, change.then) == (["stop burst-0"], "drained, then stopped")
         assert found.cloud
@@ -188,9 +188,22 @@ def test_one_that_does_not_answer_is_not_stopped(there: Sky, monkeypatch: pytest
     done: list[Rented] = []
     monkeypatch.setattr(live, "stop", lambda machines, _: done.extend(machines))
     said = StringIO()
-    renting.contract(seen(there, STOPS, Turn(park=("burst",))), Out(stderr=said))
+    renting.contract(seen(there, STOPS, Turn(park=("burst",))), Out(stderr=said), ("burst-0",))
     assert done == []
     assert "burst-0 does not answer" in said.getvalue()
+
+
+@pytest.mark.parametrize("text", [STOPS, ENDS])
+def test_one_that_answers_only_since_is_not_ended_undrained(
+    there: Sky, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was silent when this run began, so nobody asked it what it answers."""
+    done: list[str] = []
+    monkeypatch.setattr(live, "stop", lambda machines, _: done.extend(one.slot for one in machines))
+    monkeypatch.setattr(renting, "_without", lambda *_: done.append("ended"))
+    there.answers("burst-0", uid=world.UID)
+    renting.contract(seen(there, text, Turn(park=("burst",))), Out(stderr=StringIO()), ("gpu-1",))
+    assert done == []
 
 
 def test_pulumi_finds_nothing_wrong_with_it(there: Sky) -> None:
@@ -230,7 +243,7 @@ def test_one_that_is_not_wanted_any_more_goes_without_a_start(
     found = seen(there, text)
     assert [host.name for host in found.gone] == ["burst-0"]
     assert not renting.due(found)
-    renting.contract(found, Out(stderr=StringIO()))
+    renting.contract(found, Out(stderr=StringIO()), ("burst-0",))
     assert done == ["keep 0"]
     observe.refuse_unreached(found.seen)
     assert {name for name, _ in there.asked} == {"gpu-1", "gpu-2"}
@@ -289,7 +302,7 @@ def test_one_that_somebody_started_meanwhile_is_not_ended(
     there.aws = STOPPED
     recorded(there, PARKED)
     said = StringIO()
-    renting.contract(seen(there, ENDS), Out(stderr=said))
+    renting.contract(seen(there, ENDS), Out(stderr=said), ("burst-0",))
     assert (done, "does not answer" in said.getvalue()) == (([], True) if runs else (["keep 0"], False))
 
 

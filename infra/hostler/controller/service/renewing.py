@@ -37,22 +37,26 @@ class Renewing:
         """Returns at once."""
         if world.record is None or (self._thread and self._thread.is_alive()) or self._busy():
             return
-        due = (*self._left(world), *_old(world, time.time()))
-        name, why = next((d for d in due if world.now - self._tried.get(d[0], -AGAIN_S) >= AGAIN_S), ("", ""))
+        left, old = tuple(self._left(world)), tuple(_old(world, time.time()))
+        due = (d for d in (*left, *old) if world.now - self._tried.get(d[0], -AGAIN_S) >= AGAIN_S)
+        name, why = next(due, ("", ""))
         if not name:
             return
         self._tried[name] = world.now
         slot = world.slot(name)
         home = world.views[world.record.gateway_host].host
-        what = (home, name, slot.machine if slot else "", why)
+        machine = slot.machine if slot and name in dict(left) else ""
+        what = (home, name, machine, why)
         self._thread = threading.Thread(target=self._renew, args=what, daemon=True, name="renew")
         self._thread.start()
 
     def _renew(self, home: Host, name: str, machine: str, why: str) -> None:
+        """`machine`: of a slot that goes, which is seen to its end; empty: it may go yet."""
         try:
             self._out.say(f"{name}: {why}")
             self._rents.rent(home, RENEW + name, lambda: False)
-            self._ended[name] = machine
+            if machine:
+                self._ended[name] = machine
         except FailedError:
             pass  # it was said when it failed
         except WakeError as error:
@@ -63,6 +67,9 @@ class Renewing:
     def _left(self, world: World) -> Iterator[tuple[str, str]]:
         """Slots that go, and of which nobody ended the machine: whoever began it was killed."""
         record = world.record
+        if record:
+            wanted = {name for name, one in record.slots.items() if one.state != "retiring"}
+            self._ended = {name: machine for name, machine in self._ended.items() if name not in wanted}
         goes = (
             [n for n, s in record.slots.items() if s.state == "retiring" and self._ended.get(n) != s.machine]
             if record and (record.journal is None or mine(record.journal))

@@ -116,6 +116,17 @@ def test_what_nobody_brought_to_its_end_is() -> None:
     assert len(asked.look(world(OLD, again, now=1000.0 + 10 * LEFT_S))) == 2
 
 
+def test_one_that_was_tried_in_vain_is_seen_to_its_end_later() -> None:
+    """It needed none when it was asked; then one was begun, and whoever did that was killed."""
+    asked, begun = Asked(), 1000.0 + AGAIN_S
+    asked.look(world(OLD))
+    asked.look(world(OLD, slot("retiring"), now=begun))
+    assert len(asked.look(world(OLD, slot("retiring"), now=begun + LEFT_S))) == 2
+    asked.look(world(OLD, slot(hours=1.0), now=begun + 2 * LEFT_S))  # it went back, and later on again
+    asked.look(world(OLD, slot("retiring"), now=begun + 3 * LEFT_S))
+    assert len(asked.look(world(OLD, slot("retiring"), now=begun + 4 * LEFT_S))) == 3
+
+
 def test_what_failed_is_tried_again() -> None:
     asked, goes = Asked(FailedError("no capacity")), slot("retiring", 1.0)
     asked.look(world(OLD, goes))
