@@ -145,8 +145,16 @@ def _settings(wish: Wish) -> str:
         "index": (mirror and mirror.python) or "",
         "program": program.digest(),
         "requirements": sha256(_requirements(wish.file.stack).encode()).hexdigest(),
+        **({"rights": rights} if (rights := _rights(wish.file.stack)) else {}),
     }
     return json.dumps(values, indent=1, sort_keys=True) + "\n"
+
+
+def _rights(stack: Stack) -> list[str]:
+    """Secrets that are for renting alone: what serves requests does not see them."""
+    rents = idling.rents(stack)
+    told = {one.secret for one in stack.alarms}
+    return sorted({rents.credentials, rents.passphrase} - {"", None, *told}) if rents else []
 
 
 def _requirements(stack: Stack) -> str:

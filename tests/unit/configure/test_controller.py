@@ -248,6 +248,15 @@ def test_what_it_needs_to_rent_is_on_the_gateways_host_alone() -> None:
     assert not any("rent" in path or "secrets" in path for path in of(renting(seen())["gpu-2"]))
 
 
+def test_what_serves_requests_is_told_which_secrets_it_does_not_see() -> None:
+    def rights(manifest: Manifest) -> object:
+        (file,) = (one for one in manifest.files if one.path.endswith("/run.json"))
+        return json.loads(getattr(file.content, "text", "")).get("rights")
+
+    assert rights(renting(seen())["gpu-1"]) == ["AWS", "STATE"]
+    assert rights(manifests()["gpu-1"]) is None
+
+
 def test_it_tells_itself_of_a_machine_that_it_rented(as_controller: Path) -> None:
     told = json.loads((as_controller / ways.HOSTS).read_text())
     known = seen()

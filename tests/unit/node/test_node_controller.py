@@ -272,6 +272,26 @@ def test_it_waits_for_the_gateways_folder(call: Call, ran: Ran, root: Path) -> N
     assert ran.words == []
 
 
+def test_what_serves_requests_sees_no_secret_that_is_for_renting(
+    call: Call, ran: Ran, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / files.GATEWAY_RUN.lstrip("/")).mkdir(parents=True)
+    folder = root / sites.FOLDER.lstrip("/")
+    (folder / "secrets").mkdir()
+    (folder / "secrets/AWS").write_text("x")
+    wish = json.loads((folder / sites.SETTINGS).read_text())
+    (folder / sites.SETTINGS).write_text(json.dumps({**wish, "rights": ["AWS", "GONE"]}))
+    run = list[list[str]]()
+    monkeypatch.setattr(controller, "_followed", lambda words, *_, **__: run.append(list(words)) or 0)
+    call("controller-serve")
+    call("controller-run")
+    over = f"/dev/null:{sites.FOLDER}/secrets/AWS:ro"
+    (serves, updates) = run
+    assert serves[serves.index(over) - 1] == "--volume"
+    assert over not in updates
+    assert not any("GONE" in word for word in serves)
+
+
 CLIENT = """#!/bin/sh
 echo "$1 $2 $3 $4" >> "$(dirname "$0")/said"
 if [ "$1" = run ]; then touch "$(dirname "$0")/runs"; exec sleep 600; fi

@@ -66,7 +66,8 @@ def serve(_request: Request, answers: Answers) -> int:
     with sites.alone():
         site, _ = sites.made()
     docker.remove(SERVING)  # of a run that a reboot ended
-    more = ("--cap-add", "DAC_OVERRIDE", *sites.bound(((files.GATEWAY_RUN, files.GATEWAY_RUN, "rw"),)))
+    mounts = ((files.GATEWAY_RUN, files.GATEWAY_RUN, "rw"), *sites.hidden())
+    more = ("--cap-add", "DAC_OVERRIDE", *sites.bound(mounts))
     rc = _followed(_words(site, SERVING, "serve", more), SERVING, stays=True)
     answers.say(changed=True, why="it ended with %d" % rc)
     return 0 if rc == 0 else 1

@@ -88,6 +88,13 @@ def rents() -> bool:
     return b"\npulumi" in b"\n" + (files.read(FOLDER + "/" + PINS) or b"")
 
 
+def hidden() -> Tuple[Tuple[str, str, str], ...]:
+    """Nothing in the place of secrets that are for renting alone, for whoever reads what clients send."""
+    names = settings().get("rights")
+    paths = ["%s/secrets/%s" % (FOLDER, name) for name in names if isinstance(name, str)] if names else []
+    return tuple(("/dev/null", path, "ro") for path in paths if os.path.exists(files.at(path)))
+
+
 def made() -> Tuple[str, bool]:
     """The folder that is imported from, and whether it was made now: whole, or not there."""
     wish = settings()
