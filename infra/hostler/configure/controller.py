@@ -153,8 +153,10 @@ def _settings(wish: Wish) -> str:
 def _rights(stack: Stack) -> list[str]:
     """Secrets that are for renting alone: what serves requests does not see them."""
     rents = idling.rents(stack)
+    if rents is None:
+        return []
     told = {one.secret for one in stack.alarms}
-    return sorted({rents.credentials, rents.passphrase} - {"", None, *told}) if rents else []
+    return sorted(name for name in {rents.credentials, rents.passphrase} if name and name not in told)
 
 
 def _requirements(stack: Stack) -> str:
