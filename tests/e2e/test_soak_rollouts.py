@@ -159,6 +159,7 @@ models:
     smoke: {prompt: What is the capital of France? Answer in one short sentence., expect: Paris}
 mirror: {toolkit_key: ~/.config/hostler/toolkit.asc}
 """
+DENSE_UP_S = 1800  # of two vLLMs that start one after the other, on processors that answer as well
 AS_MANY = max(LEAST // 20, 20)  # of vLLM on a processor
 
 
@@ -170,7 +171,7 @@ def test_vllm_under_load(vllm: None, desk: Desk) -> None:
     with Load(desk, model="dense", clients=4, lengths=((1, 0), (4, 0), (2, 0), (16, 0))) as load:
         for old, new in cycle((("slots: 4", "slots: 5"), ("slots: 5", "slots: 4"))):
             desk.edit(old, new)
-            desk.up()
+            desk("up", "--yes", timeout=DENSE_UP_S)
             rolls += 1
             if load.answered() >= AS_MANY and rolls > 1:
                 break
