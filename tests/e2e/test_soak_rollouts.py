@@ -147,6 +147,7 @@ def test_llama_server_under_load(replicas: int, desk: Desk, hosts: Hosts) -> Non
     tidy(desk, hosts, replicas)
 
 
+# In place: the lab's cards have room for both beside each other, the memory behind them has not
 DENSE = """\
 stack: lab
 pools: {rack: {hosts: [gpu-1, gpu-2]}}
@@ -156,6 +157,7 @@ models:
     context: 2k
     slots: 4
     replicas: 2
+    exchange: in-place
     smoke: {prompt: What is the capital of France? Answer in one short sentence., expect: Paris}
 mirror: {toolkit_key: ~/.config/hostler/toolkit.asc}
 """
