@@ -62,11 +62,12 @@ def at_home(seen: Mapping[str, Seen], trusted: Collection[str] = ()) -> tuple[st
     homes, strange = _homes(seen)
     believed = _believed(homes, trusted)
     own = [(n, r) for n, r in homes.items() if n in believed and not _went(seen, n, r)]
-    if strange and (not own or believed & {*strange}):
-        raise next(error for name, error in strange.items() if not own or name in believed)
+    silent = any(_silent(seen[name]) for name in believed if name in seen)
+    for name, error in strange.items():
+        if name in believed or not (own or silent):
+            raise error
     newest, best = max(homes.items(), key=_rank, default=None), max(own, key=_rank, default=None)
     if best is None or newest is None or not trusted:
-        silent = any(_silent(seen[name]) for name in believed if name in seen)
         return None if newest is None or silent else _here(newest)
     if newest[1].uid == best[1].uid and _rank(newest) > _rank(best) and newest[0] not in believed:
         raise RefusedError.of(

@@ -82,6 +82,7 @@ def test_what_another_host_writes_holds_nobody_up() -> None:
     both = {"a": seen("a", record=OLD, copy=OLD), "x": strange}
     assert store.at_home(both, ("a",)) == ("a", OLD)
     assert store.best_copy(both) == ("a", OLD)
+    assert store.at_home({"a": SILENT, "x": strange}, ("a",)) is None  # that one is to be heard first
     for own in ("x", "b"):
         with pytest.raises(RefusedError, match="schema 999"):
             store.at_home({"a": seen("a"), "x": strange, "b": seen("b")}, (own,))
