@@ -50,20 +50,12 @@ def manifests(
     return {host.name: manifest(wish, host) for host in hosts}
 
 
-def replicas(
-    file: StackFile,
-    hosts: Sequence[Host],
-    seen: Mapping[str, Seen],
-    release: Release,
-    placement: Placement,
-    record: Record,
-) -> dict[str, tuple[Container, ...]]:
+def replicas(wish: Wish) -> dict[str, tuple[Container, ...]]:
     """The containers of a release's replicas, by host, as their manifests have them: no secret and no file of this machine's
     is needed for them."""
-    wish = Wish(file=file, hosts=hosts, seen=seen, release=release, placement=placement, record=record)
     return {
         host.name: tuple(item for item in engine.items(wish, host) if isinstance(item, Container))
-        for host in hosts
+        for host in wish.hosts
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hostler.configure import build
 from hostler.configure.observed import value
+from hostler.configure.wish import Wish
 from hostler.console.out import Out
 from hostler.errors import RefusedError
 from hostler.hosts.types import Seen
@@ -67,7 +68,10 @@ def _rows(
 
     def containers(file: StackFile, of: Release, replicas: tuple[Replica, ...]) -> Specs:
         seats = Placement(replicas=replicas)
-        return build.replicas(file, observation.hosts, observation.seen, of, seats, record)
+        hosts, seen = observation.hosts, observation.seen
+        return build.replicas(
+            Wish(file=file, hosts=hosts, seen=seen, release=of, placement=seats, record=record)
+        )
 
     specs = {release.number: containers(observation.file, release, record.replicas)}
     live = live_release(record)
