@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--out",
     "out_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Save the plan for `up --plan`.",
+    help="Save the plan for `up --plan`; where there are secrets, on this machine.",
 )
 @click.option(
     "--diff", is_flag=True, help="Show the lines of files that change, and why replicas are where they are."
