@@ -100,3 +100,6 @@ def test_own_certificate(desk: Desk, hosts: dict[str, Host]) -> None:
     secret = (folder / "llm.key").read_text()
     assert hosts["gpu-1"].run(["cat", "/etc/hostler/tls/server.key"]).stdout == secret
     assert secret.splitlines()[1] not in desk("plan", "--json").out
+    journal = hosts["gpu-1"].run(["journalctl", "--no-pager", "--output=cat"]).stdout
+    assert "hostler" in journal
+    assert [line for line in secret.splitlines()[1:-1] if line in journal] == []  # Ansible logs what it is told
