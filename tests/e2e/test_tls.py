@@ -102,4 +102,6 @@ def test_own_certificate(desk: Desk, hosts: dict[str, Host]) -> None:
     assert secret.splitlines()[1] not in desk("plan", "--json").out
     journal = hosts["gpu-1"].run(["journalctl", "--no-pager", "--output=cat"]).stdout
     assert "hostler" in journal
-    assert [line for line in secret.splitlines()[1:-1] if line in journal] == []  # Ansible logs what it is told
+    assert [
+        line for line in secret.splitlines()[1:-1] if line in journal
+    ] == []  # Ansible logs what it is told
